@@ -1,0 +1,1 @@
+"""Quality of results: latency and resources before synthesis."""
