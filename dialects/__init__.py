@@ -1,0 +1,1 @@
+"""The three levels as MLIR dialects: definition, builder, verifier, text."""
