@@ -1,0 +1,5 @@
+"""``python -m pom``."""
+
+from pom.cli import main
+
+main()

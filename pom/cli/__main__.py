@@ -1,0 +1,5 @@
+"""``python -m pom.cli``."""
+
+from pom.cli import main
+
+main()
