@@ -1,0 +1,185 @@
+"""Where evaluated designs are kept: one SQLite file that survives a kill and a second run.
+
+A key is the hash of everything that an evaluation depends on: the kernel (level 1 as text), the
+device with its resources, the clock, the model and the versions of POM and its data, and the plan.
+So a store can be shared by any number of kernels, and a stale answer is never found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pom.errors import PomError
+
+APPLICATION_ID = 0x504F4D44
+"""Marks the file as ours (``PRAGMA application_id``): "POMD"."""
+FORMAT = 1
+
+
+def content_key(*parts: str) -> str:
+    """The SHA-256 of `parts`, separated so that no two lists of parts collide."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+class Store:
+    """Evaluations by content key, and the progress of runs.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None keeps everything in memory.
+
+    Raises
+    ------
+    PomError
+        POM-X101 the file is not a store of ours or is corrupt (it is left as it is); POM-X102 it
+        was written by another version; POM-X103 the system refuses to open or to write it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(
+                str(path) if path else ":memory:", timeout=60.0, isolation_level=None
+            )
+            self._prepare()
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._foreign(str(error)) from error
+
+    def _prepare(self) -> None:
+        db = self._db
+        tables = {row[0] for row in db.execute("select name from sqlite_master")}
+        application = db.execute("pragma application_id").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            raise self._foreign("it belongs to another program")
+        if tables:
+            version = db.execute("pragma user_version").fetchone()[0]
+            if version != FORMAT:
+                raise PomError(
+                    "POM-X102",
+                    f"the store {str(self.path)!r} has format {version}, this POM reads {FORMAT}",
+                    hint="name another file with --store",
+                )
+            check = db.execute("pragma quick_check").fetchone()[0]
+            if check != "ok":
+                raise self._foreign(check)
+        # WAL lets a second run read while the first writes; every commit survives a kill.
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        with self._transaction():
+            db.execute(f"pragma application_id = {APPLICATION_ID}")
+            db.execute(f"pragma user_version = {FORMAT}")
+            db.execute(
+                "create table if not exists evaluation"
+                " (key text primary key, record text not null) without rowid"
+            )
+            db.execute(
+                "create table if not exists run"
+                " (key text primary key, record text not null) without rowid"
+            )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    def _foreign(self, reason: str) -> PomError:
+        return PomError(
+            "POM-X101",
+            f"{str(self.path)!r} is not a usable store: {reason}",
+            hint="it was left as it is; name another file with --store, or remove it",
+        )
+
+    def _refused(self, error: sqlite3.Error) -> PomError:
+        return PomError(
+            "POM-X103",
+            f"cannot use the store {str(self.path)!r}: {error}",
+            hint="name a writable file with --store",
+        )
+
+    def get(self, keys: Iterable[str]) -> dict[str, dict[str, object]]:
+        """The records of those `keys` that are known."""
+        found: dict[str, dict[str, object]] = {}
+        wanted = list(keys)
+        for start in range(0, len(wanted), 500):
+            chunk = wanted[start : start + 500]
+            marks = ",".join("?" * len(chunk))
+            for key, record in self._db.execute(
+                f"select key, record from evaluation where key in ({marks})", chunk
+            ):
+                found[key] = json.loads(record)
+        return found
+
+    def put(self, records: Iterable[tuple[str, dict[str, object]]]) -> None:
+        """Keep evaluations; a key that is already there stays as it is."""
+        try:
+            with self._transaction():
+                self._db.executemany(
+                    "insert or ignore into evaluation values (?, ?)",
+                    [(key, json.dumps(record, sort_keys=True)) for key, record in records],
+                )
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
+
+    def get_run(self, key: str) -> dict[str, object] | None:
+        """What was kept of a run."""
+        row = self._db.execute("select record from run where key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put_run(self, key: str, record: dict[str, object]) -> None:
+        """Keep the state of a run."""
+        try:
+            with self._transaction():
+                self._db.execute(
+                    "insert or replace into run values (?, ?)",
+                    (key, json.dumps(record, sort_keys=True)),
+                )
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
+
+    def __len__(self) -> int:
+        count: int = self._db.execute("select count(*) from evaluation").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Transaction:
+    """``begin immediate`` … ``commit``, so that two runs wait for each other."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("begin immediate")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.execute("rollback" if kind else "commit")
