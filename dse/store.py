@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +78,7 @@ class Store:
             if check != "ok":
                 raise self._foreign(check)
         # WAL lets a second run read while the first writes; every commit survives a kill.
-        db.execute("pragma journal_mode = wal")
+        self._use_wal()
         db.execute("pragma synchronous = normal")
         with self._transaction():
             db.execute(f"pragma application_id = {APPLICATION_ID}")
@@ -90,6 +91,18 @@ class Store:
                 "create table if not exists run"
                 " (key text primary key, record text not null) without rowid"
             )
+
+    def _use_wal(self) -> None:
+        """Switch to write-ahead logging; the switch ignores the busy timeout, so wait here."""
+        deadline = time.monotonic() + 60.0
+        while True:
+            try:
+                self._db.execute("pragma journal_mode = wal")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
