@@ -1,0 +1,359 @@
+"""isl objects made from level-2 values: domains, access relations, schedule maps.
+
+Everything is built through the isl API and by position, never by pasting names into isl text, so
+that an iterator may be called ``mod`` or ``floor``. Results are cached on the immutable values they
+are made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import islpy as isl
+
+from pom.ir.affine import Affine, Constraint, FloorDiv
+from pom.ir.expr import Access, loads
+from pom.ir.graph import Array, Assign, Call
+from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode
+from pom.ir.poly import Sequence as Sequential
+
+RESERVED = frozenset(
+    [
+        "and",
+        "ceild",
+        "div",
+        "exists",
+        "false",
+        "floor",
+        "floord",
+        "implies",
+        "infty",
+        "infinity",
+        "max",
+        "min",
+        "mod",
+        "nan",
+        "not",
+        "or",
+        "rat",
+        "true",
+        "NaN",
+    ]
+)
+"""Words of isl's text syntax, which are legal names for a user's iterators."""
+
+_SET, _IN, _OUT = isl.dim_type.set, isl.dim_type.in_, isl.dim_type.out
+
+
+def isl_names(names: Iterable[str]) -> tuple[str, ...]:
+    """`names` as isl text can hold them: reserved words get underscores until they are unique."""
+    given = tuple(names)
+    taken = set(given)
+    result = []
+    for name in given:
+        while name.lower() in RESERVED or (name != given[len(result)] and name in taken):
+            name += "_"
+        taken.add(name)
+        result.append(name)
+    return tuple(result)
+
+
+def domain_text(name: str, iterators: Sequence[str], constraints: Iterable[Constraint]) -> str:
+    """The canonical isl text of a statement's domain.
+
+    Parameters
+    ----------
+    name : str
+        The statement's name.
+    iterators : sequence of str
+        Outermost first.
+    constraints : iterable of Constraint
+        Over the iterators.
+
+    Returns
+    -------
+    str
+        Text that `parse_domain` reads back, also where the domain is empty.
+    """
+    names = isl_names(iterators)
+    space = _space(name, names)
+    result = isl.BasicSet.universe(space)
+    for constraint in constraints:
+        value = affine_on(space, tuple(iterators), constraint.expression)
+        zero = isl.Aff.zero_on_domain(value.get_domain_local_space())
+        holds = value.eq_basic_set if constraint.is_equality else value.ge_basic_set
+        part = holds(zero)
+        result = result.intersect(part)
+    return set_text(result.to_set())
+
+
+def set_text(domain: isl.Set) -> str:
+    """Canonical text of a domain, whatever its tuple is called."""
+    name = domain.get_tuple_name() or ""
+    safe = isl_names((name,))[0]
+    for position, dim in enumerate(isl_names(_dim_names(domain))):
+        domain = domain.set_dim_name(_SET, position, dim)
+    return str(domain.set_tuple_name(safe).coalesce().detect_equalities())
+
+
+def _dim_names(domain: isl.Set) -> tuple[str, ...]:
+    count = domain.dim(_SET)
+    return tuple(domain.get_dim_name(_SET, k) or f"c{k}" for k in range(count))
+
+
+@lru_cache(maxsize=4096)
+def parse_domain(name: str, iterators: tuple[str, ...], text: str) -> isl.Set:
+    """The set that `text` describes, its tuple called `name` and its dims `iterators`."""
+    result = isl.Set(text)
+    if result.dim(_SET) != len(iterators):
+        if not result.is_empty():
+            raise ValueError(f"domain {text} of {name!r} does not have dims {iterators}")
+        result = isl.Set.empty(_space(name, iterators))
+    for position, iterator in enumerate(iterators):
+        result = result.set_dim_name(_SET, position, iterator)
+    return result.set_tuple_name(name)
+
+
+def domain(statement: PolyStatement) -> isl.Set:
+    """The instances of `statement`."""
+    return parse_domain(statement.name, statement.iterators, statement.domain)
+
+
+@lru_cache(maxsize=4096)
+def _space(name: str, iterators: tuple[str, ...]) -> isl.Space:
+    space = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(iterators))
+    for position, iterator in enumerate(iterators):
+        space = space.set_dim_name(_SET, position, iterator)
+    return space.set_tuple_name(_SET, name)
+
+
+def statement_space(statement: PolyStatement) -> isl.Space:
+    """The set space of the instances of `statement`."""
+    return _space(statement.name, statement.iterators)
+
+
+def affine_on(space: isl.Space, iterators: tuple[str, ...], expression: Affine) -> isl.Aff:
+    """`expression` as an isl function on `space`, whose dims are `iterators`.
+
+    Raises
+    ------
+    ValueError
+        `expression` uses a variable that is not an iterator.
+    """
+    local = isl.LocalSpace.from_space(space)
+    result = isl.Aff.zero_on_domain(local).set_constant_val(_val(expression.constant))
+    for atom, coefficient in expression.terms:
+        if isinstance(atom, FloorDiv):
+            inner = affine_on(space, iterators, atom.numerator)
+            quotient = inner.scale_down_val(_val(atom.denominator)).floor()
+            result = result.add(quotient.scale_val(_val(coefficient)))
+        else:
+            position = iterators.index(atom)
+            result = result.add_coefficient_val(_IN, position, _val(coefficient))
+    return result
+
+
+@lru_cache(maxsize=4096)
+def _val(value: int) -> isl.Val:
+    return isl.Val(value)
+
+
+@lru_cache(maxsize=16384)
+def _affine(name: str, iterators: tuple[str, ...], expression: Affine) -> isl.Aff:
+    return affine_on(_space(name, iterators), iterators, expression)
+
+
+def affine(statement: PolyStatement, expression: Affine) -> isl.Aff:
+    """`expression` as a function on the instances of `statement`."""
+    return _affine(statement.name, statement.iterators, expression)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessInfo:
+    """One access of a statement as isl sees it.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it: ``A[i, k]``; for a call, ``A (in f)``.
+    relation : isl.Map
+        Instances (within the domain) to array elements.
+    may_reason : str
+        Why the relation is only an upper bound; empty where it is exact.
+    access : Access, optional
+        None for the arrays of a call.
+    """
+
+    array: str
+    text: str
+    is_write: bool
+    relation: isl.Map
+    may_reason: str = ""
+    access: Access | None = None
+
+    @property
+    def is_may(self) -> bool:
+        return bool(self.may_reason)
+
+
+@lru_cache(maxsize=8192)
+def _access_map(
+    name: str, iterators: tuple[str, ...], domain: str, access: Access, shape: tuple[int, ...]
+) -> isl.Map:
+    target = _space(access.array, tuple(f"a{k}" for k in range(len(shape))))
+    space = _space(name, iterators).map_from_domain_and_range(target)
+    function = isl.MultiAff.zero(space)
+    unknown = []
+    for position, subscript in enumerate(access.subscripts):
+        if isinstance(subscript, Affine):
+            function = function.set_aff(position, _affine(name, iterators, subscript))
+        else:
+            unknown.append(position)
+    relation = isl.Map.from_multi_aff(function)
+    for position in unknown:
+        relation = relation.eliminate(_OUT, position, 1)
+        relation = relation.lower_bound_val(_OUT, position, _val(0))
+        relation = relation.upper_bound_val(_OUT, position, _val(shape[position] - 1))
+    return relation.intersect_domain(parse_domain(name, iterators, domain))
+
+
+def access_relation(statement: PolyStatement, access: Access, array: Array) -> isl.Map:
+    """``{ instance -> element }`` within the domain; the whole dim where a subscript is data."""
+    return _access_map(
+        statement.name, statement.iterators, statement.domain, access, array.type.shape
+    )
+
+
+def _whole(statement: PolyStatement, array: Array) -> isl.Map:
+    target = _space(array.name, tuple(f"a{k}" for k in range(array.type.rank)))
+    elements = isl.Set.universe(target)
+    for position, extent in enumerate(array.type.shape):
+        elements = elements.lower_bound_val(_SET, position, _val(0))
+        elements = elements.upper_bound_val(_SET, position, _val(extent - 1))
+    return isl.Map.from_domain_and_range(domain(statement), elements)
+
+
+def accesses(program: PolyProgram, statement: PolyStatement) -> tuple[AccessInfo, ...]:
+    """Every distinct access of `statement`, reads before writes."""
+    arrays = program.arrays
+    found: list[AccessInfo] = []
+
+    def one(access: Access, is_write: bool) -> None:
+        reason = "" if access.is_affine else f"the subscripts of {access} depend on data"
+        relation = access_relation(statement, access, arrays[access.array])
+        found.append(AccessInfo(access.array, str(access), is_write, relation, reason, access))
+
+    match statement.body:
+        case Assign(target=target, reads=reads):
+            for access in dict.fromkeys(reads):
+                one(access, False)
+            one(target, True)
+        case Call(callee=callee, arguments=arguments):
+            inner = next(p for p in program.callees if p.name == callee)
+            reason = f"{callee} is a function: each of its arrays counts as a whole"
+            read, written = directions(inner)
+            for param, argument in zip(inner.params, arguments, strict=True):
+                if not isinstance(argument, str):
+                    for access in dict.fromkeys(load.access for load in loads(argument)):
+                        one(access, False)
+                    continue
+                text = f"{argument} (in {callee})"
+                relation = _whole(statement, arrays[argument])
+                for is_write, used in ((False, read), (True, written)):
+                    if param.name in used:
+                        found.append(AccessInfo(argument, text, is_write, relation, reason))
+    return tuple(sorted(found, key=lambda a: a.is_write))
+
+
+def directions(program: PolyProgram) -> tuple[frozenset[str], frozenset[str]]:
+    """The arrays that a program reads, and those that it writes."""
+    read: set[str] = set()
+    written: set[str] = set()
+    for statement in program.statements:
+        for info in accesses(program, statement):
+            (written if info.is_write else read).add(info.array)
+    return frozenset(read), frozenset(written)
+
+
+Time = tuple[Affine, ...]
+
+
+def schedule_times(program: PolyProgram) -> dict[str, Time]:
+    """The 2d+1 schedule of every statement, padded with zeros to one length.
+
+    Entries at even positions are constants (the place in a `Sequence`, 0 where there is none), those
+    at odd positions the loops' values.
+    """
+    return dict(_cached_times(program.schedule))
+
+
+@lru_cache(maxsize=1024)
+def _cached_times(root: ScheduleNode) -> tuple[tuple[str, Time], ...]:
+    found: dict[str, list[Affine]] = {}
+
+    def visit(node: ScheduleNode, prefix: tuple[int | dict[str, Affine], ...]) -> None:
+        match node:
+            case Sequential(children=children):
+                for position, child in enumerate(children):
+                    visit_placed(child, (*prefix, position))
+            case _:
+                visit_placed(node, (*prefix, 0))
+
+    def visit_placed(node: ScheduleNode, prefix: tuple[int | dict[str, Affine], ...]) -> None:
+        match node:
+            case Loop(exprs=exprs, child=child):
+                visit(child, (*prefix, dict(exprs)))
+            case Leaf(statement=name):
+                found[name] = [Affine.const(p) if isinstance(p, int) else p[name] for p in prefix]
+
+    visit(root, ())
+    length = max(len(t) for t in found.values())
+    return tuple((s, (*t, *[Affine()] * (length - len(t)))) for s, t in found.items())
+
+
+@lru_cache(maxsize=4096)
+def _schedule_map(
+    name: str, iterators: tuple[str, ...], domain: str, time: Time, within: bool
+) -> isl.Map:
+    target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(time))
+    function = isl.MultiAff.zero(_space(name, iterators).map_from_domain_and_range(target))
+    for position, value in enumerate(time):
+        function = function.set_aff(position, _affine(name, iterators, value))
+    relation = isl.Map.from_multi_aff(function)
+    return relation.intersect_domain(parse_domain(name, iterators, domain)) if within else relation
+
+
+def schedule_map(program: PolyProgram, statement: str, within: bool = True) -> isl.Map:
+    """``{ statement[i…] -> [2d+1 time] }``, within the domain unless `within` is false."""
+    s = program.statement(statement)
+    time = schedule_times(program)[statement]
+    return _schedule_map(s.name, s.iterators, s.domain, time, within)
+
+
+def schedule_union(program: PolyProgram, within: bool = True) -> isl.UnionMap:
+    """The schedule of the whole program."""
+    times = schedule_times(program)
+    result = isl.UnionMap("{ }")
+    for s in program.statements:
+        part = _schedule_map(s.name, s.iterators, s.domain, times[s.name], within)
+        result = result.union(isl.UnionMap.from_map(part))
+    return result
+
+
+def union_domain(program: PolyProgram) -> isl.UnionSet:
+    """Every instance of the program."""
+    result = isl.UnionSet("{ }")
+    for s in program.statements:
+        result = result.union(isl.UnionSet.from_set(domain(s)))
+    return result
+
+
+def sample(part: isl.Set) -> tuple[int, ...] | None:
+    """An integer point of `part`, or None where it is empty."""
+    point = part.sample_point()
+    if point.is_void():
+        return None
+    count = part.dim(_SET)
+    return tuple(point.get_coordinate_val(_SET, k).to_python() for k in range(count))
