@@ -230,6 +230,9 @@ class Op:
         Requested latency (`bind_op latency=`).
     loc : SourceLoc or None
         Where the user wrote it.
+    scalars : tuple of str
+        Operands that are no operation, as ``position:name`` (scalar arguments, constants and
+        induction variables): two operations that agree in all operands compute one value.
     """
 
     id: int
@@ -243,6 +246,7 @@ class Op:
     impl: str = ""
     impl_latency: int | None = None
     loc: SourceLoc | None = None
+    scalars: tuple[str, ...] = ()
 
     @property
     def is_memory(self) -> bool:

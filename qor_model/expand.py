@@ -1,0 +1,427 @@
+"""From a loop body to the operations that one iteration of its hardware executes.
+
+Unrolled copies are laid out in program order and cleaned up as the compiler in front of the
+scheduler does: equal values are computed once, a value that was just stored is not loaded again,
+a store that is overwritten disappears, what does not change inside the loop moves in front of it,
+and an element that every iteration reads and writes lives in a register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pom.qor_model.region import Access, Affine, Block, If, Loop, Op, OpKind, Region
+
+Linear = tuple[tuple[tuple[str, int], ...], ...]
+Env = dict[str, Affine]
+
+_PURE_EXCLUDED = frozenset({OpKind.LOAD, OpKind.STORE, OpKind.CALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The element an access touches: per dimension a linear part and a constant.
+
+    `linear` is None when a subscript is not affine.
+    """
+
+    array: str
+    linear: Linear | None
+    const: tuple[int, ...]
+
+    def may_alias(self, other: Element) -> bool:
+        """Whether both can be the same element in the same iteration."""
+        if self.array != other.array:
+            return False
+        if self.linear is None or other.linear is None:
+            return True
+        if self.linear == other.linear:
+            return self.const == other.const
+        for mine, theirs, a, b in zip(
+            self.linear, other.linear, self.const, other.const, strict=True
+        ):
+            if mine == theirs and a != b:
+                return False
+        return True
+
+    def depends_on(self, names: Sequence[str]) -> bool:
+        """Whether a subscript mentions one of the induction variables."""
+        if self.linear is None:
+            return True
+        return any(iv in names for part in self.linear for iv, _ in part)
+
+
+@dataclass(slots=True)
+class Node:
+    """One operation of the expanded body.
+
+    `after` holds memory-order predecessors with the cycles that must pass between the starts.
+    """
+
+    op: Op
+    copy: int
+    operands: list[int]
+    element: Element | None = None
+    after: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Accumulator:
+    """An element kept in a register over the iterations: first users and the final value."""
+
+    element: Element
+    load: Node | None
+    users: list[int]
+    final: int
+    store: Node
+
+
+@dataclass(slots=True)
+class Body:
+    """An expanded body.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        In program order; operands index this list.
+    hoisted : list of Node
+        Operations moved in front of the loop (operands index this list).
+    accumulators : list of Accumulator
+    values : dict
+        Node index of every operation identifier of the last copy (for code after the body).
+    """
+
+    nodes: list[Node]
+    hoisted: list[Node] = field(default_factory=list)
+    accumulators: list[Accumulator] = field(default_factory=list)
+    values: dict[int, int] = field(default_factory=dict)
+
+
+def element_of(access: Access, env: Env) -> Element:
+    """The element of an access with some induction variables shifted or replaced."""
+    linear: list[tuple[tuple[str, int], ...]] = []
+    const: list[int] = []
+    for subscript in access.subscripts:
+        if subscript is None:
+            return Element(access.array, None, ())
+        total = subscript.const
+        terms: dict[str, int] | None = None
+        plain = True
+        for name, coef in subscript.terms:
+            shift = env.get(name)
+            if shift is None:
+                continue
+            total += coef * shift.const
+            if len(shift.terms) != 1 or shift.terms[0] != (name, 1):
+                plain = False
+        if plain:
+            linear.append(subscript.terms)
+        else:
+            terms = {}
+            for name, coef in subscript.terms:
+                shift = env.get(name)
+                for inner, factor in ((name, 1),) if shift is None else shift.terms:
+                    terms[inner] = terms.get(inner, 0) + coef * factor
+            linear.append(tuple(sorted((n, v) for n, v in terms.items() if v)))
+        const.append(total)
+    return Element(access.array, tuple(linear), tuple(const))
+
+
+def shifted(iv: str, offset: int) -> Affine:
+    """The induction variable plus a constant."""
+    return Affine(((iv, 1),), offset)
+
+
+def loop_values(loop: Loop, env: Env) -> range | None:
+    """Values of a loop's induction variable when they are known under `env`, otherwise None."""
+    lows = [_evaluate(b, env) for b in loop.lower]
+    highs = [_evaluate(b, env) for b in loop.upper]
+    known_lows = [v for v in lows if v is not None]
+    known_highs = [v for v in highs if v is not None]
+    if len(known_lows) != len(lows) or len(known_highs) != len(highs):
+        return None
+    return range(max(known_lows), min(known_highs), loop.step)
+
+
+def _evaluate(bound: Affine, env: Env) -> int | None:
+    total = bound.const
+    for name, coef in bound.terms:
+        value = env.get(name)
+        if value is None or value.terms:
+            return None
+        total += coef * value.const
+    return total
+
+
+class Expander:
+    """Lays out operations in program order, one straight-line stretch at a time."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node | None] = []
+        self._known: dict[Element, int] = {}
+        self._stored: dict[Element, int] = {}
+        self._numbered: dict[tuple[object, ...], int] = {}
+        self._memory: dict[str, list[int]] = {}
+        self.values: dict[int, int] = {}
+        self._copy = 0
+
+    def walk(self, regions: tuple[Region, ...], env: Env, copy: int) -> bool:
+        """Emit `regions`; False when a loop inside has no constant trip count."""
+        self._copy = copy
+        for region in regions:
+            match region:
+                case Block():
+                    for op in region.ops:
+                        self._emit(op, env)
+                case Loop():
+                    values = loop_values(region, env)
+                    if values is None:
+                        return False
+                    inner = dict(env)
+                    for value in values:
+                        inner[region.name] = Affine((), value)
+                        if not self.walk(region.body, inner, copy):
+                            return False
+                case If():
+                    if not self._walk_if(region, env, copy):
+                        return False
+        return True
+
+    def _walk_if(self, region: If, env: Env, copy: int) -> bool:
+        verdicts = [_evaluate(c, env) for c in region.conditions]
+        if region.condition_op is None and all(v is not None for v in verdicts):
+            holds = all(
+                (v == 0 if n in region.equalities else v is not None and v >= 0)
+                for n, v in enumerate(verdicts)
+            )
+            return self.walk(region.then_body if holds else region.else_body, env, copy)
+        before = dict(self._known)
+        if not self.walk(region.then_body, env, copy):
+            return False
+        if not self.walk(region.else_body, env, copy):
+            return False
+        self._known = {e: v for e, v in self._known.items() if before.get(e) == v}
+        self._stored.clear()
+        return True
+
+    def _emit(self, op: Op, env: Env) -> None:
+        operands = [self.values[o] for o in op.operands if o in self.values]
+        if op.kind is OpKind.LOAD and op.access is not None:
+            self._load(op, element_of(op.access, env), operands)
+        elif op.kind is OpKind.STORE and op.access is not None:
+            self._store(op, element_of(op.access, env), operands)
+        elif op.kind is OpKind.CALL:
+            self.values[op.id] = self._append(Node(op, self._copy, operands))
+        else:
+            outside = tuple(o for o in op.operands if o not in self.values)
+            iterators = tuple(env.get(s.partition(":")[2]) for s in op.scalars)
+            number = (op.kind, op.dtype, tuple(operands), outside, op.scalars, iterators)
+            known = self._numbered.get(number)
+            if known is None:
+                known = self._append(Node(op, self._copy, operands))
+                self._numbered[number] = known
+            self.values[op.id] = known
+
+    def _append(self, node: Node) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def _load(self, op: Op, element: Element, operands: list[int]) -> None:
+        known = self._known.get(element)
+        if known is not None:
+            self.values[op.id] = known
+            return
+        node = Node(op, self._copy, operands, element)
+        for index in self._memory.get(element.array, ()):
+            other = self.nodes[index]
+            if other is None or other.op.kind is not OpKind.STORE or other.element is None:
+                continue
+            if element.may_alias(other.element):
+                node.after.append((index, 1))
+                self._stored.pop(other.element, None)
+        position = self._append(node)
+        self._memory.setdefault(element.array, []).append(position)
+        self.values[op.id] = position
+        if element.linear is not None:
+            self._known[element] = position
+
+    def _store(self, op: Op, element: Element, operands: list[int]) -> None:
+        node = Node(op, self._copy, operands, element)
+        dead = self._stored.get(element)
+        if dead is not None:
+            self.nodes[dead] = None
+            self._memory[element.array].remove(dead)
+        linear = element.linear
+        for index in self._memory.get(element.array, ()):
+            other = self.nodes[index]
+            if other is None or other.element is None:
+                continue
+            if other.element.linear == linear and linear is not None:
+                if other.element.const != element.const:
+                    continue
+            elif not element.may_alias(other.element):
+                continue
+            node.after.append((index, 1 if other.op.kind is OpKind.STORE else 0))
+        for known in [e for e in self._known if e != element and e.array == element.array]:
+            if known.linear != linear and known.may_alias(element):
+                del self._known[known]
+        position = self._append(node)
+        self._memory.setdefault(element.array, []).append(position)
+        self.values[op.id] = position
+        if linear is not None:
+            self._stored[element] = position
+            if operands:
+                self._known[element] = operands[0]
+            else:
+                self._known.pop(element, None)
+        else:
+            for stored in [e for e in self._stored if e.array == element.array]:
+                del self._stored[stored]
+
+    def finish(self) -> list[Node]:
+        """The nodes without the dead ones, and without values that nobody uses."""
+        return compact(self.nodes, self.values)
+
+
+def compact(nodes: Sequence[Node | None], values: dict[int, int]) -> list[Node]:
+    """Drop dead nodes and renumber."""
+    live = [False] * len(nodes)
+    for index in range(len(nodes) - 1, -1, -1):
+        node = nodes[index]
+        if node is None:
+            continue
+        if node.op.kind in (OpKind.STORE, OpKind.CALL):
+            live[index] = True
+        if live[index]:
+            for operand in node.operands:
+                live[operand] = True
+    place = [-1] * len(nodes)
+    kept: list[Node] = []
+    for index, node in enumerate(nodes):
+        if node is not None and live[index]:
+            place[index] = len(kept)
+            kept.append(node)
+    for node in kept:
+        node.operands = [place[o] for o in node.operands]
+        node.after = [(place[p], d) for p, d in node.after if place[p] >= 0]
+    for key, index in list(values.items()):
+        if place[index] >= 0:
+            values[key] = place[index]
+        else:
+            del values[key]
+    return kept
+
+
+def split_invariants(nodes: list[Node], ivs: Sequence[str], *, promote: bool) -> Body:
+    """Move what does not depend on `ivs` in front, and registers for accumulated elements.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        Expanded body, in program order.
+    ivs : sequence of str
+        Induction variables of the loop that will execute the body.
+    promote : bool
+        Whether elements that stay the same may move into registers.
+    """
+    stores: dict[str, list[int]] = {}
+    loads: dict[str, list[int]] = {}
+    for index, node in enumerate(nodes):
+        if node.element is not None:
+            table = stores if node.op.kind is OpKind.STORE else loads
+            table.setdefault(node.element.array, []).append(index)
+    promoted: dict[int, Element] = {}
+    registers: dict[Element, tuple[int | None, int]] = {}
+    for array, written in sorted(stores.items()) if promote else ():
+        for index in written:
+            element = nodes[index].element
+            if element is None or element.depends_on(ivs):
+                continue
+            others = [i for i in (*written, *loads.get(array, ())) if i != index]
+            same = [i for i in others if nodes[i].element == element]
+            clash = [
+                i
+                for i in others
+                if i not in same
+                and (other := nodes[i].element) is not None
+                and _may_meet(other, element, ivs)
+            ]
+            if clash or any(nodes[i].op.kind is OpKind.STORE for i in same):
+                continue
+            load = same[0] if same else None
+            registers[element] = (load, index)
+            promoted[index] = element
+            if load is not None:
+                promoted[load] = element
+    return _partition(nodes, ivs, stores, promoted, registers)
+
+
+def _may_meet(other: Element, element: Element, ivs: Sequence[str]) -> bool:
+    if other.linear is None or element.linear is None:
+        return True
+    for mine, theirs, a, b in zip(
+        other.linear, element.linear, other.const, element.const, strict=True
+    ):
+        if mine == theirs and a != b and not any(iv in ivs for iv, _ in mine):
+            return False
+    return True
+
+
+def _partition(
+    nodes: list[Node],
+    ivs: Sequence[str],
+    stores: dict[str, list[int]],
+    promoted: dict[int, Element],
+    registers: dict[Element, tuple[int | None, int]],
+) -> Body:
+    names = set(ivs)
+    place = [-1] * len(nodes)
+    front = [-1] * len(nodes)
+    kept: list[Node] = []
+    hoisted: list[Node] = []
+    for index, node in enumerate(nodes):
+        if index in promoted:
+            continue
+        kind = node.op.kind
+        if kind is OpKind.LOAD and node.element is not None:
+            fixed = not node.element.depends_on(ivs) and not any(
+                (other := nodes[s].element) is not None and _may_meet(other, node.element, ivs)
+                for s in stores.get(node.element.array, ())
+            )
+        elif kind in _PURE_EXCLUDED:
+            fixed = False
+        else:
+            fixed = not any(s.partition(":")[2] in names for s in node.op.scalars)
+        fixed = fixed and all(front[o] >= 0 for o in node.operands)
+        if fixed and kind is not OpKind.CONST:
+            operands = [front[o] for o in node.operands]
+            front[index] = len(hoisted)
+            hoisted.append(Node(node.op, node.copy, operands, node.element))
+        elif fixed:
+            front[index] = len(hoisted)
+            hoisted.append(Node(node.op, node.copy, [], None))
+        else:
+            place[index] = len(kept)
+            kept.append(node)
+    body = Body(kept, hoisted)
+    users: dict[int, list[int]] = {}
+    for position, node in enumerate(kept):
+        for operand in node.operands:
+            if operand in promoted:
+                users.setdefault(operand, []).append(position)
+    for element, (load, store) in registers.items():
+        final = nodes[store].operands[0] if nodes[store].operands else -1
+        body.accumulators.append(
+            Accumulator(
+                element,
+                nodes[load] if load is not None else None,
+                users.get(load, []) if load is not None else [],
+                place[final] if final >= 0 else -1,
+                nodes[store],
+            )
+        )
+    for node in kept:
+        node.operands = [place[o] for o in node.operands if place[o] >= 0]
+        node.after = [(place[p], d) for p, d in node.after if place[p] >= 0]
+    return body
