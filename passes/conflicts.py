@@ -1,0 +1,204 @@
+"""Conflicts: pairs of instances whose order matters, as isl relations.
+
+Two instances conflict where both touch one array element and at least one writes it. Of all such
+pairs those are kept that no write lies between (isl's dataflow analysis): each read with the last
+write before it (flow), each write with the last write before it (output) and with the reads since
+then (anti). Their transitive closure is every conflicting pair, so an order that keeps these keeps
+all: this is legality for memory as it is, without renaming. Accesses that are only an upper bound
+(data-dependent subscripts, calls) never hide an earlier write.
+
+Instances of a relaxed reduction commute. Its updates then hide nothing either, so that every one of
+them stays ordered with what comes before and after, and the pairs among them are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import islpy as isl
+
+from pom.ir.expr import Access
+from pom.ir.graph import Array, Scalar
+from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
+from pom.passes.isl_build import AccessInfo, accesses, domain, schedule_map
+from pom.passes.reductions import reductions, relaxed_statements
+
+Kind = Literal["flow", "anti", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Instances of `source` that must run before instances of `target`.
+
+    Parameters
+    ----------
+    kind : {"flow", "anti", "output"}
+        Write then read, read then write, write then write.
+    source, target : str
+        Statements.
+    array : str
+    source_access, target_access : str
+        The two accesses as the user wrote them.
+    relation : isl.Map
+        ``{ source[i…] -> target[j…] }``.
+    may_reason : str
+        Why this is only an upper bound; empty where it is exact.
+    """
+
+    kind: Kind
+    source: str
+    target: str
+    array: str
+    source_access: str
+    target_access: str
+    relation: isl.Map
+    may_reason: str = ""
+
+    @property
+    def is_may(self) -> bool:
+        return bool(self.may_reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What conflicts depend on, and nothing else: directives and callee schedules are left out."""
+
+    statements: tuple[PolyStatement, ...]
+    schedule: ScheduleNode
+    params: tuple[Scalar | Array, ...]
+    locals: tuple[Array, ...]
+    callees: tuple[PolyProgram, ...]
+    relaxed: frozenset[str]
+
+
+def conflicts(program: PolyProgram, relaxed: frozenset[str] = frozenset()) -> tuple[Conflict, ...]:
+    """Every conflict of `program` in the order that its schedule gives.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    relaxed : frozenset of str
+        Reductions whose instances commute.
+    """
+    key = _Key(
+        program.statements,
+        program.schedule,
+        program.params,
+        program.locals,
+        program.callees,
+        relaxed,
+    )
+    return _conflicts(key)
+
+
+@lru_cache(maxsize=256)
+def _conflicts(key: _Key) -> tuple[Conflict, ...]:
+    program = PolyProgram(
+        "", key.params, key.locals, key.statements, key.schedule, callees=key.callees
+    )
+    infos = {s.name: accesses(program, s) for s in program.statements}
+    written = {i.array for found in infos.values() for i in found if i.is_write}
+    tagged = _Tagged(program, infos, written, key.relaxed)
+    found = [*tagged.flow(), *tagged.anti_and_output()]
+    order = {s.name: position for position, s in enumerate(program.statements)}
+    return tuple(
+        sorted(
+            found,
+            key=lambda c: (
+                order[c.source],
+                order[c.target],
+                c.kind,
+                c.array,
+                c.source_access,
+                c.target_access,
+            ),
+        )
+    )
+
+
+class _Tagged:
+    """The accesses of a program as union maps ``[instance -> access number] -> element``."""
+
+    def __init__(
+        self,
+        program: PolyProgram,
+        infos: dict[str, tuple[AccessInfo, ...]],
+        arrays: set[str],
+        relaxed: frozenset[str],
+    ) -> None:
+        self.infos = infos
+        self.relaxed = relaxed
+        self.accumulators: dict[str, Access] = {
+            s: r.accumulator for s, r in reductions(program).items() if s in relaxed
+        }
+        empty = isl.UnionMap("{ }")
+        self.reads, self.must_writes, self.may_writes, self.schedule = empty, empty, empty, empty
+        for statement in program.statements:
+            instances = domain(statement)
+            time = schedule_map(program, statement.name)
+            for number, info in enumerate(infos[statement.name]):
+                if info.array not in arrays:
+                    continue
+                tag = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, 0)
+                tag = tag.set_tuple_name(isl.dim_type.set, f"a{number}")
+                pairs = isl.Map.from_domain_and_range(instances, isl.Set.universe(tag))
+                untag = pairs.domain_map()
+                relation = isl.UnionMap.from_map(untag.apply_range(info.relation))
+                if not info.is_write:
+                    self.reads = self.reads.union(relation)
+                elif info.is_may or statement.name in relaxed:
+                    self.may_writes = self.may_writes.union(relation)
+                else:
+                    self.must_writes = self.must_writes.union(relation)
+                self.schedule = self.schedule.union(isl.UnionMap.from_map(untag.apply_range(time)))
+        self.writes = self.must_writes.union(self.may_writes)
+
+    def _run(self, sink: isl.UnionMap, may_source: isl.UnionMap) -> Iterator[Conflict]:
+        info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
+        info = info.set_may_source(may_source).set_schedule_map(self.schedule)
+        found = info.compute_flow().get_may_dependence().get_map_list()
+        for position in range(found.n_map()):
+            conflict = self._conflict(found.get_at(position))
+            if conflict is not None:
+                yield conflict
+
+    def flow(self) -> Iterator[Conflict]:
+        """Last write → read."""
+        return self._run(self.reads, self.may_writes)
+
+    def anti_and_output(self) -> Iterator[Conflict]:
+        """Read or write → next write."""
+        return self._run(self.writes, self.may_writes.union(self.reads))
+
+    def _conflict(self, tagged: isl.Map) -> Conflict | None:
+        source, a = self._access(tagged.get_space().domain())
+        target, b = self._access(tagged.get_space().range())
+        if source == target and source in self.relaxed:
+            accumulator = self.accumulators[source]
+            if a.access == accumulator and b.access == accumulator:
+                return None
+        relation = tagged.domain_factor_domain().range_factor_domain().coalesce()
+        kind: Kind = "output" if a.is_write and b.is_write else "flow" if a.is_write else "anti"
+        reason = a.may_reason or b.may_reason
+        return Conflict(kind, source, target, a.array, a.text, b.text, relation, reason)
+
+    def _access(self, space: isl.Space) -> tuple[str, AccessInfo]:
+        pair = space.unwrap()
+        statement = pair.get_tuple_name(isl.dim_type.in_)
+        number = pair.get_tuple_name(isl.dim_type.out)
+        return statement, self.infos[statement][int(number[1:])]
+
+
+def ordered_conflicts(program: PolyProgram, fast_math: bool = False) -> tuple[Conflict, ...]:
+    """The conflicts whose order a transformation must keep.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    fast_math : bool
+        Reductions on floats may be reassociated too.
+    """
+    return conflicts(program, relaxed_statements(program, fast_math))

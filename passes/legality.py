@@ -1,0 +1,279 @@
+"""Legality of a schedule: every conflict must keep its order.
+
+A schedule maps instances to times, ordered lexicographically. It is legal for the conflicts ``R`` of
+the program it came from if and only if
+
+    for all (i, j) in R:   theta_source(i)  <_lex  theta_target(j)
+
+that is, the set ``{ (i, j) in R : theta_target(j) <=_lex theta_source(i) }`` is empty. isl decides
+that exactly over the integers, dim by dim, and a point of the set is a witness.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import islpy as isl
+
+from pom.errors import PomError
+from pom.ir.poly import Loop, PolyProgram
+from pom.passes.conflicts import Conflict, Kind, ordered_conflicts
+from pom.passes.dependences import PairSpace
+from pom.passes.isl_build import Time, sample, schedule_times
+
+
+class Ordered(Protocol):
+    """What legality needs of a `Conflict` or a `Dependence`."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def array(self) -> str: ...
+    @property
+    def source_access(self) -> str: ...
+    @property
+    def target_access(self) -> str: ...
+    @property
+    def relation(self) -> isl.Map: ...
+    @property
+    def may_reason(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A conflict that a schedule reverses, with two concrete instances.
+
+    Parameters
+    ----------
+    source_point, target_point : tuple of (iterator, value)
+        `source` must run first at these, and does not.
+    loop : str, optional
+        The loop on which the order is lost; None where it is the order of the text.
+    """
+
+    kind: Kind
+    source: str
+    target: str
+    array: str
+    source_access: str
+    target_access: str
+    source_point: tuple[tuple[str, int], ...]
+    target_point: tuple[tuple[str, int], ...]
+    loop: str | None
+    may_reason: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The witness in words."""
+        verbs = {"flow": ("writes", "reads"), "anti": ("reads", "overwrites")}
+        first, then = verbs.get(self.kind, ("writes", "overwrites"))
+        source = f"{_instance(self.source, self.source_point)} {first} {self.source_access}"
+        target = f"{_instance(self.target, self.target_point)} {then} {self.target_access}"
+        lines = [
+            f"{self.kind} dependence through {self.array}: {source} before {target}",
+            "the new order runs the second no later than the first"
+            + (f" (decided by loop {self.loop!r})" if self.loop else ""),
+        ]
+        if self.may_reason:
+            lines.append(f"the dependence is assumed, since {self.may_reason}")
+        return tuple(lines)
+
+
+def _instance(statement: str, point: tuple[tuple[str, int], ...]) -> str:
+    inside = ", ".join(f"{name}={value}" for name, value in point)
+    return f"{statement}({inside})"
+
+
+def illegal_dependences(
+    program: PolyProgram, dependences: Iterable[Ordered]
+) -> tuple[Violation, ...]:
+    """The dependences that the schedule of `program` does not keep; empty means legal.
+
+    Parameters
+    ----------
+    program : PolyProgram
+        Its statements are those that `dependences` are about; its schedule is the one judged.
+    dependences : iterable of Dependence or Conflict
+        In the order that must be kept.
+    """
+    return tuple(_violations(program, dependences))
+
+
+def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterator[Violation]:
+    times = schedule_times(program)
+    statements = {s.name: s for s in program.statements}
+    for dependence in dependences:
+        source, target = statements[dependence.source], statements[dependence.target]
+        space = PairSpace(dependence.relation, source, target)
+        found = reversed_pairs(
+            dependence.relation.wrap(), space, times[source.name], times[target.name]
+        )
+        if found is None:
+            continue
+        pairs, position = found
+        point = sample(pairs)
+        if point is None:
+            continue
+        depth = len(source.iterators)
+        yield Violation(
+            dependence.kind,
+            dependence.source,
+            dependence.target,
+            dependence.array,
+            dependence.source_access,
+            dependence.target_access,
+            tuple(zip(source.iterators, point[:depth], strict=True)),
+            tuple(zip(target.iterators, point[depth:], strict=True)),
+            _loop_at(program, source.name, position),
+            dependence.may_reason,
+        )
+
+
+def reversed_pairs(
+    pairs: isl.Set, space: PairSpace, source: Time, target: Time
+) -> tuple[isl.Set, int] | None:
+    """The pairs ``(i, j)`` with ``target(j) <=_lex source(i)``, and the time dim that decides.
+
+    Walks the dims outermost first. `pairs` shrinks to those with equal times so far; of these a dim
+    reverses the ones whose target is earlier. Pairs equal in every dim are reversed too.
+    """
+    for position, (before, after) in enumerate(zip(source, target, strict=True)):
+        if before.is_constant and after.is_constant:
+            if after.constant > before.constant:
+                return None
+            if after.constant < before.constant:
+                return pairs, position
+            continue
+        value = space.difference(before, after)
+        zero = isl.Aff.zero_on_domain(value.get_domain_local_space())
+        reversed_here = pairs.intersect(value.lt_set(zero))
+        if not reversed_here.is_empty():
+            return reversed_here, position
+        pairs = pairs.intersect(value.eq_set(zero))
+        if pairs.is_empty():
+            return None
+    return pairs, len(source) - 1
+
+
+def _loop_at(program: PolyProgram, statement: str, position: int) -> str | None:
+    loops = program.loops(statement)
+    index = position // 2
+    return loops[index].name if position % 2 and index < len(loops) else None
+
+
+_INHERITED: OrderedDict[tuple[object, ...], tuple[Conflict, ...]] = OrderedDict()
+_INHERITED_SIZE = 512
+
+
+def kept_order(program: PolyProgram, fast_math: bool = False) -> tuple[Conflict, ...]:
+    """The conflicts that transformations of `program` must keep.
+
+    Notes
+    -----
+    A legal transformation keeps the order of every conflicting pair, so what had to be kept before
+    it is what has to be kept after it. `legal` hands the relations on; nothing is recomputed along
+    a schedule.
+    """
+    key = (program.statements, program.schedule, fast_math)
+    known = _INHERITED.get(key)
+    if known is not None:
+        return known
+    return ordered_conflicts(program, fast_math)
+
+
+def _inherit(program: PolyProgram, fast_math: bool, known: tuple[Conflict, ...]) -> None:
+    _INHERITED[program.statements, program.schedule, fast_math] = known
+    while len(_INHERITED) > _INHERITED_SIZE:
+        _INHERITED.popitem(last=False)
+
+
+def violations_of(
+    old: PolyProgram, new: PolyProgram, fast_math: bool = False
+) -> tuple[Violation, ...]:
+    """What the schedule of `new` breaks of the order of `old`; both have the same statements."""
+    before, after = schedule_times(old), schedule_times(new)
+    changed = {s for s in before if before[s] != after[s]}
+    affected = (c for c in kept_order(old, fast_math) if c.source in changed or c.target in changed)
+    return illegal_dependences(new, affected)
+
+
+def is_legal(old: PolyProgram, new: PolyProgram, fast_math: bool = False) -> bool:
+    """Whether `new` keeps the order of `old`; stops at the first violation."""
+    before, after = schedule_times(old), schedule_times(new)
+    changed = {s for s in before if before[s] != after[s]}
+    affected = (c for c in kept_order(old, fast_math) if c.source in changed or c.target in changed)
+    return next(_violations(new, affected), None) is None
+
+
+Remedy = tuple[str, Callable[[], PolyProgram]]
+"""A hint and the program that following it gives."""
+
+
+def legal(
+    old: PolyProgram,
+    new: PolyProgram,
+    what: str,
+    fast_math: bool = False,
+    remedies: Iterable[Remedy] = (),
+) -> PolyProgram:
+    """`new`, if it keeps the order of `old`.
+
+    Parameters
+    ----------
+    what : str
+        The call as the user wrote it, for the message.
+    remedies : iterable of (hint, make)
+        Tried in order; the first whose program is legal becomes the error's hint.
+
+    Raises
+    ------
+    PomError
+        POM-S001, with the first violated dependence and two instances.
+    """
+    known = kept_order(old, fast_math)
+    violations = violations_of(old, new, fast_math)
+    if not violations:
+        _inherit(new, fast_math, known)
+        return new
+    worst = violations[0]
+    more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
+    raise PomError(
+        "POM-S001",
+        f"{what} reverses the {worst.kind} dependence {worst.source} -> {worst.target} "
+        f"through {worst.array}{more}",
+        hint=_hint(old, new, fast_math, violations, remedies),
+        notes=worst.notes,
+    )
+
+
+def _hint(
+    old: PolyProgram,
+    new: PolyProgram,
+    fast_math: bool,
+    violations: tuple[Violation, ...],
+    remedies: Iterable[Remedy],
+) -> str | None:
+    if not fast_math and is_legal(old, new, True):
+        return "this only reorders a floating-point reduction: allow it with fast_math=True"
+    for text, make in remedies:
+        try:
+            candidate = make()
+        except PomError:
+            continue
+        if is_legal(old, candidate, fast_math):
+            return text
+    if all(v.may_reason for v in violations):
+        return "affine subscripts would let the dependence be decided exactly"
+    return None
+
+
+def loop_names(program: PolyProgram, statement: str) -> tuple[str, ...]:
+    """The names of the loops around `statement`, outermost first."""
+    return tuple(n.name for n in program.path(statement) if isinstance(n, Loop))
