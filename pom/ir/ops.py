@@ -159,7 +159,7 @@ def _quotient_rule(types: Sequence[ScalarType]) -> ScalarType:
         return _integral(a.width + b.signed, a.signed or b.signed)
     if isinstance(a, FixedType) and isinstance(b, FixedType):
         fraction = b.fraction_bits
-        width = b.signed + a.width + max(fraction, 0) + max(b.integer_bits, 0)
+        width = b.signed + a.width + max(fraction, 0)
         return _fixed(width, b.signed + a.integer_bits + fraction, a.signed or b.signed)
     return a
 
@@ -251,8 +251,7 @@ def _divide(values: Sequence[Value], types: Sequence[ScalarType], result: Scalar
     if isinstance(result, FloatType):
         return a / b
     if isinstance(result, FixedType):
-        shift = result.fraction_bits - types[0].fraction_bits + types[1].fraction_bits  # type: ignore[union-attr]
-        a = a << shift if shift >= 0 else a >> -shift
+        a <<= max(types[1].fraction_bits, 0)  # type: ignore[union-attr]
     return wrap(truncated_quotient(a, b), result)  # type: ignore[arg-type]
 
 

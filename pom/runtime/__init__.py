@@ -1,0 +1,1 @@
+"""Running kernels: the reference interpreter, the JIT, compiled C++, and their comparison."""
