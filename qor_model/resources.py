@@ -1,0 +1,268 @@
+"""Resources of a design as C synthesis reports them: DSP, LUT, FF, block RAM and UltraRAM.
+
+Everything is counted from the schedule: operators after sharing, registers from the lifetimes of
+values, multiplexers from how many accesses a port or an operator serves, controllers from the
+number of states.  A small set of constants, the same for all designs, turns counts into LUTs and
+flip-flops (`pom.qor_model.resources_constants`; `pom.qor_model.resources_fit` refits them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.region import Array, Design, Function, If, Loop, Region
+from pom.qor_model.resources_body import BodyCost, measure_body
+from pom.qor_model.resources_constants import (
+    FF_TERMS,
+    LUT_TERMS,
+    CostConstants,
+    bank_mux_lut,
+    load_constants,
+    mux_lut,
+)
+from pom.qor_model.resources_memory import memory_cost
+from pom.qor_model.schedule_result import (
+    BodySchedule,
+    DesignResult,
+    FunctionResult,
+    LoopResult,
+    OperatorKey,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What C synthesis would report."""
+
+    dsp: int
+    lut: int
+    ff: int
+    bram_18k: int
+    uram: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReport:
+    """Resources of a design with where they come from.
+
+    Attributes
+    ----------
+    total : Resources
+    lut_by_cause, ff_by_cause : tuple of (str, float)
+        LUTs and flip-flops per mechanism (operators, multiplexers, controllers …).
+    operators : tuple of (OperatorKey, int)
+        Operator instances after sharing.
+    extrapolated : bool
+        Whether an operator's numbers were not measured at this device and clock.
+    """
+
+    total: Resources
+    lut_by_cause: tuple[tuple[str, float], ...]
+    ff_by_cause: tuple[tuple[str, float], ...]
+    operators: tuple[tuple[OperatorKey, int], ...]
+    extrapolated: bool = False
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Terms of one function (or of the whole design), before the constants."""
+
+    lut: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LUT_TERMS, 0.0))
+    ff: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FF_TERMS, 0.0))
+    instances: dict[OperatorKey, int] = field(default_factory=dict)
+    ports: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
+    states: int = 1
+
+
+class ResourceModel:
+    """Counts resources, keeping what it measured of every loop body.
+
+    Parameters
+    ----------
+    library : OperatorLibrary
+    constants : CostConstants, optional
+        The shipped ones by default.
+    """
+
+    def __init__(self, library: OperatorLibrary, constants: CostConstants | None = None) -> None:
+        self._library = library
+        self._constants = load_constants() if constants is None else constants
+        self._bodies: dict[tuple[object, ...], tuple[BodySchedule, BodyCost]] = {}
+
+    def estimate(self, design: Design, result: DesignResult) -> ResourceReport:
+        """Return the resources of `design`, scheduled as `result` says."""
+        counts = self.count(design, result)
+        constants = self._constants
+        lut = [(n, counts.lut[n] * c) for n, c in zip(LUT_TERMS, constants.lut, strict=True)]
+        ff = [(n, counts.ff[n] * c) for n, c in zip(FF_TERMS, constants.ff, strict=True)]
+        memories = [
+            memory_cost(array, self._library.memory)
+            for function in design.functions
+            for array in function.arrays
+        ]
+        operators = sorted(counts.instances.items(), key=lambda item: str(item[0]))
+        found = {key: self._library.operator(key) for key, _ in operators}
+        return ResourceReport(
+            total=Resources(
+                dsp=sum(found[key].dsp * n for key, n in operators),
+                lut=round(sum(value for _, value in lut)),
+                ff=round(sum(value for _, value in ff)),
+                bram_18k=sum(m.bram_18k for m in memories),
+                uram=sum(m.uram for m in memories),
+            ),
+            lut_by_cause=tuple(lut),
+            ff_by_cause=tuple(ff),
+            operators=tuple(operators),
+            extrapolated=any(op.extrapolated for op in found.values()),
+        )
+
+    def count(self, design: Design, result: DesignResult) -> _Counts:
+        """Return the terms of the whole design, before the constants."""
+        total = _Counts()
+        users: Counter[OperatorKey] = Counter()
+        dataflow = design.function(result.top).dataflow
+        for timing in result.functions:
+            function = design.function(timing.name)
+            counts = self._function(function, timing)
+            for name, value in counts.lut.items():
+                total.lut[name] += value
+            for name, value in counts.ff.items():
+                total.ff[name] += value
+            for key, number in counts.instances.items():
+                users[key] += 1
+                joined = dataflow or not self._library.timing(key).is_shared
+                before = total.instances.get(key, 0)
+                total.instances[key] = before + number if joined else max(before, number)
+        for function in design.functions:
+            for array in function.arrays:
+                cost = memory_cost(array, self._library.memory)
+                total.lut["memory"] += cost.lut
+                total.ff["memory"] += cost.ff
+        for key, number in total.instances.items():
+            operator = self._library.operator(key)
+            inline = operator.dsp == 0 and operator.stages == 1
+            total.lut["logic" if inline else "operators"] += operator.lut * number
+            total.ff["operators"] += operator.ff * number
+            if users[key] > 1 and not dataflow:
+                total.lut["shared_operators"] += number
+        return total
+
+    def _function(self, function: Function, timing: FunctionResult) -> _Counts:
+        counts = _Counts()
+        arrays = {array.name: array for array in function.arrays}
+        steps = dict.fromkeys(_loop_names(function.body), 0)
+        for loop in _all_loops(timing.loops):
+            for position, name in enumerate(loop.names):
+                innermost = position == len(loop.names) - 1
+                steps[name] = 0 if loop.is_fully_unrolled else (loop.unroll if innermost else 1)
+        for body in timing.schedules:
+            self._add_body(counts, body, arrays, steps, 1)
+        for loop in timing.loops:
+            self._add_loop(counts, loop, arrays, steps, 1)
+        counts.lut["control"] += mux_lut(counts.states + 1)
+        counts.ff["control"] += counts.states
+        counts.lut["functions"] += 1
+        counts.ff["functions"] += 1
+        for (_, _, is_store), accesses in counts.ports.items():
+            signals = 3 if is_store else 2
+            counts.lut["port_muxes"] += signals * mux_lut(accesses) if accesses > 1 else 0.0
+        return counts
+
+    def _add_loop(
+        self,
+        counts: _Counts,
+        loop: LoopResult,
+        arrays: Mapping[str, Array],
+        steps: Mapping[str, int],
+        copies: int,
+    ) -> None:
+        copies *= max(1, loop.copies)
+        for body in loop.schedules:
+            self._add_body(counts, body, arrays, steps, copies)
+        for child in loop.children:
+            self._add_loop(counts, child, arrays, steps, copies)
+        if loop.is_fully_unrolled:
+            return
+        trips = max(1, loop.trip_count_max) * max(1, loop.unroll)
+        bits = math.ceil(math.log2(trips + 1))
+        counters = max(1, len(loop.names))
+        counts.lut["counters"] += copies * counters * (bits + 7 + 11 + 9)
+        counts.ff["counters"] += copies * counters * bits
+        if loop.is_pipelined:
+            counts.lut["pipelines"] += copies
+            counts.ff["pipelines"] += copies
+
+    def _add_body(
+        self,
+        counts: _Counts,
+        body: BodySchedule,
+        arrays: Mapping[str, Array],
+        steps: Mapping[str, int],
+        copies: int,
+    ) -> None:
+        cost = self._measure(body, arrays, steps)
+        for key, number in cost.instances:
+            if not self._library.timing(key).is_shared:
+                number = sum(1 for op in body.ops if op.key == key) * copies
+                counts.instances[key] = counts.instances.get(key, 0) + number
+            else:
+                counts.instances[key] = max(counts.instances.get(key, 0), number)
+        if cost.is_pipelined:
+            counts.lut["control"] += copies * mux_lut(cost.states + 1)
+            counts.ff["control"] += copies * cost.states
+            counts.lut["pipeline_stages"] += copies * cost.stages
+            counts.ff["pipeline_stages"] += copies * cost.stages
+            counts.states += copies
+        else:
+            counts.states += copies * cost.states
+        counts.lut["operand_muxes"] += copies * sum(mux_lut(n) for n in cost.operand_mux)
+        counts.lut["bank_muxes"] += copies * sum(bank_mux_lut(n) for n in cost.bank_mux)
+        counts.lut["shift_registers"] += copies * 32 * cost.shift_registers
+        counts.ff["shift_registers"] += copies * 64 * cost.shift_registers
+        counts.ff["values"] += copies * cost.register_bits
+        counts.ff["addresses"] += copies * cost.address_bits
+        counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)
+        counts.lut["address_offsets"] += copies * cost.address_or_bits
+        counts.lut["run_time_banks"] += copies * cost.demux_stores
+        counts.ff["run_time_banks"] += copies * cost.demux_stores
+        for port in cost.ports:
+            counts.ports[port.array, port.bank, port.is_store] += copies * port.accesses
+
+    def _measure(
+        self, body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int]
+    ) -> BodyCost:
+        """Measure a body once; the schedule is kept so that its identity stays its own."""
+        used = sorted({op.op.access.array for op in body.ops if op.op.access is not None})
+        banks = tuple((name, arrays[name].partitions) for name in used)
+        key = (id(body), banks, tuple(sorted(steps.items())))
+        found = self._bodies.get(key)
+        if found is None:
+            found = self._bodies[key] = (body, measure_body(body, arrays, steps))
+        return found[1]
+
+
+def estimate_resources(
+    design: Design, result: DesignResult, library: OperatorLibrary
+) -> ResourceReport:
+    """Return the resources of a scheduled design (see :class:`ResourceModel`)."""
+    return ResourceModel(library).estimate(design, result)
+
+
+def _all_loops(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:
+    for loop in loops:
+        yield loop
+        yield from _all_loops(loop.children)
+
+
+def _loop_names(regions: tuple[Region, ...]) -> Iterator[str]:
+    for region in regions:
+        if isinstance(region, Loop):
+            yield region.name
+            yield from _loop_names(region.body)
+        elif isinstance(region, If):
+            yield from _loop_names(region.then_body)
+            yield from _loop_names(region.else_body)

@@ -1,0 +1,370 @@
+"""What one scheduled loop body needs besides its operators: registers and multiplexers.
+
+The numbers are counts of hardware things (bits of registers, shift registers, multiplexers with
+so many inputs, accesses per memory port), not LUTs: the costs are constants of
+`pom.qor_model.resources_constants` and are fitted over all designs at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pom.qor_model.region import Access, Array, Op, OpKind, Partition, PartitionKind
+from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
+
+SHIFT_REGISTER_MIN = 3
+"""Copies of a value from which on the tool makes a shift register of the chain."""
+
+_FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
+
+
+@dataclass(frozen=True, slots=True)
+class PortUse:
+    """Accesses of one body to one port of one bank.
+
+    `candidates` is how many banks the access may fall into (1 when it is known which).
+    """
+
+    array: str
+    bank: int
+    is_store: bool
+    accesses: int
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCost:
+    """Counts for one loop body (or straight-line block).
+
+    Attributes
+    ----------
+    states : int
+        States of the controller: the interval of a pipelined body, otherwise its length.
+    stages : int
+        Pipeline stages (1 when not pipelined).
+    instances : tuple of (OperatorKey, int)
+        Operators needed at the same time.
+    register_bits, address_bits : int
+        Flip-flops that hold values and addresses between states.
+    shift_registers : int
+        Values that are delayed so long that a shift register holds them.
+    operand_mux : tuple of int
+        Numbers of inputs of the multiplexers before shared operators.
+    bank_mux : tuple of int
+        Numbers of inputs of the multiplexers behind memory banks.
+    ports : tuple of PortUse
+    address_adders : tuple of int
+        Widths of the adders that compute addresses.
+    address_or_bits : int
+        Bits of constant offsets merged into addresses.
+    demux_stores : int
+        Banks written by stores whose bank is decided at run time.
+    """
+
+    states: int
+    stages: int
+    is_pipelined: bool
+    instances: tuple[tuple[OperatorKey, int], ...]
+    register_bits: int
+    address_bits: int
+    shift_registers: int
+    operand_mux: tuple[int, ...]
+    bank_mux: tuple[int, ...]
+    ports: tuple[PortUse, ...]
+    address_adders: tuple[int, ...]
+    address_or_bits: int
+    demux_stores: int
+
+
+def measure_body(
+    body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int]
+) -> BodyCost:
+    """Count what `body` needs.
+
+    Parameters
+    ----------
+    body : BodySchedule
+    arrays : mapping of name to Array
+    steps : mapping of induction variable to its stride
+        After unrolling; 0 for a loop that is completely unrolled.
+    """
+    ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
+    starts = _late_starts(body, ii)
+    binding = _bind(body.ops, starts, ii)
+    last_use = _last_uses(body.ops, starts)
+    registers, shifts, identity = _value_registers(body, starts, binding, last_use, ii)
+    memory = _memory(body, arrays, steps, starts, ii)
+    return BodyCost(
+        states=ii,
+        stages=math.ceil(max(1, body.length) / ii),
+        is_pipelined=body.is_pipelined,
+        instances=_instances(body, binding),
+        register_bits=registers,
+        address_bits=memory.register_bits,
+        shift_registers=shifts + memory.shift_registers,
+        operand_mux=_operand_muxes(body.ops, binding, identity),
+        bank_mux=memory.bank_mux,
+        ports=memory.ports,
+        address_adders=memory.adders,
+        address_or_bits=memory.or_bits,
+        demux_stores=memory.demux_stores,
+    )
+
+
+def _late_starts(body: BodySchedule, ii: int) -> list[int]:
+    """Start cycles with loads (and what only depends on loads) moved as late as possible.
+
+    The tool keeps an address waiting rather than the data: a load and the operators fed by
+    nothing but loads start as late as their consumers allow, in steps of the interval so that
+    no port conflict arises.
+    """
+    ops = body.ops
+    starts = [op.start_cycle for op in ops]
+    if not body.is_pipelined:
+        return starts
+    movable = [False] * len(ops)
+    for index, op in enumerate(ops):
+        fed = all(p < index and movable[p] for p in op.operands)
+        movable[index] = fed and op.op.kind is not OpKind.STORE
+    slack = [10**9] * len(ops)
+    for index in range(len(ops) - 1, -1, -1):
+        if movable[index] and 0 < slack[index] < 10**9:
+            starts[index] += slack[index] // ii * ii
+        shift = starts[index] - ops[index].start_cycle
+        for producer in ops[index].operands:
+            if producer >= index:
+                continue
+            gap = ops[index].start_cycle - ops[producer].end_cycle
+            slack[producer] = min(slack[producer], shift + max(0, gap - 1))
+    return starts
+
+
+def _bind(ops: tuple[ScheduledOp, ...], starts: list[int], ii: int) -> list[int]:
+    """Instance number of every operation within its key: first free in its slot."""
+    used: dict[tuple[OperatorKey, int], int] = defaultdict(int)
+    bound = []
+    for index, op in enumerate(ops):
+        slot = (op.key, starts[index] % ii)
+        bound.append(used[slot])
+        used[slot] += 1
+    return bound
+
+
+def _instances(body: BodySchedule, binding: list[int]) -> tuple[tuple[OperatorKey, int], ...]:
+    if body.instances:
+        return tuple((k, n) for k, n in body.instances if k.kind not in _FREE)
+    most: dict[OperatorKey, int] = {}
+    for op, instance in zip(body.ops, binding, strict=True):
+        if not op.op.is_memory and op.op.kind not in _FREE:
+            most[op.key] = max(most.get(op.key, 0), instance + 1)
+    return tuple(sorted(most.items(), key=lambda item: str(item[0])))
+
+
+def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
+    last = [-1] * len(ops)
+    for index, op in enumerate(ops):
+        for producer in op.operands:
+            last[producer] = max(last[producer], starts[index])
+    return last
+
+
+def _value_registers(
+    body: BodySchedule, starts: list[int], binding: list[int], last_use: list[int], ii: int
+) -> tuple[int, int, list[object]]:
+    """Bits of value registers, shift registers, and which register each value sits in."""
+    bits = shifts = 0
+    identity: list[object] = []
+    live: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)
+    for index, op in enumerate(body.ops):
+        end = starts[index] + op.end_cycle - op.start_cycle
+        identity.append(index)
+        if last_use[index] <= end or op.op.kind in _FREE:
+            continue
+        width = op.op.dtype.width
+        source: tuple[object, ...] = (
+            (op.op.access.array, op.bank, op.copy if op.bank < 0 else 0)
+            if op.op.access is not None
+            else (op.key, binding[index])
+        )
+        length = last_use[index] - end
+        chain = max(0, math.ceil(length / ii) - 1) if body.is_pipelined else 0
+        if chain >= SHIFT_REGISTER_MIN:
+            shifts += 1
+            length = ii
+        elif chain:
+            bits += chain * width
+            length = ii
+        slots = live[(*source, width)]
+        for cycle in range(end + 1, end + 1 + min(length, ii)):
+            slots[cycle % ii] += 1
+        identity[index] = (*source, slots[(end + 1) % ii])
+    bits += sum(int(source[-1]) * max(slots.values()) for source, slots in live.items())  # type: ignore[call-overload]
+    return bits, shifts, identity
+
+
+def _operand_muxes(
+    ops: tuple[ScheduledOp, ...], binding: list[int], identity: list[object]
+) -> tuple[int, ...]:
+    sources: dict[tuple[OperatorKey, int, int], set[object]] = defaultdict(set)
+    for index, op in enumerate(ops):
+        if op.op.is_memory or op.op.kind in _FREE:
+            continue
+        for position in range(max(2, len(op.operands))):
+            known = position < len(op.operands)
+            source = identity[op.operands[position]] if known else "invariant"
+            sources[op.key, binding[index], position].add(source)
+    return tuple(sorted(len(s) for s in sources.values() if len(s) > 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    register_bits: int
+    shift_registers: int
+    bank_mux: tuple[int, ...]
+    ports: tuple[PortUse, ...]
+    adders: tuple[int, ...]
+    or_bits: int
+    demux_stores: int
+
+
+def _memory(
+    body: BodySchedule,
+    arrays: Mapping[str, Array],
+    steps: Mapping[str, int],
+    starts: list[int],
+    ii: int,
+) -> _Memory:
+    ports: Counter[tuple[str, int, bool]] = Counter()
+    muxes: list[int] = []
+    demux = 0
+    first: dict[tuple[str, object], int] = {}
+    last: dict[tuple[str, object], int] = {}
+    banks_of: dict[tuple[str, object], int] = {}
+    shapes: dict[tuple[str, object], set[object]] = defaultdict(set)
+    for index, op in enumerate(body.ops):
+        access = op.op.access
+        if access is None:
+            continue
+        array = arrays[access.array]
+        unresolved = unresolved_banks(access, array, steps)
+        candidates = math.prod(unresolved)
+        is_store = op.op.kind is OpKind.STORE
+        if is_store:
+            demux += candidates if candidates > 1 else 0
+        else:
+            muxes += nested_muxes(unresolved)
+        ports[access.array, op.bank if candidates == 1 else -1, is_store] += 1
+        address = (access.array, (access, op.copy, op.bank))
+        shapes[access.array, access].add(op.copy)
+        start = starts[index] if is_store else op.start_cycle
+        first[address] = min(first.get(address, start), op.start_cycle)
+        last[address] = max(last.get(address, start), start)
+        banks_of[address] = candidates
+    bits = shifts = 0
+    for address, begin in first.items():
+        if last[address] <= begin and not (body.is_pipelined and last[address] > 0):
+            continue
+        width = address_bits(arrays[address[0]])
+        begin = 0 if body.is_pipelined else begin
+        chain = max(0, math.ceil((last[address] - begin) / ii) - 1) if body.is_pipelined else 0
+        selects = 1 if banks_of[address] > 1 else 0
+        if chain >= SHIFT_REGISTER_MIN:
+            shifts += banks_of[address] + selects
+            chain = 0
+        bits += (1 + chain) * (width * banks_of[address] + selects)
+    adders, or_bits = _address_logic(shapes, arrays, steps)
+    uses = [PortUse(a, b, s, n) for (a, b, s), n in sorted(ports.items())]
+    return _Memory(bits, shifts, tuple(sorted(muxes)), tuple(uses), adders, or_bits, demux)
+
+
+def _address_logic(
+    shapes: Mapping[tuple[str, object], set[object]],
+    arrays: Mapping[str, Array],
+    steps: Mapping[str, int],
+) -> tuple[tuple[int, ...], int]:
+    """Adders, and bits of constant offsets, behind the addresses of a body."""
+    adders: list[int] = []
+    or_bits = 0
+    for (name, access), copies in shapes.items():
+        assert isinstance(access, Access)
+        array = arrays[name]
+        width = address_bits(array)
+        if is_concatenated(access, array, steps):
+            or_bits += width * (len(copies) - 1)
+        else:
+            adders += [width] * max(1, len(array.shape) - 1) * len(copies)
+    return tuple(sorted(adders)), or_bits
+
+
+def is_concatenated(access: Access, array: Array, steps: Mapping[str, int]) -> bool:
+    """Whether the address is subscripts side by side (power-of-two rows, partial strides)."""
+    if len(array.shape) < 2:
+        return True
+    if any(extent & (extent - 1) for extent in array.shape[1:]):
+        return False
+    inner = access.subscripts[-1]
+    if inner is None or len(inner.terms) > 1:
+        return False
+    factor = {p.dim: p.factor for p in array.partitions}.get(len(array.shape) - 1, 1)
+    if not inner.terms:
+        return True
+    return steps.get(inner.terms[0][0], 1) != 1 or factor > 1
+
+
+def partition_factor(array: Array, partition: Partition) -> int:
+    """Banks along one dimension."""
+    extent = array.shape[partition.dim]
+    if partition.kind is PartitionKind.COMPLETE:
+        return extent
+    return min(partition.factor, extent)
+
+
+def bank_count(array: Array) -> int:
+    """Banks of an array after partitioning."""
+    return math.prod(partition_factor(array, p) for p in array.partitions)
+
+
+def bank_words(array: Array) -> int:
+    """Words of the largest bank, after partitioning and reshaping."""
+    factors = {p.dim: partition_factor(array, p) for p in array.partitions}
+    for p in array.reshapes:
+        factors[p.dim] = factors.get(p.dim, 1) * partition_factor(array, p)
+    return math.prod(math.ceil(n / factors.get(d, 1)) for d, n in enumerate(array.shape))
+
+
+def address_bits(array: Array) -> int:
+    """Bits of an address within one bank."""
+    return max(0, math.ceil(math.log2(max(1, bank_words(array)))))
+
+
+def unresolved_banks(access: Access, array: Array, steps: Mapping[str, int]) -> tuple[int, ...]:
+    """For every partitioned dimension, between how many banks a run-time value decides."""
+    result = []
+    for part in sorted(array.partitions, key=lambda p: p.dim):
+        factor = partition_factor(array, part)
+        subscript = access.subscripts[part.dim]
+        if subscript is None or part.kind is PartitionKind.BLOCK:
+            moving = subscript is None or any(steps.get(n, 1) for n, _ in subscript.terms)
+            result.append(factor if moving else 1)
+            continue
+        common = factor
+        for name, coefficient in subscript.terms:
+            common = math.gcd(common, abs(coefficient) * steps.get(name, 1))
+        result.append(factor // common if common else 1)
+    return tuple(result)
+
+
+def nested_muxes(unresolved: Iterable[int]) -> list[int]:
+    """Multiplexers that choose among the banks: the last dimension first, then the ones before."""
+    factors = [f for f in unresolved if f > 1]
+    muxes: list[int] = []
+    for position, factor in enumerate(factors):
+        muxes += [factor] * math.prod(factors[:position])
+    return muxes
+
+
+def operations(ops: Iterable[Op]) -> Counter[OpKind]:
+    """How many operations of each kind."""
+    return Counter(op.kind for op in ops)

@@ -1,0 +1,88 @@
+"""Constants that turn counted hardware into LUTs and flip-flops, and the vector of counts."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+LUT_TERMS = (
+    "operators",
+    "logic",
+    "control",
+    "counters",
+    "address_adders",
+    "address_offsets",
+    "port_muxes",
+    "operand_muxes",
+    "bank_muxes",
+    "shift_registers",
+    "memory",
+    "pipelines",
+    "pipeline_stages",
+    "functions",
+    "run_time_banks",
+    "shared_operators",
+)
+FF_TERMS = (
+    "operators",
+    "control",
+    "counters",
+    "values",
+    "addresses",
+    "shift_registers",
+    "memory",
+    "pipelines",
+    "pipeline_stages",
+    "functions",
+    "run_time_banks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CostConstants:
+    """One coefficient per term; 1 means that the mechanism's own number is taken as it is.
+
+    Attributes
+    ----------
+    lut, ff : tuple of float
+        In the order of `LUT_TERMS` and `FF_TERMS`.
+    source : str
+        What they were fitted to.
+    """
+
+    lut: tuple[float, ...]
+    ff: tuple[float, ...]
+    source: str
+
+
+@cache
+def load_constants() -> CostConstants:
+    """Read the shipped constants."""
+    path = resources.files("pom.qor_model").joinpath("data", "resources.toml")
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    return CostConstants(
+        lut=tuple(float(data["lut"][name]) for name in LUT_TERMS),
+        ff=tuple(float(data["ff"][name]) for name in FF_TERMS),
+        source=data["source"],
+    )
+
+
+def mux_lut(inputs: int) -> float:
+    """LUTs of a multiplexer that the controller selects, as the tool's table prints them.
+
+    2 inputs cost 9, 3 cost 14, 4 cost 20, 8 cost 43: the width does not enter.
+    """
+    return 0.0 if inputs < 2 else max(9.0, 5.45 * inputs - 1.2)
+
+
+_BANK_MUX = {2: 9.0, 4: 20.0, 8: 43.0, 16: 65.0, 32: 137.0, 64: 273.0}
+
+
+def bank_mux_lut(inputs: int) -> float:
+    """LUTs of a multiplexer core behind memory banks (hgnn_inner_loops.csv, partition sweeps)."""
+    found = _BANK_MUX.get(inputs)
+    if found is not None:
+        return found
+    return mux_lut(inputs) if inputs < 16 else 4.27 * inputs
