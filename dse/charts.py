@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 640, 360
@@ -138,7 +139,7 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, title: str, joined: str =
     steps = sorted((p for p in points if joined and p.kind in (joined, "best")), key=lambda p: p.x)
     if len(steps) > 1:
         path = f"M{_x(x, steps[0].x):.1f} {_y(y, steps[0].y):.1f}"
-        for before, after in zip(steps, steps[1:], strict=False):
+        for before, after in pairwise(steps):
             path += f" L{_x(x, after.x):.1f} {_y(y, before.y):.1f} L{_x(x, after.x):.1f} {_y(y, after.y):.1f}"
         parts.append(f'<path class="front-line" d="{path}"/>')
     order = {"other": 0, "front": 1, "baseline": 2, "best": 3}
