@@ -23,6 +23,7 @@ from pom.ir.poly import Loop, PolyProgram
 from pom.passes.conflicts import Conflict, Kind, ordered_conflicts
 from pom.passes.dependences import PairSpace
 from pom.passes.isl_build import Time, sample, schedule_times
+from pom.passes.loop_directives import check_loop_directives
 
 
 class Ordered(Protocol):
@@ -235,11 +236,13 @@ def legal(
     Raises
     ------
     PomError
-        POM-S001, with the first violated dependence and two instances.
+        POM-S001, with the first violated dependence and two instances; what
+        `check_loop_directives` raises, where a directive of a loop no longer fits.
     """
     known = kept_order(old, fast_math)
     violations = violations_of(old, new, fast_math)
     if not violations:
+        check_loop_directives(new, what)
         _inherit(new, fast_math, known)
         return new
     worst = violations[0]

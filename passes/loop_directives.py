@@ -1,0 +1,104 @@
+"""Which directives a loop can have: what Vitis HLS would refuse or ignore is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pom.errors import PomError
+from pom.ir.directives import LoopDirectives
+from pom.ir.poly import Loop, PolyProgram, ScheduleNode, Sequence, walk_loops
+from pom.passes.loop_ranges import is_block_bounded, trip_count
+from pom.passes.schedule_tree import edit_loop
+
+
+def with_directives(
+    program: PolyProgram, statement: str, loop: str, **changes: object
+) -> PolyProgram:
+    """`program` with fields of a loop's `LoopDirectives` replaced."""
+
+    def change(node: Loop) -> Loop:
+        return replace(node, directives=replace(node.directives, **changes))  # type: ignore[arg-type]
+
+    return replace(program, schedule=edit_loop(program.schedule, statement, loop, change))
+
+
+def check_loop_directives(program: PolyProgram, what: str) -> None:
+    """Raise where the directives of a loop of `program` cannot be built.
+
+    A pipelined loop has every loop below it unrolled completely by the tool, so these need constant
+    trip counts, and neither they nor the loops around can be pipelined. A loop that is unrolled
+    completely needs a constant trip count too. (The shorter trip counts of a partial block do not
+    count: they are constants or guards of the block's constant size.) LOOP_FLATTEN wants the loop
+    alone in the loop around it.
+
+    Raises
+    ------
+    PomError
+        POM-S010 (trip count), S011 (nested pipelines), S012 (flatten).
+    """
+    for loop, outer in _with_parents(program.schedule, None):
+        directives = loop.directives
+        if directives == LoopDirectives():
+            continue
+        if directives.pipeline_ii is not None:
+            _check_pipeline(program, loop, what)
+        if directives.unroll == 0:
+            _require_constant(
+                program,
+                loop,
+                f"{what}: loop {loop.name!r} cannot be unrolled completely",
+                f"unroll it by a factor, or split it first and unroll the inner loop: "
+                f"split({loop.name!r}, 2), then unroll('{loop.name}1')",
+            )
+        if directives.flatten and outer is None:
+            raise PomError(
+                "POM-S012",
+                f"{what}: loop {loop.name!r} is not alone in a loop around it, "
+                "so there is nothing to flatten it into",
+                hint="flatten needs a perfect nest: name the inner one of two loops with nothing "
+                "else between them",
+            )
+
+
+def _with_parents(node: ScheduleNode, parent: Loop | None) -> Iterator[tuple[Loop, Loop | None]]:
+    """Every loop, with the loop directly around it where it is that loop's only child."""
+    match node:
+        case Loop():
+            yield node, parent
+            yield from _with_parents(node.child, node)
+        case Sequence():
+            for child in node.children:
+                yield from _with_parents(child, None)
+
+
+def _check_pipeline(program: PolyProgram, loop: Loop, what: str) -> None:
+    inner = list(walk_loops(loop.child))
+    for node in inner:
+        if node.directives.pipeline_ii is not None:
+            raise PomError(
+                "POM-S011",
+                f"{what}: loop {loop.name!r} is pipelined and so is {node.name!r} inside it",
+                hint=f"pipelining {loop.name!r} unrolls {node.name!r} completely; "
+                "pipeline one of the two",
+            )
+    for node in inner:
+        innermost = next(n for n in reversed(list(walk_loops(node))))
+        _require_constant(
+            program,
+            node,
+            f"{what}: pipelining {loop.name!r} would unroll loop {node.name!r} completely",
+            f"pipeline the innermost loop: pipeline({innermost.name!r})",
+        )
+
+
+def _require_constant(program: PolyProgram, loop: Loop, summary: str, hint: str) -> None:
+    if is_block_bounded(loop):
+        return
+    trips = trip_count(program, loop.statements[0], loop)
+    if not trips.is_constant:
+        raise PomError(
+            "POM-S010",
+            f"{summary}, but its trip count varies from {trips.minimum} to {trips.maximum}",
+            hint=hint,
+        )

@@ -1,0 +1,133 @@
+"""Ranges and trip counts of schedule loops, exactly, from domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import islpy as isl
+
+from pom.ir.affine import Affine, FloorDiv
+from pom.ir.poly import Loop, PolyProgram, PolyStatement
+from pom.passes.isl_build import affine, affine_on, domain, statement_space
+from pom.passes.schedule_tree import enclosing
+
+
+@lru_cache(maxsize=8192)
+def _extent(statement: PolyStatement, value: Affine) -> tuple[int, int] | None:
+    instances = domain(statement)
+    if instances.is_empty():
+        return None
+    function = affine(statement, value)
+    if function.is_cst():
+        constant = function.get_constant_val().to_python()
+        return constant, constant
+    return instances.min_val(function).to_python(), instances.max_val(function).to_python()
+
+
+def value_range(program: PolyProgram, loop: Loop) -> tuple[int, int]:
+    """The smallest and the largest value that `loop` takes; ``(0, -1)`` where it never runs."""
+    found = [r for s, e in loop.exprs if (r := _extent(program.statement(s), e)) is not None]
+    if not found:
+        return 0, -1
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+@dataclass(frozen=True, slots=True)
+class TripCount:
+    """How many iterations one run of a loop has, over all runs."""
+
+    minimum: int
+    maximum: int
+
+    @property
+    def is_constant(self) -> bool:
+        return self.minimum == self.maximum
+
+
+def _values(statement: PolyStatement, functions: tuple[Affine, ...]) -> isl.Set:
+    target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(functions))
+    space = statement_space(statement).map_from_domain_and_range(target)
+    result = isl.MultiAff.zero(space)
+    for position, function in enumerate(functions):
+        result = result.set_aff(position, affine(statement, function))
+    return domain(statement).apply(isl.Map.from_multi_aff(result))
+
+
+def loop_values(program: PolyProgram, statement: str, loop: Loop) -> isl.Set:
+    """Every ``[outer values…, value]`` at which an iteration of `loop` around `statement` runs."""
+    outer = enclosing(program, statement, loop.name)
+    result: isl.Set | None = None
+    for name, value in loop.exprs:
+        times = (*(n.expr(name) for n in outer), value)
+        part = _values(program.statement(name), times)
+        result = part if result is None else result.union(part)
+    if result is None:
+        raise ValueError(f"loop {loop.name!r} runs no statement")
+    return result.coalesce()
+
+
+def trip_count(program: PolyProgram, statement: str, loop: Loop) -> TripCount:
+    """The trip counts of `loop` around `statement`, counting from its first to its last value."""
+    values = loop_values(program, statement, loop)
+    if values.is_empty():
+        return TripCount(0, 0)
+    depth = values.dim(isl.dim_type.set) - 1
+    low = values.dim_min_val(depth).to_python()
+    high = values.dim_max_val(depth).to_python()
+    if depth == 0 or _is_product(values, depth, low, high):
+        return TripCount(high - low + 1, high - low + 1)
+    by_outer = isl.Map.from_range(values).move_dims(isl.dim_type.in_, 0, isl.dim_type.out, 0, depth)
+    spans = by_outer.lexmax_pw_multi_aff().sub(by_outer.lexmin_pw_multi_aff())
+    found = isl.Map.from_pw_multi_aff(spans).range()
+    return TripCount(found.dim_min_val(0).to_python() + 1, found.dim_max_val(0).to_python() + 1)
+
+
+def _is_product(values: isl.Set, depth: int, low: int, high: int) -> bool:
+    outer = values.project_out(isl.dim_type.set, depth, 1)
+    box = outer.add_dims(isl.dim_type.set, 1)
+    box = box.lower_bound_val(isl.dim_type.set, depth, isl.Val(low))
+    box = box.upper_bound_val(isl.dim_type.set, depth, isl.Val(high))
+    return bool(box.is_subset(values))
+
+
+def has_partial_tiles(
+    program: PolyProgram, statement: str, loop: Loop, offset: int, factor: int
+) -> bool:
+    """Whether splitting `loop` by `factor` from `offset` leaves some run with a part of a tile."""
+    values = loop_values(program, statement, loop)
+    depth = values.dim(isl.dim_type.set) - 1
+    space = values.get_space()
+    names = tuple(f"v{k}" for k in range(depth + 1))
+    tile = (Affine.var(names[-1]) - offset) // factor
+    to_tile = isl.MultiAff.zero(space.map_from_set())
+    for position, name in enumerate(names):
+        value = tile if position == depth else Affine.var(name)
+        to_tile = to_tile.set_aff(position, affine_on(space, names, value))
+    mapping = isl.Map.from_multi_aff(to_tile)
+    full = values.apply(mapping).apply(mapping.reverse())
+    return not full.is_subset(values)
+
+
+def is_block_bounded(loop: Loop) -> bool:
+    """Whether the loop runs within a block of a split, so that only partial blocks run it less."""
+    return all(_is_within_block(value) for _, value in loop.exprs)
+
+
+def _is_within_block(value: Affine) -> bool:
+    if _modulus(value) is not None:
+        return True
+    match value:
+        case Affine(terms=((FloorDiv(numerator=inner), 1),), constant=0):
+            return _is_within_block(inner)
+    return False
+
+
+def _modulus(value: Affine) -> int | None:
+    """The `f` of a value that is ``e mod f``, that is ``e - f * floor(e / f)``."""
+    for atom, coefficient in value.terms:
+        if isinstance(atom, FloorDiv) and coefficient == -atom.denominator:
+            rest = value + Affine(((atom, atom.denominator),))
+            if rest == atom.numerator:
+                return atom.denominator
+    return None

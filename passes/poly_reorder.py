@@ -1,0 +1,173 @@
+"""Permute loops of a nest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import ClassVar
+
+from pom.errors import PomError
+from pom.ir.poly import PolyProgram, ScheduleNode
+from pom.passes.base import PolyPass
+from pom.passes.legality import Remedy, is_legal, legal
+from pom.passes.loop_ranges import value_range
+from pom.passes.poly_skew import skew
+from pom.passes.schedule_tree import (
+    chain,
+    describe,
+    distributed,
+    edit_loop,
+    nest,
+    require_loop,
+    sunk,
+)
+
+_MOST_PERMUTED = 5
+
+
+@dataclass(frozen=True)
+class Reorder(PolyPass):
+    """The loops named take each other's places, in the given order, outermost first.
+
+    ::
+
+        for i:                          for k:
+            for j:             →            for i:
+                for k:                          for j:
+                    S(i, j, k)                      S(i, j, k)
+
+    with ``order = k, i, j``. Loops that are not named stay where they are. In an imperfect nest the
+    statements below the innermost of the loops get a nest of their own (distribution); where that
+    is illegal, the other statements move into the first or last iteration of the inner loops
+    (sinking). Legal where every dependence keeps its order.
+
+    Parameters
+    ----------
+    statement : str
+    order : tuple of str
+        At least two loops around `statement`.
+    fast_math : bool
+        Reductions on floats may be reassociated.
+    """
+
+    name: ClassVar[str] = "poly-reorder"
+    summary: ClassVar[str] = "permute loops around a statement"
+    statement: str
+    order: tuple[str, ...]
+    fast_math: bool = False
+
+    def run(self, program: PolyProgram) -> PolyProgram:
+        what = describe("reorder", self.statement, *self.order)
+        return reorder(program, self.statement, self.order, what, self.fast_math)
+
+
+def reorder(
+    program: PolyProgram,
+    statement: str,
+    order: tuple[str, ...],
+    what: str,
+    fast_math: bool = False,
+) -> PolyProgram:
+    """`program` with the loops of `order` permuted, if that is legal.
+
+    Raises
+    ------
+    PomError
+        POM-S001 where it is illegal; POM-S002, S003, S007 for wrong arguments.
+    """
+    candidates = reordered(program, statement, order)
+    for candidate in candidates:
+        if is_legal(program, candidate, fast_math):
+            return legal(program, candidate, what, fast_math)
+    return legal(
+        program,
+        candidates[0],
+        what,
+        fast_math,
+        _remedies(program, statement, order, fast_math),
+    )
+
+
+def reordered(
+    program: PolyProgram, statement: str, order: tuple[str, ...]
+) -> tuple[PolyProgram, ...]:
+    """The programs that `reorder` may mean, legal or not, the simplest first."""
+    for name in order:
+        require_loop(program, statement, name)
+    if len(set(order)) != len(order) or len(order) < 2:
+        raise PomError(
+            "POM-S007",
+            f"an order must name at least two different loops, not {order!r}",
+            hint=f"the loops around {statement!r} are "
+            + ", ".join(repr(n.name) for n in program.loops(statement)),
+        )
+    loops = program.loops(statement)
+    named = [n for n in loops if n.name in order]
+    outermost, innermost = named[0].name, named[-1]
+    top = require_loop(program, statement, outermost)
+    if [n.name for n in named] == list(order):
+        return (program,)
+    results = []
+    if chain(top, innermost.name) is None:
+        apart = distributed(top, innermost.statements)
+        results.append(edit_loop(program.schedule, statement, outermost, lambda _: apart))
+        perfect = sunk(top, statement, innermost.name, lambda n: value_range(program, n))
+        results.append(edit_loop(program.schedule, statement, outermost, lambda _: perfect))
+    else:
+        results.append(program.schedule)
+    return tuple(
+        replace(program, schedule=_permuted(tree, statement, outermost, innermost.name, order))
+        for tree in results
+    )
+
+
+def _permuted(
+    tree: ScheduleNode, statement: str, outermost: str, innermost: str, order: tuple[str, ...]
+) -> ScheduleNode:
+    def change(top: ScheduleNode) -> ScheduleNode:
+        found = chain(top, innermost)  # type: ignore[arg-type]  # `edit_loop` passes loops
+        if found is None:
+            raise ValueError(f"the nest from {outermost!r} to {innermost!r} is not perfect")
+        headers, body = found
+        by_name = {h.name: h for h in headers}
+        wanted = iter(order)
+        return nest([by_name[next(wanted)] if h.name in order else h for h in headers], body)
+
+    return edit_loop(tree, statement, outermost, change)
+
+
+def _remedies(
+    program: PolyProgram, statement: str, order: tuple[str, ...], fast_math: bool
+) -> Iterable[Remedy]:
+    """Skews that make the order legal, then other orders of the same loops."""
+    inner_to_outer = [n.name for n in program.loops(statement) if n.name in order]
+    for factor in (1, 2, 3, 4):
+        for position, inner in enumerate(inner_to_outer):
+            for outer in inner_to_outer[:position]:
+                text = f"skew {inner!r} by {outer!r} first: skew({outer!r}, {inner!r}, {factor})"
+
+                def make(
+                    outer: str = outer, inner: str = inner, factor: int = factor
+                ) -> PolyProgram:
+                    skewed = skew(program, statement, outer, inner, factor)
+                    return _first_legal(program, reordered(skewed, statement, order), fast_math)
+
+                yield text, make
+    if len(order) > _MOST_PERMUTED:
+        return
+    for other in permutations(inner_to_outer):
+        if other == order or list(other) == inner_to_outer:
+            continue
+        text = f"the order {', '.join(map(repr, other))} is legal"
+
+        def make_other(other: tuple[str, ...] = other) -> PolyProgram:
+            return _first_legal(program, reordered(program, statement, other), fast_math)
+
+        yield text, make_other
+
+
+def _first_legal(
+    program: PolyProgram, candidates: tuple[PolyProgram, ...], fast_math: bool
+) -> PolyProgram:
+    return next((c for c in candidates if is_legal(program, c, fast_math)), candidates[0])
