@@ -16,10 +16,11 @@ any → bool     whether the value is not zero (NaN is not)
 
 Notes
 -----
-The simulation headers of ``ap_int`` and ``ap_fixed`` compute this with four exceptions, where they
+The simulation headers of ``ap_int`` and ``ap_fixed`` compute this with five exceptions, where they
 are wrong and the C++ must not rely on them (tests/ir/test_ops_against_headers.py shows each):
 
 - ``ap_int<w>(x)`` of a float in (-0.5, 0) is 1: write ``ap_int<w>(std::trunc(x))``.
+- ``ap_int<w>(x)`` of an infinite or NaN f32 is not 0 for w > 105: convert `x` to double first.
 - ``ap_int<w>(y)`` of a signed fixed-point value without integer bits is -1 for a negative `y`:
   convert to a fixed-point type with one integer bit first.
 - a float made of an integer wider than 64 bits keeps only the low 64: go by way of ``ap_fixed``.

@@ -125,6 +125,45 @@ def _no_bool(kind: type, what: str) -> None:
         raise TypeRuleError(f"{what} of bool: convert to an integer with pom.cast first")
 
 
+def _one_signedness(types: Sequence[ScalarType]) -> Sequence[ScalarType]:
+    """`types`, or their common type for each where integers or fixed point differ in sign.
+
+    ``ap_int`` and ``ap_fixed`` divide and compare raw bits: with one signed and one unsigned
+    operand the headers give wrong numbers, so both operands are converted first.
+    """
+    if len({t.signed for t in types if isinstance(t, (IntType, FixedType))}) < 2:
+        return types
+    return [common_type(types)] * len(types)
+
+
+def _division_operands(types: Sequence[ScalarType]) -> Sequence[ScalarType]:
+    """Operands of one signedness; a signed fixed-point dividend has a bit to spare.
+
+    Without it, the headers' quotient of the least value and minus one overflows.
+    """
+    a, b = _one_signedness(types)
+    if isinstance(a, FixedType) and a.signed:
+        a = _fixed(a.width + 1, a.integer_bits + 1, True)
+    return a, b
+
+
+def operand_types(op: str, types: Sequence[ScalarType]) -> Sequence[ScalarType]:
+    """The types that the operands of `op` are converted to, exactly, before it is applied.
+
+    C++ has to write these conversions; they change no value. For ``select`` the first is bool.
+    """
+    match op:
+        case "div":
+            return _division_operands(types)
+        case "mod" | "lt" | "le" | "gt" | "ge" | "eq" | "ne":
+            return _one_signedness(types)
+        case "min" | "max":
+            return [common_type(types)] * 2
+        case "select":
+            return [types[0], *[common_type(types[1:])] * 2]
+    return types
+
+
 def _sum_rule(what: str, always_signed: bool) -> TypeRule:
     def rule(types: Sequence[ScalarType]) -> ScalarType:
         kind = _same_kind(types, what)
@@ -154,7 +193,7 @@ def _product_rule(types: Sequence[ScalarType]) -> ScalarType:
 def _quotient_rule(types: Sequence[ScalarType]) -> ScalarType:
     kind = _same_kind(types, "the quotient")
     _no_bool(kind, "the quotient")
-    a, b = types
+    a, b = _division_operands(types)
     if isinstance(a, IntType) and isinstance(b, IntType):
         return _integral(a.width + b.signed, a.signed or b.signed)
     if isinstance(a, FixedType) and isinstance(b, FixedType):
@@ -168,7 +207,8 @@ def _remainder_rule(types: Sequence[ScalarType]) -> ScalarType:
     a, b = types
     if not (isinstance(a, IntType) and isinstance(b, IntType)):
         raise TypeRuleError(f"the remainder of {a} and {b}: only integers have one")
-    return _integral(min(a.width, b.width + (not b.signed and a.signed)), a.signed)
+    a, b = _one_signedness(types)
+    return _integral(min(a.width, b.width), a.signed)
 
 
 def _negation_rule(types: Sequence[ScalarType]) -> ScalarType:
@@ -251,7 +291,8 @@ def _divide(values: Sequence[Value], types: Sequence[ScalarType], result: Scalar
     if isinstance(result, FloatType):
         return a / b
     if isinstance(result, FixedType):
-        a <<= max(types[1].fraction_bits, 0)  # type: ignore[union-attr]
+        a, b = _aligned(values, types) if types[0].signed != types[1].signed else values  # type: ignore[union-attr]
+        a <<= max(_division_operands(types)[1].fraction_bits, 0)  # type: ignore[union-attr]
     return wrap(truncated_quotient(a, b), result)  # type: ignore[arg-type]
 
 
