@@ -1,0 +1,1 @@
+"""HLS C++, testbench and project from level 3."""
