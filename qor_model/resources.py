@@ -163,13 +163,15 @@ class ResourceModel:
             self._add_body(counts, body, arrays, steps, 1)
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
-        counts.lut["control"] += mux_lut(counts.states + 1)
-        counts.ff["control"] += counts.states
+        counts.lut["sequential_control"] += mux_lut(counts.states + 1)
+        counts.ff["sequential_control"] += counts.states
         counts.lut["functions"] += 1
         counts.ff["functions"] += 1
-        for (_, _, is_store), accesses in counts.ports.items():
-            signals = 3 if is_store else 2
-            counts.lut["port_muxes"] += signals * mux_lut(accesses) if accesses > 1 else 0.0
+        for accesses in counts.ports.values():
+            counts.lut["accesses"] += accesses
+            if accesses > 1:
+                counts.lut["port_muxes"] += mux_lut(accesses + 1)
+                counts.lut["shared_ports"] += 1
         return counts
 
     def _add_loop(
@@ -190,8 +192,11 @@ class ResourceModel:
         trips = max(1, loop.trip_count_max) * max(1, loop.unroll)
         bits = math.ceil(math.log2(trips + 1))
         counters = max(1, len(loop.names))
-        counts.lut["counters"] += copies * counters * (bits + 7 + 11 + 9)
-        counts.ff["counters"] += copies * counters * bits
+        compare = 11 if loop.unroll == 1 else 0
+        counts.lut["counters"] += copies * counters * (bits + 7 + compare + 9)
+        counts.ff["counters"] += copies * counters * bits * (1 if loop.is_pipelined else 2)
+        counts.lut["loops"] += copies
+        counts.ff["loops"] += copies
         if loop.is_pipelined:
             counts.lut["pipelines"] += copies
             counts.ff["pipelines"] += copies
@@ -212,19 +217,26 @@ class ResourceModel:
             else:
                 counts.instances[key] = max(counts.instances.get(key, 0), number)
         if cost.is_pipelined:
-            counts.lut["control"] += copies * mux_lut(cost.states + 1)
-            counts.ff["control"] += copies * cost.states
+            counts.lut["pipelined_control"] += copies * mux_lut(cost.states + 1)
+            counts.ff["pipelined_control"] += copies * cost.states
+            counts.ff["pipelined_carried"] += copies * cost.accumulator_bits
+            if cost.states > 1:
+                counts.lut["shared_pipelines"] += copies
+                counts.ff["shared_pipelines"] += copies
             counts.lut["pipeline_stages"] += copies * cost.stages
             counts.ff["pipeline_stages"] += copies * cost.stages
             counts.states += copies
         else:
             counts.states += copies * cost.states
+            counts.ff["sequential_carried"] += copies * cost.accumulator_bits
         counts.lut["operand_muxes"] += copies * sum(mux_lut(n) for n in cost.operand_mux)
         counts.lut["bank_muxes"] += copies * sum(bank_mux_lut(n) for n in cost.bank_mux)
         counts.lut["shift_registers"] += copies * 32 * cost.shift_registers
         counts.ff["shift_registers"] += copies * 64 * cost.shift_registers
+        counts.ff["hoisted"] += copies * cost.hoisted_bits
         counts.ff["values"] += copies * cost.register_bits
         counts.ff["addresses"] += copies * cost.address_bits
+        counts.lut["accumulators"] += copies * 9 * cost.accumulators
         counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)
         counts.lut["address_offsets"] += copies * cost.address_or_bits
         counts.lut["run_time_banks"] += copies * cost.demux_stores

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pom.qor_model.region import Access, Array, Op, OpKind, Partition, PartitionKind
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
 
-SHIFT_REGISTER_MIN = 3
+SHIFT_REGISTER_MIN = 2
 """Copies of a value from which on the tool makes a shift register of the chain."""
 
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
@@ -50,6 +50,8 @@ class BodyCost:
         Flip-flops that hold values and addresses between states.
     shift_registers : int
         Values that are delayed so long that a shift register holds them.
+    accumulators : int
+        Values kept in a register from one iteration to the next.
     operand_mux : tuple of int
         Numbers of inputs of the multiplexers before shared operators.
     bank_mux : tuple of int
@@ -61,6 +63,10 @@ class BodyCost:
         Bits of constant offsets merged into addresses.
     demux_stores : int
         Banks written by stores whose bank is decided at run time.
+    hoisted_bits : int
+        Bits of elements that are loaded in front of the loop and selected inside.
+    accumulator_bits : int
+        Bits that live from one iteration to the next.
     """
 
     states: int
@@ -70,12 +76,15 @@ class BodyCost:
     register_bits: int
     address_bits: int
     shift_registers: int
+    accumulators: int
     operand_mux: tuple[int, ...]
     bank_mux: tuple[int, ...]
     ports: tuple[PortUse, ...]
     address_adders: tuple[int, ...]
     address_or_bits: int
     demux_stores: int
+    hoisted_bits: int
+    accumulator_bits: int
 
 
 def measure_body(
@@ -94,22 +103,25 @@ def measure_body(
     starts = _late_starts(body, ii)
     binding = _bind(body.ops, starts, ii)
     last_use = _last_uses(body.ops, starts)
-    registers, shifts, identity = _value_registers(body, starts, binding, last_use, ii)
+    values = _value_registers(body, starts, binding, last_use, ii)
     memory = _memory(body, arrays, steps, starts, ii)
     return BodyCost(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
         is_pipelined=body.is_pipelined,
         instances=_instances(body, binding),
-        register_bits=registers,
+        register_bits=values.bits,
         address_bits=memory.register_bits,
-        shift_registers=shifts + memory.shift_registers,
-        operand_mux=_operand_muxes(body.ops, binding, identity),
+        shift_registers=values.shifts + memory.shift_registers,
+        accumulators=values.accumulators,
+        operand_mux=_operand_muxes(body.ops, binding, values.identity),
         bank_mux=memory.bank_mux,
         ports=memory.ports,
         address_adders=memory.adders,
         address_or_bits=memory.or_bits,
         demux_stores=memory.demux_stores,
+        hoisted_bits=memory.hoisted_bits,
+        accumulator_bits=values.accumulator_bits,
     )
 
 
@@ -170,38 +182,61 @@ def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
     return last
 
 
+@dataclass(frozen=True, slots=True)
+class _Values:
+    bits: int
+    shifts: int
+    accumulators: int
+    accumulator_bits: int
+    identity: list[object]
+
+
 def _value_registers(
     body: BodySchedule, starts: list[int], binding: list[int], last_use: list[int], ii: int
-) -> tuple[int, int, list[object]]:
-    """Bits of value registers, shift registers, and which register each value sits in."""
-    bits = shifts = 0
-    identity: list[object] = []
-    live: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)
+) -> _Values:
+    """Bits of value registers, shift registers, and which register each value sits in.
+
+    Values of one operator instance (or memory port) share registers when they are not alive in
+    the same slot: first fit, in program order.
+    """
+    bits = shifts = accumulators = carried = 0
+    identity: list[object] = list(range(len(body.ops)))
+    pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
     for index, op in enumerate(body.ops):
-        end = starts[index] + op.end_cycle - op.start_cycle
-        identity.append(index)
-        if last_use[index] <= end or op.op.kind in _FREE:
+        kind, width = op.op.kind, op.op.dtype.width
+        if kind in _FREE or kind is OpKind.STORE:
             continue
-        width = op.op.dtype.width
-        source: tuple[object, ...] = (
-            (op.op.access.array, op.bank, op.copy if op.bank < 0 else 0)
-            if op.op.access is not None
-            else (op.key, binding[index])
-        )
+        if last_use[index] < 0:
+            carried += width
+            accumulators += not op.op.is_memory
+            continue
+        end = starts[index] + op.end_cycle - op.start_cycle
+        if last_use[index] <= end:
+            continue
         length = last_use[index] - end
         chain = max(0, math.ceil(length / ii) - 1) if body.is_pipelined else 0
         if chain >= SHIFT_REGISTER_MIN:
             shifts += 1
-            length = ii
-        elif chain:
+        else:
             bits += chain * width
-            length = ii
-        slots = live[(*source, width)]
-        for cycle in range(end + 1, end + 1 + min(length, ii)):
-            slots[cycle % ii] += 1
-        identity[index] = (*source, slots[(end + 1) % ii])
-    bits += sum(int(source[-1]) * max(slots.values()) for source, slots in live.items())  # type: ignore[call-overload]
-    return bits, shifts, identity
+        if ii == 1:
+            bits += width
+            continue
+        access = op.op.access
+        source = (
+            (op.key, binding[index], width)
+            if access is None
+            else (access.array, op.bank, width)
+        )
+        slots = {cycle % ii for cycle in range(end + 1, end + 1 + min(length, ii))}
+        pool = pools[source]
+        place = next((n for n, used in enumerate(pool) if not used & slots), len(pool))
+        if place == len(pool):
+            pool.append(set())
+            bits += width
+        pool[place] |= slots
+        identity[index] = (*source, place)
+    return _Values(bits, shifts, accumulators, carried, identity)
 
 
 def _operand_muxes(
@@ -227,6 +262,7 @@ class _Memory:
     adders: tuple[int, ...]
     or_bits: int
     demux_stores: int
+    hoisted_bits: int
 
 
 def _memory(
@@ -239,62 +275,147 @@ def _memory(
     ports: Counter[tuple[str, int, bool]] = Counter()
     muxes: list[int] = []
     demux = 0
-    first: dict[tuple[str, object], int] = {}
-    last: dict[tuple[str, object], int] = {}
-    banks_of: dict[tuple[str, object], int] = {}
-    shapes: dict[tuple[str, object], set[object]] = defaultdict(set)
+    seen: Counter[tuple[object, ...]] = Counter()
+    held: dict[tuple[object, ...], _Held] = {}
+    offsets: dict[tuple[str, Access], Counter[int]] = defaultdict(Counter)
+    registers: dict[tuple[str, Access], int] = {}
     for index, op in enumerate(body.ops):
         access = op.op.access
         if access is None:
             continue
         array = arrays[access.array]
         unresolved = unresolved_banks(access, array, steps)
-        candidates = math.prod(unresolved)
         is_store = op.op.kind is OpKind.STORE
-        if is_store:
-            demux += candidates if candidates > 1 else 0
-        else:
+        if not is_store and is_hoisted(access, array, unresolved, steps):
+            unresolved = _all_banks(array, unresolved)
             muxes += nested_muxes(unresolved)
-        ports[access.array, op.bank if candidates == 1 else -1, is_store] += 1
-        address = (access.array, (access, op.copy, op.bank))
-        shapes[access.array, access].add(op.copy)
-        start = starts[index] if is_store else op.start_cycle
-        first[address] = min(first.get(address, start), op.start_cycle)
-        last[address] = max(last.get(address, start), start)
-        banks_of[address] = candidates
-    bits = shifts = 0
-    for address, begin in first.items():
-        if last[address] <= begin and not (body.is_pipelined and last[address] > 0):
+            registers[access.array, access] = math.prod(unresolved) * array.dtype.width
             continue
-        width = address_bits(arrays[address[0]])
-        begin = 0 if body.is_pipelined else begin
-        chain = max(0, math.ceil((last[address] - begin) / ii) - 1) if body.is_pipelined else 0
-        selects = 1 if banks_of[address] > 1 else 0
-        if chain >= SHIFT_REGISTER_MIN:
-            shifts += banks_of[address] + selects
-            chain = 0
-        bits += (1 + chain) * (width * banks_of[address] + selects)
-    adders, or_bits = _address_logic(shapes, arrays, steps)
+        candidates = math.prod(unresolved)
+        if not is_store:
+            muxes += nested_muxes(unresolved)
+        elif candidates > 1:
+            demux += candidates
+        ports[access.array, op.bank, is_store] += 1
+        site = (access, op.copy, op.bank, is_store)
+        address = (access, op.copy, op.bank, seen[site])
+        seen[site] += 1
+        if address not in held:
+            offsets[access.array, access][op.bank] += 1
+        start = starts[index] if is_store else op.start_cycle
+        known = held.get(address)
+        held[address] = _Held(
+            min(start, known.first) if known else start,
+            max(start, known.last) if known else start,
+            candidates,
+            sum(1 for n in unresolved if n > 1),
+            _moving_selects(access, array, unresolved, steps),
+            address_bits(array),
+        )
+    bits, shifts = _address_registers(held.values(), body.is_pipelined, ii)
+    adders, or_bits = _address_logic(offsets, arrays, steps)
     uses = [PortUse(a, b, s, n) for (a, b, s), n in sorted(ports.items())]
-    return _Memory(bits, shifts, tuple(sorted(muxes)), tuple(uses), adders, or_bits, demux)
+    return _Memory(
+        bits, shifts, tuple(sorted(muxes)), tuple(uses), adders, or_bits, demux,
+        sum(registers.values()),
+    )  # fmt: skip
+
+
+def is_hoisted(
+    access: Access, array: Array, unresolved: tuple[int, ...], steps: Mapping[str, int]
+) -> bool:
+    """Whether all candidate elements are loaded in front of the innermost loop.
+
+    The tool does so when only completely split dimensions follow that loop: then the address
+    within the banks does not change, and a multiplexer of registers replaces the memory.
+    """
+    if math.prod(unresolved) <= 1:
+        return False
+    inner = _innermost(steps)
+    whole = {p.dim for p in array.partitions if partition_factor(array, p) >= array.shape[p.dim]}
+    for dim, subscript in enumerate(access.subscripts):
+        if subscript is None:
+            return False
+        if any(name in inner for name, _ in subscript.terms) and dim not in whole:
+            return False
+    return bool(whole) and any(
+        name in inner for s in access.subscripts if s is not None for name, _ in s.terms
+    )
+
+
+def _all_banks(array: Array, unresolved: tuple[int, ...]) -> tuple[int, ...]:
+    parts = sorted(array.partitions, key=lambda p: p.dim)
+    return tuple(
+        partition_factor(array, part) if factor > 1 else 1
+        for part, factor in zip(parts, unresolved, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An address and the states between which it is needed."""
+
+    first: int
+    last: int
+    banks: int
+    selects: int
+    moving_selects: int
+    width: int
+
+
+def _moving_selects(
+    access: Access, array: Array, unresolved: tuple[int, ...], steps: Mapping[str, int]
+) -> int:
+    """Bank selects that change from one iteration of the innermost loop to the next."""
+    inner = _innermost(steps)
+    count = 0
+    for part, factor in zip(sorted(array.partitions, key=lambda p: p.dim), unresolved, strict=True):
+        subscript = access.subscripts[part.dim]
+        count += factor > 1 and (subscript is None or any(n in inner for n, _ in subscript.terms))
+    return count
+
+
+def _innermost(steps: Mapping[str, int]) -> frozenset[str]:
+    running = [name for name, step in steps.items() if step]
+    return frozenset(running[-1:])
+
+
+def _address_registers(
+    held: Iterable[_Held], is_pipelined: bool, ii: int
+) -> tuple[int, int]:
+    bits = shifts = 0
+    for item in held:
+        begin = 0 if is_pipelined else item.first
+        if item.last <= begin:
+            continue
+        chain = max(0, math.ceil((item.last - begin) / ii) - 1) if is_pipelined else 0
+        bits += item.width * item.banks + item.selects
+        if chain >= SHIFT_REGISTER_MIN:
+            shifts += item.banks + item.moving_selects
+        else:
+            bits += chain * (item.width * item.banks + item.moving_selects)
+    return bits, shifts
 
 
 def _address_logic(
-    shapes: Mapping[tuple[str, object], set[object]],
+    offsets: Mapping[tuple[str, Access], Counter[int]],
     arrays: Mapping[str, Array],
     steps: Mapping[str, int],
 ) -> tuple[tuple[int, ...], int]:
-    """Adders, and bits of constant offsets, behind the addresses of a body."""
+    """Adders, and bits of constant offsets, behind the addresses of a body.
+
+    Copies in different banks share one address; copies in the same bank differ by an offset.
+    """
     adders: list[int] = []
     or_bits = 0
-    for (name, access), copies in shapes.items():
-        assert isinstance(access, Access)
+    for (name, access), banks in offsets.items():
         array = arrays[name]
         width = address_bits(array)
+        copies = max(banks.values())
         if is_concatenated(access, array, steps):
-            or_bits += width * (len(copies) - 1)
+            or_bits += width * (copies - 1)
         else:
-            adders += [width] * max(1, len(array.shape) - 1) * len(copies)
+            adders += [width] * max(1, len(array.shape) - 1) * copies
     return tuple(sorted(adders)), or_bits
 
 
