@@ -15,9 +15,7 @@ def make(size="medium", dtype=pom.f32, name="gemm"):
     ni, nj, nk = SIZES[size]
 
     @pom.kernel(name=name)
-    def gemm(
-        alpha: dtype, beta: dtype, A: dtype[ni, nk], B: dtype[nk, nj], C: dtype[ni, nj]
-    ):
+    def gemm(alpha: dtype, beta: dtype, A: dtype[ni, nk], B: dtype[nk, nj], C: dtype[ni, nj]):
         for i in pom.loop("i", 0, ni):
             for j in pom.loop("j", 0, nj):
                 C[i, j] *= beta

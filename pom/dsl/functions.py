@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pom.dsl.literals import as_number, constant
@@ -126,7 +126,7 @@ def cast(value: object, type: ScalarType) -> Value:
     return Value(constant(number, target, location), EMPTY)
 
 
-@lru_cache(maxsize=None)
+@cache
 def operation(name: str) -> Callable[..., Value]:
     """The function ``pom.<name>`` of an operation of the table."""
     spec = OPS[name]

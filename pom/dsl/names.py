@@ -9,7 +9,12 @@ from collections.abc import Iterable
 from pom.errors import PomError
 from pom.ir.location import Location
 
-CPP_KEYWORDS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CPP_KEYWORDS = _words(
     """alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor
     bool break case catch char char8_t char16_t char32_t class compl concept const consteval
     constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do
@@ -18,29 +23,29 @@ CPP_KEYWORDS = frozenset(
     public reflexpr register reinterpret_cast requires restrict return short signed sizeof static
     static_assert static_cast struct switch synchronized template this thread_local throw true try
     typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor
-    xor_eq""".split()
+    xor_eq"""
 )
 """C++20 keywords, and those of C and GNU that the tools also take."""
 
-ISL_KEYWORDS = frozenset(
+ISL_KEYWORDS = _words(
     """exists and or implies not infty infinity nan min max rat true false ceild floord mod ceil
-    floor""".split()
+    floor"""
 )
 """Words of isl's set notation, which knows no case."""
 
-MACROS_AND_TYPES = frozenset(
+MACROS_AND_TYPES = _words(
     """linux unix i386 NULL EOF NAN INFINITY INT_MAX INT_MIN assert errno stdin stdout stderr
     std hls half main size_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
-    signbit isnan isinf isfinite""".split()
+    signbit isnan isinf isfinite"""
 )
 """Names that the generated C++ or its headers already use."""
 
-C_LIBRARY = frozenset(
+C_LIBRARY = _words(
     """abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf exp exp2 expm1 fabs fdim
     floor fma fmax fmin fmod frexp gamma hypot j0 j1 jn ldexp lgamma log log10 log1p log2 logb modf
     pow remainder rint round scalb sin sinh sqrt tan tanh tgamma trunc y0 y1 yn div index rindex
     abort atexit atof atoi atol bsearch calloc exit free getenv labs ldiv malloc qsort rand random
-    realloc srand system time clock signal read write open close link printf puts select""".split()
+    realloc srand system time clock signal read write open close link printf puts select"""
 )
 """Functions of the C library, which a kernel's name would redeclare (an array's only hides)."""
 
