@@ -51,8 +51,8 @@ def _split(text: str) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def load_module(path: Path) -> ModuleType:
-    """Run a kernel file as a module of its own.
+def load_module(path: Path, names: Mapping[str, object] | None = None) -> ModuleType:
+    """Run a kernel file as a module of its own, which sees `names` from the start.
 
     Raises
     ------
@@ -68,6 +68,7 @@ def load_module(path: Path) -> ModuleType:
     linecache.checkcache(str(path))
     module = ModuleType(path.stem)
     module.__file__ = str(path)
+    module.__dict__.update(names or {})
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -1,0 +1,275 @@
+"""Schedules: how a kernel's statement instances are ordered and built, as a value.
+
+    s = pom.schedule(gemm)
+    s["mac"].reorder("k", "i", "j").tile("i", "j", 4, 4).pipeline("j0", ii=1)
+    s.array("C").partition(dim=1, kind="cyclic", factor=4)
+
+A schedule is a kernel and the primitives recorded so far. Each primitive is a pass of
+`pom.passes`, checked when it is recorded; one that is refused leaves the schedule as it was. The
+kernel itself never changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pom.dsl.locate import traceback_location, user_location
+from pom.errors import PomError
+from pom.ir.graph import Kernel
+from pom.ir.poly import PolyProgram
+from pom.passes.base import PolyPass
+from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.poly_dataflow import Dataflow
+from pom.passes.poly_inline import Inline
+from pom.passes.poly_interface import Interface
+from pom.passes.schedule_tree import require_statement
+from pom.schedule_handles import ArrayHandle, LoopHandle, StatementHandle, loop_handle
+
+if TYPE_CHECKING:
+    from pom.api import Design
+    from pom.devices import Device
+    from pom.dsl.kernel import KernelFunction
+
+
+class Schedule:
+    """A kernel and recorded primitives.
+
+    Parameters
+    ----------
+    kernel : KernelFunction or Kernel
+    fast_math : bool
+        Floating-point reductions may be reassociated, which changes their rounding. Applies to the
+        primitives recorded after it is set.
+
+    Attributes
+    ----------
+    kernel : pom.ir.graph.Kernel
+    primitives : tuple of PolyPass
+        What was recorded, in order.
+    program : PolyProgram
+        The transformed program.
+    unscheduled : PolyProgram
+        The program in the order in which the kernel was written.
+    """
+
+    def __init__(self, kernel: KernelFunction | Kernel, fast_math: bool = False) -> None:
+        self.kernel: Kernel = kernel if isinstance(kernel, Kernel) else kernel.graph
+        self.fast_math = fast_math
+        self.unscheduled: PolyProgram = graph_to_poly(self.kernel)
+        self.program = self.unscheduled
+        self.primitives: tuple[PolyPass, ...] = ()
+
+    def record(self, make: Callable[[bool], PolyPass]) -> Schedule:
+        """Apply and record the primitive that `make` gives for the schedule's ``fast_math``.
+
+        Raises
+        ------
+        PomError
+            The primitive is refused; located at the user's line.
+        """
+        try:
+            return self.apply(make(self.fast_math))
+        except PomError as error:
+            raise error.at(user_location()) from None
+
+    def apply(self, *primitives: PolyPass) -> Schedule:
+        """Apply and record passes of level 2, all or none."""
+        program = self.program
+        for primitive in primitives:
+            program = primitive.run(program)
+        self.program = program
+        self.primitives = (*self.primitives, *primitives)
+        return self
+
+    def copy(self) -> Schedule:
+        """A schedule with the same primitives that can go its own way."""
+        result = object.__new__(Schedule)
+        result.__dict__.update(self.__dict__)
+        return result
+
+    def __getitem__(self, statement: str) -> StatementHandle:
+        """The handle of a statement."""
+        try:
+            require_statement(self.program, statement)
+        except PomError as error:
+            raise error.at(user_location()) from None
+        return StatementHandle(self, statement)
+
+    def loop(self, name: str) -> LoopHandle:
+        """The handle of a loop whose name is unique in the program."""
+        try:
+            return loop_handle(self, name)
+        except PomError as error:
+            raise error.at(user_location()) from None
+
+    def array(self, name: str) -> ArrayHandle:
+        """The handle of an array."""
+        from pom.passes.array_directives import require_array
+
+        try:
+            require_array(self.program, name)
+        except PomError as error:
+            raise error.at(user_location()) from None
+        return ArrayHandle(self, name)
+
+    def dataflow(self) -> Schedule:
+        """See `pom.passes.poly_dataflow.Dataflow`."""
+        return self.record(lambda _: Dataflow())
+
+    def inline(self, enabled: bool = True) -> Schedule:
+        """See `pom.passes.poly_inline.Inline`."""
+        return self.record(lambda _: Inline(enabled))
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The names of the statements, in the order of the kernel."""
+        return tuple(s.name for s in self.program.statements)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether every dependence, those within reductions included, keeps its order.
+
+        Then the result is the reference's to the last bit, floats included.
+        """
+        from pom.passes.conflicts import conflicts
+        from pom.passes.legality import illegal_dependences
+
+        if self.program.statements != self.unscheduled.statements:
+            return False
+        return not illegal_dependences(self.program, conflicts(self.unscheduled))
+
+    @property
+    def reference_program(self) -> PolyProgram:
+        """The program whose dependences the lowered code must keep.
+
+        The kernel as it was written, or, where a reduction was reordered on purpose, the scheduled
+        program.
+        """
+        return self.unscheduled if self.keeps_order else self.program
+
+    def as_python(self) -> str:
+        """Source of a function ``schedule(s)`` that makes an equal schedule.
+
+        `load_schedule` reads it back, and so does the command line's ``--schedule``.
+        """
+        lines = ["def schedule(s):"]
+        fast = False
+        for primitive in self.primitives:
+            wanted = bool(getattr(primitive, "fast_math", fast))
+            if wanted != fast:
+                lines.append(f"    s.fast_math = {wanted}")
+                fast = wanted
+            lines.append(f"    {python_call(primitive)}")
+        if fast != self.fast_math:
+            lines.append(f"    s.fast_math = {self.fast_math}")
+        if len(lines) == 1:
+            lines.append("    pass")
+        return "\n".join(lines) + "\n"
+
+    def build(self, target: str | Device = "xczu9eg", clock_ns: float | None = None) -> Design:
+        """See `pom.api.build`."""
+        from pom.api import build
+
+        return build(self, target, clock_ns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        return (self.kernel, self.primitives) == (other.kernel, other.primitives)
+
+    def __hash__(self) -> int:
+        return hash((self.kernel, self.primitives))
+
+    def __repr__(self) -> str:
+        return f"<schedule of {self.kernel.name}, {len(self.primitives)} primitives>"
+
+
+def python_call(primitive: PolyPass) -> str:
+    """The call on a schedule `s` that records `primitive`.
+
+    The fields of a primitive are the arguments of its method: `statement` and `array` choose the
+    handle, required fields are positional (tuples spread out), the others are named where they
+    differ from their default.
+    """
+    handle = "s"
+    positional: list[str] = []
+    named: list[str] = []
+    for item in fields(primitive):  # type: ignore[arg-type]  # every pass is a dataclass
+        value: Any = getattr(primitive, item.name)
+        if item.name == "statement":
+            handle = f"s[{value!r}]" if value else "s"
+        elif item.name == "array":
+            handle = f"s.array({value!r})"
+        elif item.name == "fast_math" or value == item.default:
+            continue
+        elif isinstance(primitive, Interface) and item.name == "options":
+            named += [f"{k}={v!r}" for k, _, v in (text.partition("=") for text in value)]
+        elif item.default is not MISSING:
+            named.append(f"{item.name}={value!r}")
+        elif isinstance(value, tuple):
+            positional += [repr(v) for v in value]
+        else:
+            positional.append(repr(value))
+    method = primitive.name.removeprefix("poly-").replace("-", "_")
+    return f"{handle}.{method}({', '.join([*positional, *named])})"
+
+
+def schedule(kernel: KernelFunction | Kernel, fast_math: bool = False) -> Schedule:
+    """A schedule of `kernel` without primitives; see `Schedule`."""
+    return Schedule(kernel, fast_math)
+
+
+def load_schedule(path: str | Path, kernel: KernelFunction | Kernel) -> Schedule:
+    """The schedule that a Python file describes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Defines a function ``schedule(s)``, or works on the name ``s`` at module level.
+    kernel : KernelFunction or Kernel
+
+    Raises
+    ------
+    PomError
+        POM-D07x where the file cannot be run, POM-S040 where it schedules nothing or its function
+        raises, and what the primitives raise.
+    """
+    from pom.dsl.load import load_module
+
+    result = Schedule(kernel)
+    module = load_module(Path(path), {"s": result})
+    function = vars(module).get("schedule")
+    if callable(function) and not isinstance(function, ModuleType) and function is not schedule:
+        try:
+            function(result)
+        except PomError:
+            raise
+        except Exception as error:
+            # The file is the user's code: whatever it raises is reported at its line.
+            raise PomError(
+                "POM-S040",
+                f"schedule(s) of {Path(path).name} raised {type(error).__name__}: {error}",
+                traceback_location(error.__traceback__, str(path)),
+            ) from error
+    elif not result.primitives:
+        raise PomError(
+            "POM-S040",
+            f"{Path(path).name} neither defines schedule(s) nor uses s",
+            hint="define a function schedule(s) that calls primitives on s",
+        )
+    return result
+
+
+class _CallableModule(ModuleType):
+    """Lets ``pom.schedule(kernel)`` work although ``pom.schedule`` is this module too."""
+
+    def __call__(self, kernel: KernelFunction | Kernel, fast_math: bool = False) -> Schedule:
+        return schedule(kernel, fast_math)
+
+
+sys.modules[__name__].__class__ = _CallableModule
