@@ -1,14 +1,15 @@
 """Banks and ports: which memory of a partitioned array an access reaches, and how many ports.
 
 A dimension of size S that is split cyclically over P banks puts index x into bank x mod P, a
-block split into bank x div ceil(S/P), a complete one into bank x.  An access whose subscript is
-a·iv + c reaches one known bank when a·stride is a multiple of P (cyclic) for every induction
-variable; otherwise the bank is selected at run time and a port of every candidate is taken.
+block split into bank x div ceil(S/P), a complete one into bank x.  A subscript a·iv + c advances
+by a·stride from one iteration to the next, so its bank is known modulo g = gcd(a·stride, P): with
+g = P there is one bank, otherwise P/g candidates among which hardware selects at run time, and a
+port of every candidate is taken.  Sets of banks are bit masks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, gcd
 
 from pom.qor_model.expand import Element
@@ -37,8 +38,22 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """How one dimension is split."""
+
+    kind: PartitionKind
+    factor: int
+    size: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every index has a bank of its own."""
+        return self.factor >= self.size
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
-    """Banks an access can reach.
+    """Banks that an access can reach.
 
     Parameters
     ----------
@@ -46,14 +61,16 @@ class Reach:
         The bank, -1 when it is selected at run time.
     candidates : int
         How many banks it may be in.
-    key : tuple
-        What the port reservation is made on: the array and its fixed bank coordinates, None
-        standing for a coordinate that is selected at run time.
+    mask : int
+        The candidates as bits.
+    dynamic_dims : tuple of int
+        Dimensions whose bank is selected at run time.
     """
 
     bank: int
     candidates: int
-    key: tuple[str, tuple[int | None, ...]]
+    mask: int
+    dynamic_dims: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,70 +78,152 @@ class ArrayBanks:
     """An array's split, prepared for asking where accesses go."""
 
     array: Array
-    splits: tuple[tuple[PartitionKind, int, int], ...]
+    splits: tuple[Split, ...]
     ports: Ports
     is_register: bool
+    _masks: dict[tuple[tuple[int, int], ...], int] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def banks(self) -> int:
         """Number of banks."""
         total = 1
-        for _, factor, _ in self.splits:
-            total *= factor
+        for split in self.splits:
+            total *= split.factor
         return total
+
+    def mask(self, residues: tuple[tuple[int, int], ...]) -> int:
+        """Banks whose coordinate in every dimension is residue modulo modulus."""
+        found = self._masks.get(residues)
+        if found is None:
+            indices = [0]
+            for split, (residue, modulus) in zip(self.splits, residues, strict=True):
+                wanted = range(residue % modulus, split.factor, modulus)
+                indices = [i * split.factor + w for i in indices for w in wanted]
+            found = sum(1 << i for i in indices)
+            self._masks[residues] = found
+        return found
 
 
 def array_banks(array: Array, default_ports: str) -> ArrayBanks:
     """Prepare an array; `default_ports` is the memory type the tool chooses by itself."""
-    splits: list[tuple[PartitionKind, int, int]] = []
+    splits: list[Split] = []
     for dim, size in enumerate(array.shape):
         kind, factor = PartitionKind.CYCLIC, 1
         for item in (*array.partitions, *array.reshapes):
             if item.dim == dim:
-                kind, factor = item.kind, item.factor
-        if kind is PartitionKind.COMPLETE or factor <= 0 or factor >= size:
-            kind, factor = PartitionKind.COMPLETE, size if factor != 1 or size == 1 else 1
-        splits.append((kind, factor, size))
-    is_register = bool(array.shape) and all(f >= s for _, f, s in splits)
+                kind = item.kind
+                factor = size if kind is PartitionKind.COMPLETE else item.factor
+        if factor >= size:
+            kind, factor = PartitionKind.COMPLETE, size
+        splits.append(Split(kind, factor, size))
+    is_register = all(s.is_complete for s in splits)
     name = (array.storage.type or array.interface.storage_type or default_ports).lower()
     reads, writes, shared = _PORTS.get(name, _PORTS["ram_2p"])
-    if not array.shape:
-        is_register = True
     return ArrayBanks(array, tuple(splits), Ports(reads, writes, shared), is_register)
 
 
 def reach(banks: ArrayBanks, element: Element, strides: dict[str, int]) -> Reach:
-    """Where an access goes; `strides` gives each induction variable's step in the hardware."""
-    coordinates: list[int | None] = []
+    """Where an access goes; `strides` gives each induction variable's step in the hardware.
+
+    An induction variable that is absent from `strides` advances by one.
+    """
+    residues: list[tuple[int, int]] = []
+    dynamic: list[int] = []
     bank, candidates = 0, 1
     if element.linear is None:
-        coordinates = [None] * len(banks.splits)
-        return Reach(-1, banks.banks, (element.array, tuple(coordinates)))
-    for (kind, factor, size), part, const in zip(
-        banks.splits, element.linear, element.const, strict=True
-    ):
-        if factor == 1:
-            coordinates.append(0)
+        everything = tuple((0, 1) for _ in banks.splits)
+        dims = tuple(d for d, s in enumerate(banks.splits) if s.factor > 1)
+        return Reach(-1 if dims else 0, banks.banks, banks.mask(everything), dims)
+    for dim, split in enumerate(banks.splits):
+        if split.factor == 1:
+            residues.append((0, 1))
             continue
         step = 0
-        for iv, coef in part:
+        for iv, coef in element.linear[dim]:
             step = gcd(step, coef * strides.get(iv, 1))
-        if kind is PartitionKind.BLOCK:
-            width = ceil(size / factor)
-            known = step == 0
-            index = const // width
-            options = factor
+        const = element.const[dim]
+        if split.kind is PartitionKind.BLOCK:
+            modulus = split.factor if step == 0 else 1
+            index = const // ceil(split.size / split.factor)
         else:
-            known = step % factor == 0
-            index = const % factor
-            options = factor // gcd(step, factor) if step else 1
-        if known:
-            coordinates.append(index)
-            bank = bank * factor + index
+            modulus = gcd(step, split.factor)
+            index = const
+        residues.append((index % modulus, modulus))
+        if modulus == split.factor:
+            bank = bank * split.factor + index % modulus
         else:
-            coordinates.append(None)
-            candidates *= options
-            bank = -1 if bank < 0 else bank
-    if None in coordinates:
-        bank = -1
-    return Reach(bank, candidates, (element.array, tuple(coordinates)))
+            dynamic.append(dim)
+            candidates *= split.factor // modulus
+    return Reach(-1 if dynamic else bank, candidates, banks.mask(tuple(residues)), tuple(dynamic))
+
+
+def is_distinct_by_compiler(
+    banks: ArrayBanks, first: Element, second: Element, strides: dict[str, int]
+) -> bool:
+    """Whether the tool sees that two different elements do not share an address.
+
+    Within one bank of a cyclic split the address is a shifted subscript, and the tool does not
+    compare shifted subscripts below a row offset: two accesses of one bank that differ only along
+    a split dimension of an array with further moving subscripts are kept in order.
+    """
+    if first.linear is None or second.linear is None or first.linear != second.linear:
+        return not first.may_alias(second)
+    a, b = reach(banks, first, strides), reach(banks, second, strides)
+    if not a.mask & b.mask:
+        return True
+    for dim, split in enumerate(banks.splits):
+        if first.const[dim] == second.const[dim]:
+            continue
+        is_shifted = split.factor > 1 and not split.is_complete and first.linear[dim]
+        if not is_shifted or not any(p for d, p in enumerate(first.linear) if d != dim):
+            return True
+    return False
+
+
+class PortTable:
+    """Reservation of memory ports per slot; `ii` 0 means that no slot comes back."""
+
+    __slots__ = ("_ii", "_levels")
+
+    def __init__(self, ii: int) -> None:
+        self._ii = ii
+        self._levels: dict[tuple[int, str, int], list[int]] = {}
+
+    def is_free(self, array: str, ports: Ports, mask: int, is_write: bool, cycle: int) -> bool:
+        """Whether every bank of `mask` has a free port in this cycle."""
+        slot = cycle % self._ii if self._ii else cycle
+        if ports.is_shared:
+            total = self._levels.get((0, array, slot), ())
+            if len(total) >= ports.reads and total[ports.reads - 1] & mask:
+                return False
+            if not is_write:
+                return True
+        limit = ports.writes if is_write else ports.reads
+        levels = self._levels.get((1 + is_write, array, slot), ())
+        return len(levels) < limit or not levels[limit - 1] & mask
+
+    def take(self, array: str, ports: Ports, mask: int, is_write: bool, cycle: int) -> None:
+        """Reserve a port of every bank of `mask`."""
+        slot = cycle % self._ii if self._ii else cycle
+        _add(self._levels.setdefault((1 + is_write, array, slot), []), mask)
+        if ports.is_shared:
+            _add(self._levels.setdefault((0, array, slot), []), mask)
+
+
+def _add(levels: list[int], mask: int) -> None:
+    for position, level in enumerate(levels):
+        levels[position] = level | mask
+        mask &= level
+        if not mask:
+            return
+    levels.append(mask)
+
+
+def busiest(masks: list[int]) -> int:
+    """Most accesses that meet in one bank."""
+    levels: list[int] = []
+    for mask in masks:
+        _add(levels, mask)
+    return len(levels)

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from pom.qor_model.banks import Ports
+from pom.qor_model.banks import Ports, PortTable, busiest
 
-PortKey = tuple[str, tuple[int | None, ...]]
+
+RETRIES = 64
+PATIENCE = 8
 
 
 @dataclass(slots=True)
@@ -33,8 +35,14 @@ class Task:
         Nanoseconds before the first and after the last register.
     unit : int
         Shared operator class, -1 for none.
-    port : PortKey or None
-        Memory bank used, with `is_write`.
+    array : str
+        Memory accessed (empty for none), with the candidate banks in `mask` and `is_write`.
+    candidates : int
+        Banks among which a store chooses at run time.
+    is_switch : bool
+        A store with so many candidate banks that choosing one is control flow.
+    is_late : bool
+        Placed as late as its users allow (a load that waits for the store of an iteration before).
     """
 
     preds: list[int]
@@ -43,9 +51,12 @@ class Task:
     delay_in: float
     delay_out: float
     unit: int = -1
-    port: PortKey | None = None
+    array: str = ""
+    mask: int = 0
     is_write: bool = False
     is_late: bool = False
+    candidates: int = 1
+    is_switch: bool = False
 
 
 @dataclass(slots=True)
@@ -67,57 +78,6 @@ class Placement:
     times: list[float]
     length: int
     ii: int
-
-
-class PortTable:
-    """Reservation of memory ports per slot, aware of banks that are selected at run time."""
-
-    def __init__(self, ports: dict[str, Ports], ii: int) -> None:
-        self._ports = ports
-        self._ii = ii
-        self._used: dict[tuple[str, bool, int], list[tuple[tuple[int | None, ...], int]]] = {}
-
-    def _conflicts(
-        self, array: str, where: tuple[int | None, ...], is_write: bool, slot: int
-    ) -> int:
-        count = 0
-        for other, number in self._used.get((array, is_write, slot), ()):
-            if other == where:
-                count += number
-                continue
-            for mine, theirs in zip(where, other, strict=True):
-                if mine is not None and theirs is not None and mine != theirs:
-                    break
-            else:
-                count += number
-        return count
-
-    def is_free(self, key: PortKey, is_write: bool, cycle: int) -> bool:
-        """Whether a port is free in this cycle."""
-        array, where = key
-        ports = self._ports.get(array)
-        if ports is None:
-            return True
-        slot = cycle % self._ii if self._ii else cycle
-        if ports.is_shared:
-            used = self._conflicts(array, where, True, slot)
-            if is_write and used >= ports.writes:
-                return False
-            total = used + self._conflicts(array, where, False, slot)
-            return total < ports.reads
-        limit = ports.writes if is_write else ports.reads
-        return self._conflicts(array, where, is_write, slot) < limit
-
-    def take(self, key: PortKey, is_write: bool, cycle: int) -> None:
-        """Reserve a port."""
-        array, where = key
-        slot = cycle % self._ii if self._ii else cycle
-        entries = self._used.setdefault((array, is_write, slot), [])
-        for position, (other, number) in enumerate(entries):
-            if other == where:
-                entries[position] = (other, number + 1)
-                return
-        entries.append((where, 1))
 
 
 def earliest(tasks: Sequence[Task], budget_ns: float) -> tuple[list[int], list[float]]:
@@ -186,12 +146,18 @@ def place(
     base: int = 0,
     order: Sequence[int] | None = None,
     soonest: Sequence[int] | None = None,
+    tight: frozenset[int] = frozenset(),
+    extra: dict[int, int] | None = None,
 ) -> Placement | None:
-    """Place every task; `ii` 0 means not pipelined (no reuse of slots, operators not scarce)."""
+    """Place every task; `ii` 0 means not pipelined (no reuse of slots, operators not scarce).
+
+    An operation in `tight` never waits for an operator, and none waits longer than `PATIENCE`:
+    another operator is asked for in `extra` and the placement is given up.
+    """
     count = len(tasks)
     cycles = [0] * count
     times = [0.0] * count
-    table = PortTable(ports, ii)
+    table = PortTable(ii)
     units: dict[int, int] = {}
     busy: dict[tuple[int, int], int] = {}
     if ii:
@@ -199,7 +165,10 @@ def place(
         for task in tasks:
             if task.unit >= 0:
                 uses[task.unit] = uses.get(task.unit, 0) + 1
-        units = {unit: ceil(number / ii) for unit, number in uses.items()}
+        units = {
+            unit: ceil(number / ii) + (extra.get(unit, 0) if extra else 0)
+            for unit, number in uses.items()
+        }
     length = base
     limit = 4 * ii if ii else 1 << 30
     for index in range(count) if order is None else order:
@@ -208,10 +177,14 @@ def place(
         cycle, time = _fit(task, cycle, time, budget_ns)
         if soonest is not None and soonest[index] > cycle:
             cycle, time = soonest[index], 0.0
-        if task.port is not None or (ii and task.unit >= 0):
+        limits = ports.get(task.array) if task.mask else None
+        if limits is not None or (ii and task.unit >= 0):
             first = cycle
             while not (
-                (task.port is None or table.is_free(task.port, task.is_write, cycle))
+                (
+                    limits is None
+                    or table.is_free(task.array, limits, task.mask, task.is_write, cycle)
+                )
                 and (
                     task.unit < 0
                     or not ii
@@ -219,10 +192,14 @@ def place(
                 )
             ):
                 cycle, time = cycle + 1, 0.0
+                if limits is None and extra is not None:
+                    if cycle - first > PATIENCE or index in tight:
+                        extra[task.unit] = extra.get(task.unit, 0) + 1
+                        return None
                 if cycle - first > limit:
                     return None
-            if task.port is not None:
-                table.take(task.port, task.is_write, cycle)
+            if limits is not None:
+                table.take(task.array, limits, task.mask, task.is_write, cycle)
             if ii and task.unit >= 0:
                 slot = (task.unit, cycle % ii)
                 busy[slot] = busy.get(slot, 0) + 1
@@ -240,32 +217,21 @@ def priority(late: Sequence[int]) -> list[int]:
 
 def port_bound(tasks: Sequence[Task], ports: dict[str, Ports]) -> tuple[int, str]:
     """Smallest interval that the memory ports allow, with the array that says so."""
-    reads: dict[PortKey, int] = {}
-    writes: dict[PortKey, int] = {}
+    accesses: dict[str, tuple[list[int], list[int]]] = {}
     for task in tasks:
-        if task.port is not None:
-            table = writes if task.is_write else reads
-            table[task.port] = table.get(task.port, 0) + 1
+        if task.mask:
+            accesses.setdefault(task.array, ([], []))[task.is_write].append(task.mask)
     bound, who = 1, ""
-    for key in sorted(set(reads) | set(writes), key=repr):
-        limits = ports.get(key[0])
-        if limits is None:
-            continue
-        loaded = sum(n for k, n in reads.items() if _overlap(k, key))
-        stored = sum(n for k, n in writes.items() if _overlap(k, key))
+    for array, (reads, writes) in sorted(accesses.items()):
+        limits = ports[array]
+        need = ceil(busiest(writes) / max(1, limits.writes))
         if limits.is_shared:
-            need = max(ceil((loaded + stored) / limits.reads), ceil(stored / max(1, limits.writes)))
+            need = max(need, ceil(busiest(reads + writes) / limits.reads))
         else:
-            need = max(ceil(loaded / limits.reads), ceil(stored / max(1, limits.writes)))
+            need = max(need, ceil(busiest(reads) / limits.reads))
         if need > bound:
-            bound, who = need, key[0]
+            bound, who = need, array
     return bound, who
-
-
-def _overlap(a: PortKey, b: PortKey) -> bool:
-    if a[0] != b[0]:
-        return False
-    return all(x is None or y is None or x == y for x, y in zip(a[1], b[1], strict=True))
 
 
 def pipeline(
@@ -281,20 +247,98 @@ def pipeline(
     late = latest(tasks, cycles, budget_ns)
     order = priority(late)
     sinks = {c.sink for c in carried}
-    soonest = [late[i] if i in sinks and t.is_late else 0 for i, t in enumerate(tasks)]
+    first = [late[i] if i in sinks and t.is_late else 0 for i, t in enumerate(tasks)]
     ii, reason = wanted_ii, None
+    chains = frozenset(i for c in carried if c.source != c.sink for i in _members(tasks, c))
+    for edge in carried:
+        need = ceil((_path(tasks, edge, budget_ns) + edge.cycles) / edge.distance)
+        if need > ii:
+            ii, reason = need, edge
     while ii <= max_ii:
-        found = place(tasks, ports, budget_ns, ii, order=order, soonest=soonest)
-        if found is None:
-            ii += 1
-            continue
-        worst = ii
-        for edge in carried:
-            span = found.cycles[edge.source] + edge.cycles - found.cycles[edge.sink]
-            need = ceil(span / edge.distance)
-            if need > worst:
-                worst, reason = need, edge
-        if worst == ii:
-            return found, reason
-        ii += 1
+        placement, edge = _attempt(tasks, ports, carried, budget_ns, ii, order, first, chains)
+        if placement is not None:
+            return placement, edge or reason
+        ii, reason = ii + 1, edge or reason
     raise ValueError(f"no schedule up to an interval of {max_ii}")
+
+
+def _attempt(
+    tasks: Sequence[Task],
+    ports: dict[str, Ports],
+    carried: Sequence[Carried],
+    budget_ns: float,
+    ii: int,
+    order: Sequence[int],
+    first: Sequence[int],
+    chains: frozenset[int],
+) -> tuple[Placement | None, Carried | None]:
+    """Try one interval: with more operators or a later recurrence where that helps."""
+    soonest = list(first)
+    tight: frozenset[int] = frozenset()
+    extra: dict[int, int] = {}
+    grown = 0
+    edge: Carried | None = None
+    for _ in range(min(2 * ii, RETRIES) + 2):
+        found = place(
+            tasks, ports, budget_ns, ii, order=order, soonest=soonest, tight=tight, extra=extra
+        )
+        if found is None:
+            if sum(extra.values()) == grown:
+                return None, edge
+            grown = sum(extra.values())
+            continue
+        broken = [e for e in carried if _excess(e, found, ii) > 0]
+        if not broken:
+            return found, edge
+        edge = max(broken, key=lambda e: _excess(e, found, ii))
+        if edge.source == edge.sink or tasks[edge.sink].is_late:
+            return None, edge
+        if not tight:
+            tight = chains
+            continue
+        for item in broken:
+            later = found.cycles[item.sink] + _excess(item, found, ii)
+            soonest[item.sink] = max(soonest[item.sink], later)
+    return None, edge
+
+
+def _path(tasks: Sequence[Task], edge: Carried, budget_ns: float) -> int:
+    """Cycles from the start of the sink to the start of the source within one iteration."""
+    if edge.source <= edge.sink:
+        return 0
+    distance = {edge.sink: 0}
+    for index in range(edge.sink + 1, edge.source + 1):
+        task = tasks[index]
+        best = -1
+        for pred in task.preds:
+            if pred in distance:
+                producer = tasks[pred]
+                out = producer.delay_out if producer.latency else producer.delay_in
+                gap = producer.latency + (1 if out + task.delay_in > budget_ns else 0)
+                best = max(best, distance[pred] + gap)
+        for pred, gap in task.after:
+            if pred in distance:
+                best = max(best, distance[pred] + gap)
+        if best >= 0:
+            distance[index] = best
+    return distance.get(edge.source, 0)
+
+
+def _members(tasks: Sequence[Task], edge: Carried) -> list[int]:
+    """Tasks on a path from the sink to the source of a carried constraint."""
+    if edge.source < edge.sink:
+        return []
+    below = {edge.sink}
+    for index in range(edge.sink + 1, edge.source + 1):
+        if any(p in below for p in tasks[index].preds):
+            below.add(index)
+    above = {edge.source}
+    for index in range(edge.source, edge.sink, -1):
+        if index in above:
+            above.update(p for p in tasks[index].preds if p in below)
+    return sorted(above & below)
+
+
+def _excess(edge: Carried, found: Placement, ii: int) -> int:
+    span = found.cycles[edge.source] + edge.cycles - found.cycles[edge.sink]
+    return span - ii * edge.distance

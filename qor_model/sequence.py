@@ -1,0 +1,164 @@
+"""Sequential execution: which state of a body's state machine each stretch of code occupies.
+
+A body runs through states.  Straight-line code is placed as early as its operands allow.  A
+loop that is not pipelined starts in the state after everything before it, and leaves through one
+state in which the code behind it begins.  A pipelined loop is a function of its own: it is
+called in the state in which its inputs exist, and code that does not need its result may begin
+in the last state of the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pom.qor_model.expand import Element, Env, Expander, Node, shifted
+from pom.qor_model.banks import Ports, PortTable
+from pom.qor_model.modulo import Task
+from pom.qor_model.region import OpKind
+
+CALL_INPUT_NS = 1.0
+TaskMaker = Callable[[Node], Task]
+
+
+@dataclass(slots=True)
+class Sequencer:
+    """Places the code of one body copy after copy; `states` is its length at the end.
+
+    `state` is where the current basic block begins: code may move up to it, past calls that it
+    does not depend on.  Loops and stores that choose a bank by control flow end a block.
+    """
+
+    make_task: TaskMaker
+    ports: dict[str, Ports]
+    budget_ns: float
+    state: int = 0
+    last: int = 0
+    expander: Expander = field(default_factory=Expander)
+    placed: list[tuple[Task, int, float]] = field(default_factory=list)
+    _done: int = 0
+    _call_end: int = -1
+    _after_loop: int = -1
+    _switch_end: int = -1
+    _table: PortTable = field(default_factory=lambda: PortTable(0))
+    _access_end: dict[str, int] = field(default_factory=dict)
+    _busy_until: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def states(self) -> int:
+        """Number of states so far."""
+        return self.last + 1
+
+    def flush(self, *, after_call: bool = False) -> None:
+        """Place what the expander has collected since the last time."""
+        nodes = self.expander.nodes
+        for index in range(self._done, len(nodes)):
+            node = nodes[index]
+            if node is None:
+                self.placed.append((Task([], [], 0, 0.0, 0.0), self.state, 0.0))
+                continue
+            task = self.make_task(node)
+            floor = self._call_end + 1 if after_call else self.state
+            cycle, time = self._ready(task, max(floor, self.state))
+            if task.is_write and cycle < self._switch_end:
+                cycle, time = self._switch_end, 0.0
+            if task.mask:
+                cycle, time = self._claim(task, cycle, time)
+            self.placed.append((task, cycle, time))
+            self.last = max(self.last, cycle + task.latency)
+            if task.is_write and task.candidates > 1:
+                self._branch(task, cycle)
+        self._done = len(nodes)
+
+    def _ready(self, task: Task, cycle: int) -> tuple[int, float]:
+        time = 0.0
+        for pred in task.preds:
+            producer, start, begin = self.placed[pred]
+            end = start + producer.latency
+            out = producer.delay_out if producer.latency else begin + producer.delay_in
+            if end > cycle:
+                cycle, time = end, out
+            elif end == cycle:
+                time = max(time, out)
+        for pred, gap in task.after:
+            if self.placed[pred][1] + gap > cycle:
+                cycle, time = self.placed[pred][1] + gap, 0.0
+        if time > 0.0 and time + task.delay_in > self.budget_ns:
+            return cycle + 1, 0.0
+        return cycle, time
+
+    def _claim(self, task: Task, cycle: int, time: float) -> tuple[int, float]:
+        busy = self._busy_until.get(task.array, -1)
+        if busy >= cycle:
+            cycle, time = busy + 1, 0.0
+        limits = self.ports[task.array]
+        while not self._table.is_free(task.array, limits, task.mask, task.is_write, cycle):
+            cycle, time = cycle + 1, 0.0
+        self._table.take(task.array, limits, task.mask, task.is_write, cycle)
+        end = cycle + task.latency
+        self._access_end[task.array] = max(end, self._access_end.get(task.array, -1))
+        return cycle, time
+
+    def _branch(self, task: Task, cycle: int) -> None:
+        """A store that selects its bank ends the basic block.
+
+        With many banks the choice takes a state of its own behind a loop, during which code of
+        the next block may already run.
+        """
+        self.state = max(self.state, cycle)
+        if task.is_switch and self._after_loop == cycle:
+            self._switch_end = self._after_loop = cycle + 1
+            self.last = max(self.last, cycle + 1)
+
+    def run_loop(self, cycles: int) -> None:
+        """A loop that is not pipelined (or one that is part of this state machine)."""
+        self.flush()
+        self.state = self.last + 1 + cycles
+        self.last = self.state
+        self._after_loop = self.state
+
+    def call(self, states: int, inputs: list[int], arrays: frozenset[str]) -> None:
+        """A function of `states` states, or a pipelined loop that became one.
+
+        It starts when the nodes `inputs` are there, not while one of its `arrays` is accessed,
+        and not before the call before it has ended.
+        """
+        self.flush()
+        start = max(self.state, self._call_end + 1)
+        for array in arrays:
+            start = max(start, self._access_end.get(array, -1) + 1)
+        for index in inputs:
+            task, begin, time = self.placed[index]
+            end = begin + task.latency
+            out = task.delay_out if task.latency else time + task.delay_in
+            if task.is_write:
+                start = max(start, begin)
+            elif end >= start:
+                start = end + (1 if out + CALL_INPUT_NS > self.budget_ns else 0)
+        self._call_end = start + states
+        self.last = max(self.last, self._call_end)
+        for array in arrays:
+            self._busy_until[array] = self._call_end
+
+
+def shift_element(element: Element, env: Env) -> Element:
+    """The element with induction variables shifted by the constants in `env`."""
+    if element.linear is None:
+        return element
+    const = list(element.const)
+    for dim, part in enumerate(element.linear):
+        for iv, coef in part:
+            shift = env.get(iv)
+            if shift is not None:
+                const[dim] += coef * shift.const
+    return Element(element.array, element.linear, tuple(const))
+
+
+def copy_env(env: Env, iv: str, offset: int) -> Env:
+    """`env` with one induction variable shifted."""
+    result = dict(env)
+    result[iv] = shifted(iv, offset)
+    return result
+
+
+__all__ = ["Sequencer", "copy_env", "shift_element"]
