@@ -4,4 +4,24 @@ from __future__ import annotations
 
 PASSES: dict[str, str] = {
     # name: "module:Class", sorted by name
+    "poly-after": "pom.passes.poly_after:After",
+    "poly-bind-op": "pom.passes.poly_bind_op:BindOp",
+    "poly-bind-storage": "pom.passes.poly_bind_storage:BindStorage",
+    "poly-dataflow": "pom.passes.poly_dataflow:Dataflow",
+    "poly-distribute": "pom.passes.poly_distribute:Distribute",
+    "poly-flatten": "pom.passes.poly_flatten:Flatten",
+    "poly-inline": "pom.passes.poly_inline:Inline",
+    "poly-interchange": "pom.passes.poly_interchange:Interchange",
+    "poly-interface": "pom.passes.poly_interface:Interface",
+    "poly-partition": "pom.passes.poly_partition:PartitionArray",
+    "poly-pipeline": "pom.passes.poly_pipeline:Pipeline",
+    "poly-reorder": "pom.passes.poly_reorder:Reorder",
+    "poly-reshape": "pom.passes.poly_reshape:Reshape",
+    "poly-reverse": "pom.passes.poly_reverse:Reverse",
+    "poly-shift": "pom.passes.poly_shift:Shift",
+    "poly-skew": "pom.passes.poly_skew:Skew",
+    "poly-split": "pom.passes.poly_split:Split",
+    "poly-stream": "pom.passes.poly_stream:Stream",
+    "poly-tile": "pom.passes.poly_tile:Tile",
+    "poly-unroll": "pom.passes.poly_unroll:Unroll",
 }

@@ -11,6 +11,7 @@ kernel itself never changes.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -193,8 +194,8 @@ def python_call(primitive: PolyPass) -> str:
     """The call on a schedule `s` that records `primitive`.
 
     The fields of a primitive are the arguments of its method: `statement` and `array` choose the
-    handle, required fields are positional (tuples spread out), the others are named where they
-    differ from their default.
+    handle, required fields are positional (tuples spread out), the others are named unless they
+    go without saying.
     """
     handle = "s"
     positional: list[str] = []
@@ -202,21 +203,30 @@ def python_call(primitive: PolyPass) -> str:
     for item in fields(primitive):  # type: ignore[arg-type]  # every pass is a dataclass
         value: Any = getattr(primitive, item.name)
         if item.name == "statement":
-            handle = f"s[{value!r}]" if value else "s"
+            handle = f"s[{_literal(value)}]" if value else "s"
         elif item.name == "array":
-            handle = f"s.array({value!r})"
-        elif item.name == "fast_math" or value == item.default:
+            handle = f"s.array({_literal(value)})"
+        elif item.name == "fast_math":
+            continue
+        elif item.default is MISSING:
+            positional += map(_literal, value if isinstance(value, tuple) else (value,))
+        elif value == item.default and (not value or item.name in ("remainder", "enabled")):
             continue
         elif isinstance(primitive, Interface) and item.name == "options":
-            named += [f"{k}={v!r}" for k, _, v in (text.partition("=") for text in value)]
-        elif item.default is not MISSING:
-            named.append(f"{item.name}={value!r}")
-        elif isinstance(value, tuple):
-            positional += [repr(v) for v in value]
+            pairs = (text.partition("=") for text in value)
+            named += [f"{k}={v if v.isdigit() else _literal(v)}" for k, _, v in pairs]
         else:
-            positional.append(repr(value))
+            named.append(f"{item.name}={_literal(value)}")
     method = primitive.name.removeprefix("poly-").replace("-", "_")
     return f"{handle}.{method}({', '.join([*positional, *named])})"
+
+
+def _literal(value: object) -> str:
+    """Python source of a string, number, truth value or tuple of them, in double quotes."""
+    if isinstance(value, tuple):
+        inside = ", ".join(map(_literal, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def schedule(kernel: KernelFunction | Kernel, fast_math: bool = False) -> Schedule:
