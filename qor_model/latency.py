@@ -103,6 +103,7 @@ class Estimator:
                 return Task(
                     node.operands, node.after, 0, 1.2, 1.2, -1, name, where.mask, is_write=True,
                     candidates=where.candidates, is_switch=is_switch(banks, node.element, strides),
+                    rank=len(banks.splits),
                 )  # fmt: skip
             return Task(
                 node.operands, node.after, 1, 1.2, self.load_out_ns, -1, name, where.mask
@@ -583,7 +584,7 @@ def has_pipeline(regions: tuple[Region, ...]) -> bool:
 
 def is_switch(banks: ArrayBanks, element: Element, strides: dict[str, int]) -> bool:
     """Whether a store chooses among so many banks of one dimension that it takes a state."""
-    if len(banks.splits) < 2 or element.linear is None:
+    if element.linear is None:
         return False
     for split, part in zip(banks.splits, element.linear, strict=True):
         step = 0

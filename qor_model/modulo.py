@@ -39,6 +39,8 @@ class Task:
         Memory accessed (empty for none), with the candidate banks in `mask` and `is_write`.
     candidates : int
         Banks among which a store chooses at run time.
+    rank : int
+        Dimensions of the array.
     is_switch : bool
         A store with so many candidate banks that choosing one is control flow.
     is_late : bool
@@ -57,6 +59,7 @@ class Task:
     is_late: bool = False
     candidates: int = 1
     is_switch: bool = False
+    rank: int = 1
 
 
 @dataclass(slots=True)

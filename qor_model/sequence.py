@@ -107,8 +107,9 @@ class Sequencer:
         """
         self.state = max(self.state, cycle)
         if task.is_switch and self._after_loop == cycle:
-            self._switch_end = self._after_loop = cycle + 1
             self.last = max(self.last, cycle + 1)
+            if task.rank > 1:
+                self._switch_end = self._after_loop = cycle + 1
 
     def run_loop(self, cycles: int) -> None:
         """A loop that is not pipelined (or one that is part of this state machine)."""
