@@ -1,13 +1,11 @@
 """Expressions of the generated C++: text, precedence and the exact C++ type.
 
 `ap_int` and `ap_fixed` operators give results wide enough to be exact, which is what
-`pom.ir.ops` says too. Three things differ and are handled here, each found by comparing the
-headers with the operation table over all signs and widths:
+`pom.ir.ops` says too. Three things differ and are handled here:
 
-- comparison, division and remainder of operands of unlike signedness follow C's promotions, so
-  the operands are first converted to their common type;
-- a division of fixed point keeps as many fraction bits as the release of the headers decides, so
-  the dividend is given the fraction bits that the result needs;
+- comparison and division need operands of one signedness, and a fixed-point dividend a spare bit,
+  so operands are first converted as `pom.ir.ops.operand_types` says;
+- conversions between floats and ``ap_`` types go the ways that `pom.ir.convert` found right;
 - a bare literal or loop variable is an ``int``, whose own arithmetic overflows, so at least one
   operand of every operation is an ``ap_`` value.
 """
@@ -26,7 +24,7 @@ from pom.codegen.hlscpp_types import (
 )
 from pom.codegen.hlscpp_types import is_native as fits_native
 from pom.errors import PomError
-from pom.ir.ops import OPS, OpSpec, common_type
+from pom.ir.ops import OPS, OpSpec, operand_types
 from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 
 PRIMARY, UNARY, TERNARY = 16, 15, 3
@@ -169,57 +167,33 @@ def _logical(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
     return Cpp(f" {symbol} ".join(texts), precedence, type, reads=_reads(operands))
 
 
-def _reconciled(operands: list[Cpp]) -> list[Cpp]:
-    """Operands that C++ compares and divides exactly: of one signedness."""
+def _reconciled(op: str, operands: list[Cpp]) -> list[Cpp]:
+    """Operands converted as `pom.ir.ops.operand_types` asks, literals written to suit the other."""
     if isinstance(operands[0].type, (FloatType, BoolType)):
         return operands
     if all(e.is_native for e in operands):
         operands = [tight(operands[0]), operands[1]]
-    natives = [e for e in operands if e.is_native]
-    others = [e for e in operands if not e.is_native]
-    if natives and natives[0].is_literal:
-        # A literal takes the signedness of the other operand where its value allows that.
-        is_signed = others[0].type.signed  # type: ignore[union-attr]
-        negative = natives[0].text.startswith(("-", "(-"))
-        if is_signed:
-            return operands
-        if not negative:
-            return [replace(e, text=f"{e.text}u") if e.is_native else e for e in operands]
-    signs = {e.type.signed for e in others} | ({True} if natives else set())  # type: ignore[union-attr]
-    if len(signs) == 1:
-        return operands
-    common = common_type([e.type for e in operands])
-    return [e if e.type == common and e.is_tight else converted(e, common) for e in operands]
+    literals = [e for e in operands if e.is_native and e.is_literal]
+    if literals and not isinstance(literals[0].type, FixedType):
+        other = next(e for e in operands if e is not literals[0])
+        if other.type.signed or not literals[0].text.startswith(("-", "(")):  # type: ignore[union-attr]
+            suffix = "" if other.type.signed else "u"  # type: ignore[union-attr]
+            return [
+                replace(e, text=e.text + suffix) if e in literals else tight(e) for e in operands
+            ]
+    wanted = operand_types(op, [e.type for e in operands])
+    return [
+        e if e.type == type and e.is_tight else converted(e, type)
+        for e, type in zip(operands, wanted, strict=True)
+    ]
 
 
 def _comparison(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
-    return replace(render(OPS[op], _reconciled(operands), type), is_tight=True)
+    return replace(render(OPS[op], _reconciled(op, operands), type), is_tight=True)
 
 
 def _quotient(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
-    if isinstance(type, FixedType):
-        operands = [_dividend(operands[0], operands[1], type), tight(operands[1])]
-        return replace(render(OPS[op], operands, type), is_tight=False)
-    if isinstance(type, FloatType):
-        return render(OPS[op], operands, type)
-    before = list(operands)
-    operands = _reconciled(operands)
-    return replace(
-        render(OPS[op], operands, type),
-        is_tight=operands == before and all(e.is_tight for e in operands),
-    )
-
-
-def _dividend(a: Cpp, b: Cpp, type: FixedType) -> Cpp:
-    """`a` with the fraction bits that make the headers' quotient that of `type`."""
-    have = a.type
-    if not isinstance(have, FixedType) or not isinstance(b.type, FixedType):
-        raise PomError("POM-C003", f"a fixed-point quotient of {a.type} and {b.type}")
-    extra = type.fraction_bits + min(b.type.fraction_bits, 0) - have.fraction_bits
-    if extra <= 0:
-        return tight(a)
-    wider = FixedType(have.width + extra, have.integer_bits, have.signed)
-    return converted(a, wider)
+    return render(OPS[op], _reconciled(op, operands), type)
 
 
 def _negation(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
@@ -314,20 +288,22 @@ def _cast(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
 
 def _to_float(e: Cpp, type: FloatType) -> Cpp:
     """From ``ap_``: ``half`` is made from float; more than 64 bits convert as fixed point only."""
+    if type.width == 16:
+        return converted(_to_float(e, FloatType(32)), type)
     if isinstance(e.type, IntType) and e.type.width > 64:
         e = converted(e, FixedType(e.type.width, e.type.width, e.type.signed))
-    elif not e.is_native:
-        e = tight(e)
-    return converted(converted(e, FloatType(32)), type) if type.width == 16 else converted(e, type)
+    return converted(e if e.is_native else tight(e), type)
 
 
 def _from_float(e: Cpp, type: ScalarType) -> Cpp:
     """To ``ap_``: the headers' own truncation to an integer is wrong in (-0.5, 0)."""
     if e.type == FloatType(16):
         e = converted(e, FloatType(32))
-    if isinstance(type, IntType):
-        e = Cpp(f"std::trunc({e.text})", PRIMARY, e.type, reads=e.reads)
-    return converted(e, type)
+    if not isinstance(type, IntType):
+        return converted(e, type)
+    if e.type == FloatType(32) and type.width > 105:
+        e = converted(e, FloatType(64))
+    return converted(Cpp(f"std::trunc({e.text})", PRIMARY, e.type, reads=e.reads), type)
 
 
 _Rule = Callable[[str, list[Cpp], ScalarType], Cpp]
