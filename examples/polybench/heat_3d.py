@@ -19,7 +19,7 @@ def make(size="medium", dtype=pom.f32, name="heat_3d"):
 
     @pom.kernel(name=name)
     def heat_3d(A: dtype[n, n, n], B: dtype[n, n, n]):
-        for t in pom.loop("t", 1, steps + 1):
+        for _ in pom.loop("t", 1, steps + 1):
             for i in pom.loop("i", 1, n - 1):
                 for j in pom.loop("j", 1, n - 1):
                     for k in pom.loop("k", 1, n - 1):

@@ -11,7 +11,7 @@ def make(size="medium", dtype=pom.f32, name="jacobi_1d"):
 
     @pom.kernel(name=name)
     def jacobi_1d(A: dtype[n], B: dtype[n]):
-        for t in pom.loop("t", 0, steps):
+        for _ in pom.loop("t", 0, steps):
             for i in pom.loop("i", 1, n - 1):
                 B[i] = 0.33333 * (A[i - 1] + A[i] + A[i + 1])
             for i in pom.loop("i", 1, n - 1):

@@ -11,7 +11,7 @@ def make(size="medium", dtype=pom.f32, name="jacobi_2d"):
 
     @pom.kernel(name=name)
     def jacobi_2d(A: dtype[n, n], B: dtype[n, n]):
-        for t in pom.loop("t", 0, steps):
+        for _ in pom.loop("t", 0, steps):
             for i in pom.loop("i", 1, n - 1):
                 for j in pom.loop("j", 1, n - 1):
                     B[i, j] = 0.2 * (

@@ -10,7 +10,7 @@ SIZES = {
     "medium": (180, 190, 210, 220),
     "large": (800, 900, 1100, 1200),
 }
-FIXED = pom.fixed(16, 8)
+FIXED = pom.fixed(24, 12)
 
 
 def make(size="medium", dtype=pom.f32, name="k2mm"):

@@ -10,7 +10,7 @@ def make(size="medium", dtype=pom.f32, name="seidel_2d"):
 
     @pom.kernel(name=name)
     def seidel_2d(A: dtype[n, n]):
-        for t in pom.loop("t", 0, steps):
+        for _ in pom.loop("t", 0, steps):
             for i in pom.loop("i", 1, n - 1):
                 for j in pom.loop("j", 1, n - 1):
                     A[i, j] = (
