@@ -2,8 +2,8 @@
 
 Two instances conflict where both touch one array element and at least one writes it. Of all such
 pairs those are kept that no write lies between (isl's dataflow analysis): each read with the last
-write before it (flow), each write with the last write before it (output) and with the reads since
-then (anti). Their transitive closure is every conflicting pair, so an order that keeps these keeps
+write before it (flow) and the next write after it (anti), each write with the last write before it
+(output). Their transitive closure is every conflicting pair, so an order that keeps these keeps
 all: this is legality for memory as it is, without renaming. Accesses that are only an upper bound
 (data-dependent subscripts, calls) never hide an earlier write.
 
@@ -23,7 +23,7 @@ import islpy as isl
 from pom.ir.expr import Access
 from pom.ir.graph import Array, Scalar
 from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
-from pom.passes.isl_build import AccessInfo, accesses, domain, schedule_map
+from pom.passes.isl_build import AccessInfo, accesses, compact_times, domain, time_map
 from pom.passes.reductions import reductions, relaxed_statements
 
 Kind = Literal["flow", "anti", "output"]
@@ -102,7 +102,7 @@ def _conflicts(key: _Key) -> tuple[Conflict, ...]:
     infos = {s.name: accesses(program, s) for s in program.statements}
     written = {i.array for found in infos.values() for i in found if i.is_write}
     tagged = _Tagged(program, infos, written, key.relaxed)
-    found = [*tagged.flow(), *tagged.anti_and_output()]
+    found = [*tagged.flow(), *tagged.output(), *tagged.anti()]
     order = {s.name: position for position, s in enumerate(program.statements)}
     return tuple(
         sorted(
@@ -135,10 +135,13 @@ class _Tagged:
             s: r.accumulator for s, r in reductions(program).items() if s in relaxed
         }
         empty = isl.UnionMap("{ }")
-        self.reads, self.must_writes, self.may_writes, self.schedule = empty, empty, empty, empty
+        self.reads, self.must_writes, self.may_writes = empty, empty, empty
+        self.schedule, self.backwards = empty, empty
+        times = compact_times(program)
         for statement in program.statements:
             instances = domain(statement)
-            time = schedule_map(program, statement.name)
+            time = time_map(statement, times[statement.name])
+            reversed_time = time_map(statement, tuple(-t for t in times[statement.name]))
             for number, info in enumerate(infos[statement.name]):
                 if info.array not in arrays:
                     continue
@@ -153,25 +156,37 @@ class _Tagged:
                     self.may_writes = self.may_writes.union(relation)
                 else:
                     self.must_writes = self.must_writes.union(relation)
-                self.schedule = self.schedule.union(isl.UnionMap.from_map(untag.apply_range(time)))
-        self.writes = self.must_writes.union(self.may_writes)
+                forwards = isl.UnionMap.from_map(untag.apply_range(time))
+                backwards = isl.UnionMap.from_map(untag.apply_range(reversed_time))
+                self.schedule = self.schedule.union(forwards)
+                self.backwards = self.backwards.union(backwards)
 
-    def _run(self, sink: isl.UnionMap, may_source: isl.UnionMap) -> Iterator[Conflict]:
+    def _nearest(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> list[isl.Map]:
+        """``{ write -> sink }``: the last certain write before the sink, and what may write since."""
         info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
-        info = info.set_may_source(may_source).set_schedule_map(self.schedule)
+        info = info.set_may_source(self.may_writes).set_schedule_map(schedule)
         found = info.compute_flow().get_may_dependence().get_map_list()
-        for position in range(found.n_map()):
-            conflict = self._conflict(found.get_at(position))
-            if conflict is not None:
-                yield conflict
+        return [found.get_at(position) for position in range(found.n_map())]
 
     def flow(self) -> Iterator[Conflict]:
         """Last write → read."""
-        return self._run(self.reads, self.may_writes)
+        return self._conflicts(self._nearest(self.reads, self.schedule))
 
-    def anti_and_output(self) -> Iterator[Conflict]:
-        """Read or write → next write."""
-        return self._run(self.writes, self.may_writes.union(self.reads))
+    def output(self) -> Iterator[Conflict]:
+        """Last write → write."""
+        writes = self.must_writes.union(self.may_writes)
+        return self._conflicts(self._nearest(writes, self.schedule))
+
+    def anti(self) -> Iterator[Conflict]:
+        """Read → next write: the last write before the read in reversed time."""
+        found = self._nearest(self.reads, self.backwards)
+        return self._conflicts([relation.reverse() for relation in found])
+
+    def _conflicts(self, found: list[isl.Map]) -> Iterator[Conflict]:
+        for relation in found:
+            conflict = self._conflict(relation)
+            if conflict is not None:
+                yield conflict
 
     def _conflict(self, tagged: isl.Map) -> Conflict | None:
         source, a = self._access(tagged.get_space().domain())

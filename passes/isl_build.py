@@ -313,6 +313,20 @@ def _cached_times(root: ScheduleNode) -> tuple[tuple[str, Time], ...]:
     return tuple((s, (*t, *[Affine()] * (length - len(t)))) for s, t in found.items())
 
 
+def compact_times(program: PolyProgram) -> dict[str, Time]:
+    """`schedule_times` without the dims that have one constant value for all statements."""
+    times = schedule_times(program)
+    columns = list(zip(*times.values(), strict=True))
+    kept = [k for k, column in enumerate(columns) if any(v != column[0] for v in column)]
+    kept += [k for k, column in enumerate(columns) if k not in kept and column[0].terms]
+    return {s: tuple(t[k] for k in sorted(kept)) for s, t in times.items()}
+
+
+def time_map(statement: PolyStatement, time: Time) -> isl.Map:
+    """``{ statement[i…] -> [time] }`` within the domain."""
+    return _schedule_map(statement.name, statement.iterators, statement.domain, time, True)
+
+
 @lru_cache(maxsize=4096)
 def _schedule_map(
     name: str, iterators: tuple[str, ...], domain: str, time: Time, within: bool
