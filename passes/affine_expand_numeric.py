@@ -88,10 +88,15 @@ def _nonzero(divisor: ir.Value) -> ir.Value:
     return arith.select(is_zero, _build.constant(1, width), divisor)
 
 
+def _division_width(width: int) -> int:
+    """LLVM calls a library for 65 to 128 bits, and expands wider divisions in place."""
+    return 129 if 64 < width <= 128 else width
+
+
 def _divide(operands: Operands, types: Types, result: ScalarType) -> ir.Value:
     first, second = (as_numeric(t) for t in operand_types("div", types))
     shift = max(fraction_of(second), 0)
-    width = max(first.width + shift, second.width) + 1
+    width = _division_width(max(first.width + shift, second.width) + 1)
     a, b = (
         _build.resize(_build.align(v, as_numeric(t), goal), goal.signed, width)
         for v, t, goal in zip(operands, types, (first, second), strict=True)
@@ -103,7 +108,7 @@ def _divide(operands: Operands, types: Types, result: ScalarType) -> ir.Value:
 
 def _remainder(operands: Operands, types: Types, result: ScalarType) -> ir.Value:
     common = as_numeric(common_type(types))
-    a, b = _resized(operands, types, common.width + 1)
+    a, b = _resized(operands, types, _division_width(common.width + 1))
     b = _nonzero(b)
     rest = arith.remsi(a, b) if common.signed else arith.remui(a, b)
     return _build.resize(rest, common.signed, result.width)

@@ -27,6 +27,7 @@ from pom.passes.affine_expand_numeric import (
     operations,
     report,
 )
+from pom.passes.affine_widen_storage import AffineWidenStorage
 from pom.passes.base import AffinePass
 
 SUBSCRIPT_OUT_OF_BOUNDS = 2
@@ -119,6 +120,7 @@ class AffineToLlvm(AffinePass):
             POM-A210 where an operation remains that has no lowering.
         """
         AffineExpandNumeric().run(program)
+        AffineWidenStorage().run(program)
         with program.context:
             guard_subscripts(program)
             call_the_c_library(program)

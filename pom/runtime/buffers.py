@@ -1,7 +1,7 @@
 """Numpy arrays as memory that JIT-compiled code reads and writes, and back.
 
-LLVM keeps an integer of ``w`` bits in the next size that its alignment allows, with zeros above the
-``w`` bits: up to 64 bits in 1, 2, 4 or 8 bytes, above in a multiple of 16 bytes.
+`pom.passes.affine_widen_storage` keeps an integer in the next of 1, 2, 4, 8 or n times 16 bytes,
+with zeros above its bits.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import numpy as np
 
 from pom.ir.convert import wrap_bits
 from pom.ir.types import ArrayType, BoolType, FixedType, FloatType, IntType, ScalarType
+from pom.passes.affine_widen_storage import storage_width
 from pom.runtime.arrays import AnyArray, container
 
 
 def element_bytes(type: ScalarType) -> int:
     """Distance between two elements in memory."""
-    if type.width > 64:
-        return -(-type.width // 128) * 16
-    return next(n for n in (1, 2, 4, 8) if type.width <= 8 * n)
+    return storage_width(type.width) // 8
 
 
 def pack(array: AnyArray, type: ScalarType) -> AnyArray:

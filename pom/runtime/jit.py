@@ -22,6 +22,9 @@ from pom.runtime.arrays import AnyArray, check_arguments, container
 from pom.runtime.buffers import Buffer, pack
 
 OPTIMIZATION_LEVEL = 3
+WIDE_OPTIMIZATION_LEVEL = 0
+"""For integers above 64 bits: LLVM 22 miscompiles vectorized selections of them on x86 (seen with
+``select(sign, -x, x)`` of i70, where elements take the sign of their neighbours)."""
 
 _FAULTS = {
     DIVISION_BY_ZERO: ("POM-R021", "division by zero"),
@@ -82,6 +85,14 @@ def _signature(op: ir.Operation, name: str) -> Signature:
     return Signature(tuple(params), directions)
 
 
+def _has_wide_integers(module: ir.Module) -> bool:
+    return any(
+        isinstance(result.type, ir.IntegerType) and result.type.width > 64
+        for op in operations(module, "llvm.")
+        for result in op.results
+    )
+
+
 class JitFunction:
     """A function of a level-3 module, compiled.
 
@@ -111,7 +122,9 @@ class JitFunction:
                 ir.StringAttr(op.attributes["sym_name"]).value
                 for op in operations(lowered, "llvm.func")
             }
-            self._engine = ExecutionEngine(lowered, opt_level=OPTIMIZATION_LEVEL)
+            is_wide = _has_wide_integers(lowered)
+            level = WIDE_OPTIMIZATION_LEVEL if is_wide else OPTIMIZATION_LEVEL
+            self._engine = ExecutionEngine(lowered, opt_level=level)
         self._keep = self._bind(called)
         address = self._engine.raw_lookup(f"_mlir_ciface_{name}")
         if not address:
@@ -130,7 +143,7 @@ class JitFunction:
                 is_single = stem.endswith("f")
                 bound = function(stem.removesuffix("f"), 32 if is_single else 64)
             if bound is not None:
-                self._engine.raw_register_runtime(symbol, bound)
+                self._engine.raw_register_runtime(symbol, ctypes.cast(bound, ctypes.c_void_p))
                 kept.append(bound)
         return kept
 
