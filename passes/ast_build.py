@@ -61,8 +61,14 @@ def build_ast(program: PolyProgram) -> tuple[AstNode, ...]:
     makes from it (several, where it separates) are known. Bounds and guards are exact.
     """
     instances = isl.UnionSet.empty(isl.Space.params_alloc(isl.DEFAULT_CONTEXT, 0))
+    guards: dict[str, isl.AstExpr] = {}
     for statement in program.statements:
-        instances = instances.union(isl.UnionSet.from_set(domain(statement)))
+        covered = _covered_domain(program, statement.name)
+        if covered is None:
+            covered = domain(statement)
+        else:
+            guards[statement.name] = _guard(domain(statement), covered)
+        instances = instances.union(isl.UnionSet.from_set(covered))
     if instances.is_empty():
         return ()
     loops: list[Loop] = []
@@ -70,7 +76,41 @@ def build_ast(program: PolyProgram) -> tuple[AstNode, ...]:
     tree = _insert(tree, program.schedule, program, loops, ())
     build = isl.AstBuild.from_context(isl.Set("{ : }"))
     ast = build.node_from_schedule(tree.get_schedule())
-    return _Reader(tuple(loops)).nodes(ast, None, {})
+    return _Reader(program, tuple(loops), guards).nodes(ast, None, {})
+
+
+def _covered_domain(program: PolyProgram, name: str) -> isl.Set | None:
+    """The instances and what ``guard`` loops add to them; None without such loops.
+
+    A loop whose part is ``guard`` runs over the whole range of its values, whatever the loops
+    around it are at; the instances that the program does not have are kept out by a guard.
+    """
+    loops = program.loops(name)
+    guarded = [k for k, loop in enumerate(loops) if loop.part == "guard"]
+    values = _image(program, name, loops)
+    if not guarded or values.is_empty():
+        return None
+    hull = values
+    for position in guarded:
+        low, high = values.dim_min_val(position), values.dim_max_val(position)
+        hull = hull.project_out(isl.dim_type.set, position, 1)
+        hull = hull.insert_dims(isl.dim_type.set, position, 1)
+        hull = hull.lower_bound_val(isl.dim_type.set, position, low)
+        hull = hull.upper_bound_val(isl.dim_type.set, position, high)
+    return hull.preimage_multi_aff(_schedule_function(program, name, loops))
+
+
+def _guard(instances: isl.Set, covered: isl.Set) -> isl.AstExpr:
+    """The condition that tells an instance from what was added."""
+    build = isl.AstBuild.from_context(isl.Set("{ : }"))
+    condition = instances.gist(covered)
+    # an expression over named dims needs them as parameters
+    names = condition.dim(isl.dim_type.set)
+    condition = condition.reset_tuple_id()
+    for position in range(names):
+        condition = condition.set_dim_name(isl.dim_type.set, position, f"x{position}")
+    condition = condition.move_dims(isl.dim_type.param, 0, isl.dim_type.set, 0, names)
+    return build.expr_from_set(condition.params())
 
 
 def _insert(
@@ -196,20 +236,29 @@ def _within_block(
 
 def _image(program: PolyProgram, name: str, loops: tuple[Loop, ...]) -> isl.Set:
     """The values of `loops` over the statement's instances."""
+    instances = domain(program.statement(name))
+    return instances.apply(isl.Map.from_multi_aff(_schedule_function(program, name, loops)))
+
+
+def _schedule_function(program: PolyProgram, name: str, loops: tuple[Loop, ...]) -> isl.MultiAff:
     statement = program.statement(name)
-    instances = domain(statement)
     target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(loops))
-    function = isl.MultiAff.zero(instances.get_space().map_from_domain_and_range(target))
+    space = domain(statement).get_space().map_from_domain_and_range(target)
+    function = isl.MultiAff.zero(space)
     for position, loop in enumerate(loops):
         function = function.set_aff(position, affine(statement, loop.expr(name)))
-    return instances.apply(isl.Map.from_multi_aff(function))
+    return function
 
 
 class _Reader:
     """isl's AST as our values; degenerate loops disappear into the values of their variable."""
 
-    def __init__(self, loops: tuple[Loop, ...]) -> None:
+    def __init__(
+        self, program: PolyProgram, loops: tuple[Loop, ...], guards: dict[str, isl.AstExpr]
+    ) -> None:
+        self.program = program
         self.loops = loops
+        self.guards = guards
 
     def nodes(
         self, node: isl.AstNode, loop: Loop | None, values: dict[str, Affine]
@@ -238,8 +287,18 @@ class _Reader:
             arguments = [
                 self._affine(call.op_get_arg(k), values) for k in range(1, call.op_get_n_arg())
             ]
-            return (AstCall(call.op_get_arg(0).id_get_id().get_name(), tuple(arguments)),)
+            name = call.op_get_arg(0).id_get_id().get_name()
+            return self._guarded(AstCall(name, tuple(arguments)))
         raise InternalError(f"unexpected AST node {kind}")
+
+    def _guarded(self, call: AstCall) -> tuple[AstNode, ...]:
+        guard = self.guards.get(call.statement)
+        if guard is None:
+            return (call,)
+        values = {f"x{k}": a for k, a in enumerate(call.arguments)}
+        if guard.get_type() == _EXPR.int:
+            return (call,) if guard.int_get_val().to_python() else ()
+        return self._if(guard, (call,), (), values)
 
     def _for(
         self, node: isl.AstNode, loop: Loop | None, values: dict[str, Affine]

@@ -45,7 +45,8 @@ class Split(PolyPass):
         Names of the two loops; by default the old one followed by 0 and 1.
     remainder : {"isolate", "separate", "guard"}
         How a last, partial block is generated: ``isolate`` puts the full blocks of all loops below
-        apart, ``separate`` the full range of this loop, ``guard`` keeps one copy with guards.
+        apart, ``separate`` the full range of this loop, ``guard`` keeps one copy, whose inner loop always
+        has `factor` iterations, with guards in its body.
     """
 
     name: ClassVar[str] = "poly-split"
@@ -103,15 +104,17 @@ def split(
             hint="use 'isolate', 'separate' or 'guard'",
         )
     part: LoopPart = "all"
-    if remainder != "guard" and has_partial_tiles(program, statement, node, low, factor):
+    if has_partial_tiles(program, statement, node, low, factor):
         part = remainder
+    outer_part: LoopPart = "all" if part == "guard" else part
+    inner_part: LoopPart = "guard" if part == "guard" else "all"
 
     def change(node: Loop) -> ScheduleNode:
         blocks = tuple((s, (e - low) // factor) for s, e in node.exprs)
         points = tuple((s, (e - low) % factor) for s, e in node.exprs)
         point_loop = replace(
-            node, name=inner, exprs=points, directives=LoopDirectives(), part="all"
+            node, name=inner, exprs=points, directives=LoopDirectives(), part=inner_part
         )
-        return replace(node, name=outer, exprs=blocks, child=point_loop, part=part)
+        return replace(node, name=outer, exprs=blocks, child=point_loop, part=outer_part)
 
     return replace(program, schedule=edit_loop(program.schedule, statement, loop, change))

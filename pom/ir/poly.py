@@ -22,7 +22,7 @@ from pom.ir.directives import ArrayDirectives, FunctionDirectives, LoopDirective
 from pom.ir.graph import Array, Scalar, Statement
 from pom.ir.location import Location
 
-LoopPart = Literal["all", "separate", "isolate"]
+LoopPart = Literal["all", "separate", "isolate", "guard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class Loop:
         Stable handle.
     exprs : tuple of (statement, Affine)
         The dim's value for every statement below, over that statement's iterators.
-    part : {"all", "separate", "isolate"}
+    part : {"all", "separate", "isolate", "guard"}
         How the code generator treats partial ranges: ``separate`` makes loops without guards by
-        splitting the range; ``isolate`` puts the full tiles of the split loops below apart.
+        splitting the range; ``isolate`` puts the full tiles of the split loops below apart;
+        ``guard`` makes the loop run over its whole constant range, with guards in the body, so
+        that it can be unrolled.
     """
 
     name: str
