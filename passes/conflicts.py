@@ -24,7 +24,7 @@ from pom.ir.expr import Access
 from pom.ir.graph import Array, Scalar
 from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
 from pom.passes.isl_build import AccessInfo, accesses, compact_times, domain, time_map
-from pom.passes.reductions import reductions, relaxed_statements
+from pom.passes.reductions import reductions
 
 Kind = Literal["flow", "anti", "output"]
 
@@ -205,15 +205,3 @@ class _Tagged:
         statement = pair.get_tuple_name(isl.dim_type.in_)
         number = pair.get_tuple_name(isl.dim_type.out)
         return statement, self.infos[statement][int(number[1:])]
-
-
-def ordered_conflicts(program: PolyProgram, fast_math: bool = False) -> tuple[Conflict, ...]:
-    """The conflicts whose order a transformation must keep.
-
-    Parameters
-    ----------
-    program : PolyProgram
-    fast_math : bool
-        Reductions on floats may be reassociated too.
-    """
-    return conflicts(program, relaxed_statements(program, fast_math))

@@ -7,6 +7,7 @@ only the order of the text separates its ends.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -220,11 +221,16 @@ def dependences(program: PolyProgram) -> tuple[Dependence, ...]:
     return _dependences(program)
 
 
-@lru_cache(maxsize=128)
-def _dependences(program: PolyProgram) -> tuple[Dependence, ...]:
+def dependences_from(program: PolyProgram, known: Iterable[Conflict]) -> tuple[Dependence, ...]:
+    """The dependences that conflicts found before are under the schedule of `program`."""
     found = reductions(program)
     result: list[Dependence] = []
-    for conflict in conflicts(program):
+    for conflict in known:
         reduction = found.get(conflict.source) if conflict.source == conflict.target else None
         result += _of_conflict(program, conflict, reduction)
     return tuple(result)
+
+
+@lru_cache(maxsize=128)
+def _dependences(program: PolyProgram) -> tuple[Dependence, ...]:
+    return dependences_from(program, conflicts(program))

@@ -19,11 +19,12 @@ from typing import Protocol
 import islpy as isl
 
 from pom.errors import PomError
-from pom.ir.poly import Loop, PolyProgram
-from pom.passes.conflicts import Conflict, Kind, ordered_conflicts
+from pom.ir.poly import PolyProgram
+from pom.passes.conflicts import Conflict, Kind, conflicts
 from pom.passes.dependences import PairSpace
 from pom.passes.isl_build import Time, sample, schedule_times
 from pom.passes.loop_directives import check_loop_directives
+from pom.passes.reductions import relaxed_statements
 
 
 class Ordered(Protocol):
@@ -173,44 +174,44 @@ _INHERITED: OrderedDict[tuple[object, ...], tuple[Conflict, ...]] = OrderedDict(
 _INHERITED_SIZE = 512
 
 
-def kept_order(program: PolyProgram, fast_math: bool = False) -> tuple[Conflict, ...]:
-    """The conflicts that transformations of `program` must keep.
+def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict, ...]:
+    """Conflicts of `program` whose closure is every conflicting pair, those relaxed left out.
 
     Notes
     -----
-    A legal transformation keeps the order of every conflicting pair, so what had to be kept before
-    it is what has to be kept after it. `legal` hands the relations on; nothing is recomputed along
-    a schedule.
+    A legal transformation keeps the order of every conflicting pair, so the relations that held
+    before it say after it what `conflicts` would find. `legal` hands them on, and nothing is
+    recomputed along a schedule.
     """
-    key = (program.statements, program.schedule, fast_math)
-    known = _INHERITED.get(key)
-    if known is not None:
-        return known
-    return ordered_conflicts(program, fast_math)
+    known = _INHERITED.get((program.statements, program.schedule, relaxed))
+    return conflicts(program, relaxed) if known is None else known
 
 
-def _inherit(program: PolyProgram, fast_math: bool, known: tuple[Conflict, ...]) -> None:
-    _INHERITED[program.statements, program.schedule, fast_math] = known
+def _inherit(old: PolyProgram, new: PolyProgram, relaxed: frozenset[str]) -> None:
+    _INHERITED[new.statements, new.schedule, relaxed] = kept_order(old, relaxed)
     while len(_INHERITED) > _INHERITED_SIZE:
         _INHERITED.popitem(last=False)
+
+
+def _affected(old: PolyProgram, new: PolyProgram, fast_math: bool) -> Iterator[Conflict]:
+    """What must be kept and may have changed, since either end has a new schedule."""
+    before, after = schedule_times(old), schedule_times(new)
+    changed = {s for s in before if before[s] != after[s]}
+    for conflict in kept_order(old, relaxed_statements(old, fast_math)):
+        if conflict.source in changed or conflict.target in changed:
+            yield conflict
 
 
 def violations_of(
     old: PolyProgram, new: PolyProgram, fast_math: bool = False
 ) -> tuple[Violation, ...]:
     """What the schedule of `new` breaks of the order of `old`; both have the same statements."""
-    before, after = schedule_times(old), schedule_times(new)
-    changed = {s for s in before if before[s] != after[s]}
-    affected = (c for c in kept_order(old, fast_math) if c.source in changed or c.target in changed)
-    return illegal_dependences(new, affected)
+    return tuple(_violations(new, _affected(old, new, fast_math)))
 
 
 def is_legal(old: PolyProgram, new: PolyProgram, fast_math: bool = False) -> bool:
     """Whether `new` keeps the order of `old`; stops at the first violation."""
-    before, after = schedule_times(old), schedule_times(new)
-    changed = {s for s in before if before[s] != after[s]}
-    affected = (c for c in kept_order(old, fast_math) if c.source in changed or c.target in changed)
-    return next(_violations(new, affected), None) is None
+    return next(_violations(new, _affected(old, new, fast_math)), None) is None
 
 
 Remedy = tuple[str, Callable[[], PolyProgram]]
@@ -239,11 +240,10 @@ def legal(
         POM-S001, with the first violated dependence and two instances; what
         `check_loop_directives` raises, where a directive of a loop no longer fits.
     """
-    known = kept_order(old, fast_math)
     violations = violations_of(old, new, fast_math)
     if not violations:
         check_loop_directives(new, what)
-        _inherit(new, fast_math, known)
+        _inherit(old, new, relaxed_statements(old, fast_math))
         return new
     worst = violations[0]
     more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
@@ -275,8 +275,3 @@ def _hint(
     if all(v.may_reason for v in violations):
         return "affine subscripts would let the dependence be decided exactly"
     return None
-
-
-def loop_names(program: PolyProgram, statement: str) -> tuple[str, ...]:
-    """The names of the loops around `statement`, outermost first."""
-    return tuple(n.name for n in program.path(statement) if isinstance(n, Loop))

@@ -102,12 +102,14 @@ def reordered(
             hint=f"the loops around {statement!r} are "
             + ", ".join(repr(n.name) for n in program.loops(statement)),
         )
-    loops = program.loops(statement)
-    named = [n for n in loops if n.name in order]
+    named = [n for n in program.loops(statement) if n.name in order]
+    moved = [k for k, n in enumerate(named) if n.name != order[k]]
+    if not moved:
+        return (program,)
+    # Loops at either end that keep their places do not take part, and need no perfect nest.
+    named, order = named[moved[0] : moved[-1] + 1], order[moved[0] : moved[-1] + 1]
     outermost, innermost = named[0].name, named[-1]
     top = require_loop(program, statement, outermost)
-    if [n.name for n in named] == list(order):
-        return (program,)
     results = []
     if chain(top, innermost.name) is None:
         apart = distributed(top, innermost.statements)
