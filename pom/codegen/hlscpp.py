@@ -228,14 +228,15 @@ def _function(
                 variable, parameter.name, parameter.type, parameter.shape
             )
         pragmas += array_pragmas(variable, attrs)
-    unused = [n for v, n in zip(block.arguments, own.names, strict=True) if not list(v.uses)]
     body.absorbed |= _absorbed(function)
-    body.lines += [f"#pragma HLS {p}" for p in pragmas]
-    body.lines += [f"{INDENT}(void){n};" for n in unused]
     body.run(block)
+    words = set(re.findall(r"\w+", "\n".join(body.lines)))
+    lines = [f"#pragma HLS {p}" for p in pragmas]
+    lines += [f"{INDENT}(void){n};" for n in own.names if n not in words]
+    lines += [""] if lines and body.lines else []
     storage = "" if is_top else "static "
     head = storage + own.prototype.replace("\n", "\n" + " " * len(storage))
-    return "\n".join([f"{head} {{", *body.lines, "}"]), body.types
+    return "\n".join([f"{head} {{", *lines, *body.lines, "}"]), body.types
 
 
 def _absorbed(function: mlir.Operation) -> set[mlir.Operation]:

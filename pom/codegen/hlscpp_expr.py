@@ -24,6 +24,7 @@ from pom.codegen.hlscpp_types import (
 )
 from pom.codegen.hlscpp_types import is_native as fits_native
 from pom.errors import PomError
+from pom.ir.convert import wrap_bits
 from pom.ir.ops import OPS, OpSpec, operand_types
 from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 
@@ -68,7 +69,7 @@ class Cpp:
 
 
 def literal(value: bool | int | float, type: ScalarType) -> Cpp:
-    """A constant of `type`; a fixed-point `value` is its raw integer."""
+    """A constant of `type`; of an integer or fixed-point number `value` has the bits."""
     match type:
         case BoolType():
             return Cpp("true" if value else "false", PRIMARY, type, is_literal=True)
@@ -76,14 +77,15 @@ def literal(value: bool | int | float, type: ScalarType) -> Cpp:
             text = float_literal(float(value), w)
             return Cpp(text, UNARY if text[0] == "-" else PRIMARY, type, is_literal=True)
         case IntType():
-            value = int(value)
+            value = wrap_bits(int(value), type.width, type.signed)
             if not fits_native(value):
                 return Cpp(integer_literal(value, type), PRIMARY, type, is_literal=True)
             text = native_literal(value)
             precedence = UNARY if value < 0 and text[0] == "-" else PRIMARY
             return Cpp(text, precedence, type, is_native=True, is_tight=False, is_literal=True)
         case FixedType():
-            return Cpp(fixed_literal(int(value), type), PRIMARY, type, is_literal=True)
+            raw = wrap_bits(int(value), type.width, type.signed)
+            return Cpp(fixed_literal(raw, type), PRIMARY, type, is_literal=True)
 
 
 def tight(e: Cpp) -> Cpp:

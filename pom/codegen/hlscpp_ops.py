@@ -162,7 +162,7 @@ def _nest_comment(body: Body, op: mlir.Operation) -> None:
     if len(shorts) == 1:
         body.line(f"// {shorts[0]}")
     elif shorts:
-        body.line(f"// {shorts[0]} to {shorts[-1].rpartition(':')[2]}")
+        body.line(f"// {shorts[0]} … {shorts[-1]}")
 
 
 @handles("hls.statement")
@@ -251,7 +251,7 @@ def _constant(body: Body, op: mlir.Operation) -> None:
     attribute = op.attributes["value"]
     if isinstance(attribute, mlir.FloatAttr):
         body.values[op.results[0]] = Constant(attribute.value)
-    elif isinstance(attribute, mlir.IntegerAttr):
+    elif isinstance(attribute, mlir.IntegerAttr | mlir.BoolAttr):
         body.values[op.results[0]] = Constant(integer_value(attribute))
     else:
         raise PomError("POM-C001", f"the constant {attribute} has no C++")

@@ -73,7 +73,7 @@ def python_value(attribute: mlir.Attribute) -> Any:
     raise PomError("POM-C005", f"the attribute {attribute} is not one of level 3")
 
 
-def integer_value(attribute: mlir.IntegerAttr) -> int:
+def integer_value(attribute: mlir.Attribute) -> int:
     """The value of an integer attribute of any width.
 
     Notes

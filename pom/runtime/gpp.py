@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,17 @@ from pom.errors import PomError
 EXACT_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-frounding-math")
 """Every float operation rounds once, at run time: what the reference computes."""
 
-WARNING_FLAGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label")
-"""Generated code is free of warnings; only the vendor's pragmas and loop labels are unknown."""
+WARNING_FLAGS = (
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-Wno-unused-label",
+    "-Wno-uninitialized",
+    "-Wno-maybe-uninitialized",
+)
+"""What generated code compiles with: pragmas and labels are the vendor's tool's, and inlined
+constructors of wide ``ap_int`` clear bits of words that they then set."""
 
 _STACK = 'ulimit -s unlimited 2>/dev/null || ulimit -s "$(ulimit -H -s)"; exec "$0" "$@"'
 """Local arrays of a kernel live on the stack of the simulation."""
@@ -89,6 +98,8 @@ class CompiledKernel:
         Level 3.
     top : str, optional
         The kernel.
+    flags : sequence of str
+        Further options of g++, such as `WARNING_FLAGS`.
     compile_timeout_s, timeout_s : float
         Limits of the compiler and of one run.
 
@@ -108,6 +119,7 @@ class CompiledKernel:
         module: mlir.Module,
         top: str | None = None,
         *,
+        flags: Sequence[str] = (),
         compile_timeout_s: float = 300.0,
         timeout_s: float = 120.0,
     ) -> None:
@@ -124,7 +136,7 @@ class CompiledKernel:
             SUPPORT_HEADER: support_file(SUPPORT_HEADER),
         }
         text = "".join(texts.values())
-        flags = ["-std=c++14", "-O1", *EXACT_FLAGS, *WARNING_FLAGS]
+        flags = ["-std=c++14", "-O1", *EXACT_FLAGS, *flags]
         if "<hls_half.h>" in text:
             texts[HALF_HEADER] = support_file(HALF_HEADER)
             flags += ["-I", str(self._folder)]
