@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator as PyIterator
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from pom.dsl.arrays import ArrayValue
 from pom.dsl.literals import as_number
 from pom.dsl.locate import user_frame, user_location
-from pom.dsl.ranges import loop_interval
+from pom.dsl.ranges import interval, loop_interval
 from pom.dsl.recorder import Recorder, Scope, current
 from pom.dsl.source import carried_names
 from pom.dsl.values import (
@@ -81,6 +82,7 @@ def make_variable(
             "loop with step 1 and guard with pom.when",
         )
     extent = loop_interval(lowers, uppers, origin.ranges)
+    _check_64_bits((*lowers, *uppers), origin, f"loop {checked!r}", location)
     return LoopVariable(checked, lowers, uppers, stride, extent, origin, recorder, location, free)
 
 
@@ -236,7 +238,26 @@ def constraints_of(
             summary = "the guard depends on data, or is no comparison"
             hint = "use pom.select(condition, new, old)"
         raise PomError("POM-D032", summary, location, hint)
+    _check_64_bits([c.expression for c in found], origin, "the guard", location)
     return tuple(found), origin
+
+
+def _check_64_bits(
+    expressions: Sequence[Affine], origin: Origin, what: str, location: Location | None
+) -> None:
+    ranges = origin.ranges
+    for expression in expressions:
+        low, high = interval(expression, ranges)
+        if low < -_LIMIT or high > _LIMIT:
+            raise PomError(
+                "POM-D005",
+                f"{what} counts to {high if high > _LIMIT else low}, beyond 64 bits",
+                location,
+                "split the loop outside the kernel",
+            )
+
+
+_LIMIT = 2**62  # leaves room for the sums that code generation makes
 
 
 def when(*conditions: object) -> Guard:

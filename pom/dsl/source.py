@@ -36,8 +36,9 @@ def _index(tree: ast.Module) -> dict[tuple[int, type], list[ast.AST]]:
     table: dict[tuple[int, type], list[ast.AST]] = {}
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.For, ast.Assign)):
-            line = node.iter.lineno if isinstance(node, ast.For) else node.lineno
-            table.setdefault((line, type(node)), []).append(node)
+            lines = {node.lineno, node.iter.lineno} if isinstance(node, ast.For) else {node.lineno}
+            for line in lines:
+                table.setdefault((line, type(node)), []).append(node)
             for decorator in getattr(node, "decorator_list", ()):
                 table.setdefault((decorator.lineno, type(node)), []).append(node)
     return table
@@ -85,7 +86,11 @@ def carried_names(location: Location) -> tuple[tuple[str, Location], ...]:
     A variable is carried when the body assigns it and may read it before it has assigned it.
     """
     for node in _starting_at(location.file, location.line, ast.For):
-        if isinstance(node, ast.For) and node_location(location.file, node.iter) == location:
+        # Python 3.11 gives the place of the `for`, later versions that of the iterable.
+        if isinstance(node, ast.For) and (
+            (node.lineno, node.col_offset) == (location.line, location.column)
+            or node_location(location.file, node.iter) == location
+        ):
             return _carried(location.file, node)
     return ()
 

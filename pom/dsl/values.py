@@ -17,10 +17,10 @@ from pom.dsl.ranges import Interval, interval
 from pom.dsl.source import python_construct
 from pom.errors import PomError
 from pom.ir.affine import Affine, Constraint
-from pom.ir.expr import Apply, Expr, Index
+from pom.ir.expr import Apply, Const, Expr, Index
 from pom.ir.location import Location
 from pom.ir.ops import TypeRuleError, result_type
-from pom.ir.types import BoolType, IntType, ScalarType
+from pom.ir.types import BoolType, FloatType, IntType, ScalarType
 
 if TYPE_CHECKING:
     from pom.dsl.recorder import Recorder
@@ -277,7 +277,12 @@ class IndexValue(Symbolic):
             type = IntType(width)
             if type.minimum <= low and high <= type.maximum:
                 return Value(Index(self.affine, type, location), self.origin)
-        raise PomError("POM-D042", f"the index {self.affine} does not fit into 64 bits", location)
+        raise PomError(
+            "POM-D005",
+            f"the index {self.affine} reaches {high if high > -low else low}, beyond 64 bits",
+            location,
+            "use smaller ranges and constants",
+        )
 
     def __repr__(self) -> str:
         return f"<index {self.affine}>"
@@ -463,6 +468,14 @@ def data_binary(op: str, left: object, right: object) -> Value:
                 "POM-D043", f"{a.type} // {b.type}", user_location(), "use pom.floor(a / b)"
             )
         op = "div"
+    by_zero = isinstance(b.expr, Const) and b.expr.value == 0
+    if op in ("div", "mod") and by_zero and not isinstance(b.type, FloatType):
+        raise PomError(
+            "POM-D049",
+            f"{a.type} divided by the literal 0",
+            user_location(),
+            "only floats have a quotient by zero",
+        )
     return apply_data(op, a, b)
 
 
