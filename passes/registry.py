@@ -5,9 +5,11 @@ from __future__ import annotations
 PASSES: dict[str, str] = {
     # name: "module:Class", sorted by name
     "poly-after": "pom.passes.poly_after:After",
+    "poly-auto-schedule": "pom.passes.poly_auto_schedule:AutoSchedule",
     "poly-bind-op": "pom.passes.poly_bind_op:BindOp",
     "poly-bind-storage": "pom.passes.poly_bind_storage:BindStorage",
     "poly-dataflow": "pom.passes.poly_dataflow:Dataflow",
+    "poly-dependence-aware": "pom.passes.poly_dependence_aware:DependenceAware",
     "poly-distribute": "pom.passes.poly_distribute:Distribute",
     "poly-flatten": "pom.passes.poly_flatten:Flatten",
     "poly-inline": "pom.passes.poly_inline:Inline",

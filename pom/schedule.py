@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pom.dsl.locate import traceback_location, user_location
 from pom.errors import PomError
@@ -125,6 +125,24 @@ class Schedule:
     def inline(self, enabled: bool = True) -> Schedule:
         """See `pom.passes.poly_inline.Inline`."""
         return self.record(lambda _: Inline(enabled))
+
+    def auto_schedule(
+        self,
+        algorithm: Literal["pluto", "feautrier"] = "pluto",
+        fuse: bool = False,
+        wavefront: bool = False,
+    ) -> Schedule:
+        """See `pom.passes.poly_auto_schedule.AutoSchedule`."""
+        from pom.passes.poly_auto_schedule import AutoSchedule
+
+        return self.record(lambda fast: AutoSchedule(algorithm, fuse, wavefront, fast))
+
+    def dependence_aware(self, fuse: bool = True, skew: bool = True) -> Schedule:
+        """Record the primitives of `pom.passes.poly_dependence_aware.DependenceAware`."""
+        from pom.passes.poly_dependence_aware import DependenceAware
+
+        transformation = DependenceAware(fuse, skew, self.fast_math)
+        return self.apply(*transformation.primitives(self.program))
 
     @property
     def statements(self) -> tuple[str, ...]:
