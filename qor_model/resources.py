@@ -163,6 +163,7 @@ class ResourceModel:
             self._add_body(counts, body, arrays, steps, 1)
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
+        counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
         counts.lut["sequential_control"] += mux_lut(counts.states + 1)
         counts.ff["sequential_control"] += counts.states
         counts.lut["functions"] += 1
@@ -173,6 +174,40 @@ class ResourceModel:
                 counts.lut["port_muxes"] += mux_lut(accesses + 1)
                 counts.lut["shared_ports"] += 1
         return counts
+
+    def _instances(
+        self,
+        bodies: tuple[BodySchedule, ...],
+        loops: tuple[LoopResult, ...],
+        arrays: Mapping[str, Array],
+        steps: Mapping[str, int],
+    ) -> dict[OperatorKey, int]:
+        """Operators of a controller: its own states', and those of the loops that it runs.
+
+        Loops run one after the other and share.  With several pipelined loops in a row the code
+        between them overlaps a running one, and needs operators of its own.
+        """
+        own: dict[OperatorKey, int] = {}
+        for body in bodies:
+            for key, number in self._measure(body, arrays, steps).instances:
+                if self._library.timing(key).is_shared:
+                    own[key] = max(own.get(key, 0), number)
+                else:
+                    own[key] = own.get(key, 0) + sum(1 for op in body.ops if op.key == key)
+        inner: dict[OperatorKey, int] = {}
+        for loop in loops:
+            for key, number in self._instances(
+                loop.schedules, loop.children, arrays, steps
+            ).items():
+                if self._library.timing(key).is_shared:
+                    inner[key] = max(inner.get(key, 0), number)
+                else:
+                    inner[key] = inner.get(key, 0) + number * max(1, loop.copies)
+        overlaps = sum(max(1, loop.copies) for loop in loops if loop.is_pipelined) > 1
+        for key, number in inner.items():
+            joined = overlaps or not self._library.timing(key).is_shared
+            own[key] = own.get(key, 0) + number if joined else max(own.get(key, 0), number)
+        return own
 
     def _add_loop(
         self,
@@ -210,12 +245,6 @@ class ResourceModel:
         copies: int,
     ) -> None:
         cost = self._measure(body, arrays, steps)
-        for key, number in cost.instances:
-            if not self._library.timing(key).is_shared:
-                number = sum(1 for op in body.ops if op.key == key) * copies
-                counts.instances[key] = counts.instances.get(key, 0) + number
-            else:
-                counts.instances[key] = max(counts.instances.get(key, 0), number)
         if cost.is_pipelined:
             counts.lut["pipelined_control"] += copies * mux_lut(cost.states + 1)
             counts.ff["pipelined_control"] += copies * cost.states

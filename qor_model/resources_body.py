@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pom.qor_model.region import Access, Array, Op, OpKind, Partition, PartitionKind
+from pom.qor_model.resources_sharing import operator_instances, sequential_starts
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
 
 SHIFT_REGISTER_MIN = 2
@@ -109,7 +110,7 @@ def measure_body(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
         is_pipelined=body.is_pipelined,
-        instances=_instances(body, binding),
+        instances=operator_instances(body),
         register_bits=values.bits,
         address_bits=memory.register_bits,
         shift_registers=values.shifts + memory.shift_registers,
@@ -135,7 +136,7 @@ def _late_starts(body: BodySchedule, ii: int) -> list[int]:
     ops = body.ops
     starts = [op.start_cycle for op in ops]
     if not body.is_pipelined:
-        return starts
+        return sequential_starts(body)
     movable = [False] * len(ops)
     for index, op in enumerate(ops):
         fed = all(p < index and movable[p] for p in op.operands)
@@ -162,16 +163,6 @@ def _bind(ops: tuple[ScheduledOp, ...], starts: list[int], ii: int) -> list[int]
         bound.append(used[slot])
         used[slot] += 1
     return bound
-
-
-def _instances(body: BodySchedule, binding: list[int]) -> tuple[tuple[OperatorKey, int], ...]:
-    if body.instances:
-        return tuple((k, n) for k, n in body.instances if k.kind not in _FREE)
-    most: dict[OperatorKey, int] = {}
-    for op, instance in zip(body.ops, binding, strict=True):
-        if not op.op.is_memory and op.op.kind not in _FREE:
-            most[op.key] = max(most.get(op.key, 0), instance + 1)
-    return tuple(sorted(most.items(), key=lambda item: str(item[0])))
 
 
 def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
@@ -224,9 +215,7 @@ def _value_registers(
             continue
         access = op.op.access
         source = (
-            (op.key, binding[index], width)
-            if access is None
-            else (access.array, op.bank, width)
+            (op.key, binding[index], width) if access is None else (access.array, op.bank, width)
         )
         slots = {cycle % ii for cycle in range(end + 1, end + 1 + min(length, ii))}
         pool = pools[source]
@@ -380,9 +369,7 @@ def _innermost(steps: Mapping[str, int]) -> frozenset[str]:
     return frozenset(running[-1:])
 
 
-def _address_registers(
-    held: Iterable[_Held], is_pipelined: bool, ii: int
-) -> tuple[int, int]:
+def _address_registers(held: Iterable[_Held], is_pipelined: bool, ii: int) -> tuple[int, int]:
     bits = shifts = 0
     for item in held:
         begin = 0 if is_pipelined else item.first

@@ -1,0 +1,143 @@
+"""How many operators a loop body needs after the tool has shared them between its states."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+
+from pom.qor_model.region import OpKind
+from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
+
+FREE_KINDS = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
+
+WAITING_CYCLES = 10
+"""How long, beyond its own path, a value may wait for a sequential chain (fitted, see Notes)."""
+
+_FULL_INTERVAL = 16
+
+
+def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...]:
+    """Return how many of each operator `body` needs.
+
+    Notes
+    -----
+    A pipelined body gets ceil(uses / II) of each; operations inside a recurrence have operators
+    of their own, and one that would be busy in every slot of a long interval gets a second.
+
+    In a body that is not pipelined all operations of one state need an operator each.  What feeds
+    an accumulation starts early only as far as its value need not wait long: a lane starts at
+    most `WAITING_CYCLES` + its own path before it is needed, divided by the number of
+    accumulations that go on at the same time; without an accumulation everything starts as late
+    as possible.  Found in hgnn_designs.csv (unrolled reductions of six kernels).
+    """
+    used = _pipelined(body) if body.is_pipelined else _sequential(body)
+    return tuple(sorted(used.items(), key=lambda item: str(item[0])))
+
+
+def _operators(body: BodySchedule) -> list[ScheduledOp]:
+    return [op for op in body.ops if not op.op.is_memory and op.op.kind not in FREE_KINDS]
+
+
+def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
+    ii = max(1, body.ii)
+    uses = Counter(op.key for op in _operators(body))
+    circular = _circular(body)
+    needed: dict[OperatorKey, int] = {}
+    for key, count in uses.items():
+        inside = circular[key]
+        needed[key] = math.ceil(inside / ii) + math.ceil((count - inside) / ii)
+        if circular and count % ii == 0 and ii >= _FULL_INTERVAL and not inside:
+            needed[key] += 1
+    return needed
+
+
+def _circular(body: BodySchedule) -> Counter[OperatorKey]:
+    """Operations on a loop-carried chain that is also fed by operations of the same kind."""
+    mixed = set()
+    chain = [False] * len(body.ops)
+    for index, op in enumerate(body.ops):
+        same = [p for p in op.operands if body.ops[p].key == op.key]
+        chain[index] = len(op.operands) < len(op.op.operands) or any(chain[p] for p in same)
+        if len({chain[p] for p in same}) == 2:
+            mixed.add(op.key)
+    result: Counter[OperatorKey] = Counter()
+    for op, on in zip(body.ops, chain, strict=True):
+        if on and op.key in mixed:
+            result[op.key] += 1
+    return result
+
+
+def _sequential(body: BodySchedule) -> dict[OperatorKey, int]:
+    starts = sequential_starts(body)
+    busy = Counter(
+        (op.key, start)
+        for op, start in zip(body.ops, starts, strict=True)
+        if not op.op.is_memory and op.op.kind not in FREE_KINDS
+    )
+    needed: dict[OperatorKey, int] = defaultdict(int)
+    for (key, _), count in busy.items():
+        needed[key] = max(needed[key], count)
+    return dict(needed)
+
+
+def sequential_starts(body: BodySchedule) -> list[int]:
+    """Start states in a body that is not pipelined, with early operations held back."""
+    ops = body.ops
+    late, users = _latest(ops)
+    finals = [
+        op.key
+        for op, mine in zip(ops, users, strict=True)
+        if not mine and not op.op.is_memory and op.op.kind not in FREE_KINDS
+    ]
+    starts = [op.start_cycle for op in ops]
+    for index, op in enumerate(ops):
+        start, is_first = op.start_cycle, not op.op.is_memory
+        for p in op.operands:
+            if p < index:
+                length = ops[p].end_cycle - ops[p].start_cycle
+                start = max(start, starts[p] + length + min(1, op.start_cycle - ops[p].end_cycle))
+                is_first = is_first and ops[p].op.is_memory
+        if is_first and late[index] > start:
+            window = 0.0
+            if finals:
+                path = _path(index, ops, users, late, frozenset(finals))
+                window = (WAITING_CYCLES + path) / len(finals)
+            start = max(start, math.ceil(late[index] - window))
+        starts[index] = start
+    return starts
+
+
+def _latest(ops: tuple[ScheduledOp, ...]) -> tuple[list[int], list[list[int]]]:
+    """Latest start of every operation, and who reads its result."""
+    unknown = 1 << 30
+    late = [unknown] * len(ops)
+    users: list[list[int]] = [[] for _ in ops]
+    for index in range(len(ops) - 1, -1, -1):
+        op = ops[index]
+        if op.op.kind is OpKind.STORE or late[index] == unknown:
+            late[index] = op.start_cycle
+        for p in op.operands:
+            users[p].append(index)
+            gap = 0 if op.start_cycle == ops[p].end_cycle else 1
+            length = ops[p].end_cycle - ops[p].start_cycle
+            late[p] = min(late[p], late[index] - length - gap)
+    return late, users
+
+
+def _path(
+    first: int,
+    ops: tuple[ScheduledOp, ...],
+    users: list[list[int]],
+    late: list[int],
+    finals: frozenset[OperatorKey],
+) -> int:
+    """States from an operation to the end of what follows without waiting, sums left out."""
+    index = first
+    while users[index]:
+        follower = min(users[index], key=lambda u: ops[u].start_cycle)
+        waits = ops[follower].start_cycle - ops[index].end_cycle > 1
+        is_sum = ops[follower].key in finals
+        if waits or is_sum or late[follower] <= ops[follower].start_cycle:
+            break
+        index = follower
+    return ops[index].end_cycle - ops[first].start_cycle + 1
