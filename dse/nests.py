@@ -1,0 +1,224 @@
+"""The nests of a program: what the search parallelises, one at a time.
+
+A nest is a maximal chain of loops whose body is straight-line: one statement or several. Its
+*band* is the chain; the loops around the chain, where it sits inside an imperfect nest, are its
+*prefix* and run as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from math import prod
+
+from pom.ir.expr import Apply, walk
+from pom.ir.graph import Assign
+from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence
+from pom.passes.dependences import Dependence, dependences
+from pom.passes.isl_build import domain
+from pom.passes.legality import is_legal
+from pom.passes.loop_ranges import value_range
+from pom.passes.poly_reorder import reordered
+from pom.passes.statement_text import operator_names
+
+MAX_PERMUTED_LOOPS = 4
+"""Longer bands keep their written order."""
+
+
+@dataclass(frozen=True, slots=True)
+class BandLoop:
+    """A loop: its name and the range of its values over the whole domain."""
+
+    name: str
+    minimum: int
+    maximum: int
+
+    @property
+    def extent(self) -> int:
+        """Iterations of the smallest constant loop that covers it."""
+        return max(0, self.maximum - self.minimum + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A flow dependence inside a nest.
+
+    Parameters
+    ----------
+    operators : tuple of str
+        Operators on the shortest way from the value read to the value written, by their tool
+        names; what one step of the recurrence takes at the least.
+    distance : tuple of (loop, minimum, maximum)
+        Iterations between the write and the read, per loop of the band.
+    """
+
+    operators: tuple[str, ...]
+    distance: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """A chain of loops around straight-line code.
+
+    Parameters
+    ----------
+    statements : tuple of str
+        In program order; the first is the handle of the nest.
+    prefix, band : tuple of BandLoop
+    is_box : bool
+        Whether the instances of every statement are exactly the box of the loops' extents.
+    orders : tuple of tuple of str
+        Legal orders of the band, as written first.
+    work : tuple of (operator, count)
+        Arithmetic of one iteration, operators by their tool names (``fadd``, ``mul`` …).
+    recurrences : tuple of Recurrence
+    """
+
+    statements: tuple[str, ...]
+    prefix: tuple[BandLoop, ...]
+    band: tuple[BandLoop, ...]
+    is_box: bool
+    orders: tuple[tuple[str, ...], ...]
+    work: tuple[tuple[str, int], ...]
+    recurrences: tuple[Recurrence, ...]
+
+    @property
+    def handle(self) -> str:
+        return self.statements[0]
+
+    @property
+    def box(self) -> int:
+        """Points of the box around one execution of the band."""
+        return prod(loop.extent for loop in self.band)
+
+    def loop(self, name: str) -> BandLoop:
+        return next(loop for loop in self.band if loop.name == name)
+
+
+def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...]:
+    """Every nest of `program`, in program order; statements outside of all loops are in none."""
+    flows = tuple(d for d in dependences(program) if d.kind == "flow")
+    found: list[Nest] = []
+
+    def visit(node: ScheduleNode, prefix: tuple[Loop, ...]) -> None:
+        match node:
+            case Loop():
+                chain, end = _chain(node)
+                if all(isinstance(c, Leaf) for c in _children(end)):
+                    found.append(_nest(program, prefix, chain, flows, fast_math))
+                else:
+                    visit(end, (*prefix, *chain))
+            case Sequence():
+                for child in node.children:
+                    visit(child, prefix)
+
+    visit(program.schedule, ())
+    return tuple(found)
+
+
+def _chain(loop: Loop) -> tuple[tuple[Loop, ...], ScheduleNode]:
+    loops = [loop]
+    while isinstance(loop.child, Loop):
+        loop = loop.child
+        loops.append(loop)
+    return tuple(loops), loop.child
+
+
+def _children(node: ScheduleNode) -> tuple[ScheduleNode, ...]:
+    return node.children if isinstance(node, Sequence) else (node,)
+
+
+def _nest(
+    program: PolyProgram,
+    prefix: tuple[Loop, ...],
+    chain: tuple[Loop, ...],
+    flows: tuple[Dependence, ...],
+    fast_math: bool,
+) -> Nest:
+    statements = chain[-1].child.statements
+    band = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in chain)
+    around = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in prefix)
+    names = tuple(loop.name for loop in chain)
+    return Nest(
+        statements=statements,
+        prefix=around,
+        band=band,
+        is_box=all(domain(program.statement(s)).is_box() for s in statements),
+        orders=_legal_orders(
+            program, statements[0], tuple(n.name for n in prefix), names, fast_math
+        ),
+        work=_work(program, statements),
+        recurrences=_recurrences(program, statements, names, flows),
+    )
+
+
+def _work(program: PolyProgram, statements: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    counts: dict[str, int] = {}
+    for name in statements:
+        body = program.statement(name).body
+        if isinstance(body, Assign):
+            for expr in walk(body.value):
+                if isinstance(expr, Apply) and expr.op != "cast":
+                    operator = operator_names(expr)[0]
+                    counts[operator] = counts.get(operator, 0) + 1
+    return tuple(sorted(counts.items()))
+
+
+def _recurrences(
+    program: PolyProgram,
+    statements: tuple[str, ...],
+    loops: tuple[str, ...],
+    flows: tuple[Dependence, ...],
+) -> tuple[Recurrence, ...]:
+    found = []
+    for d in flows:
+        if d.source != d.target or d.source not in statements or d.loop not in loops:
+            continue
+        body = program.statement(d.source).body
+        if not isinstance(body, Assign) or d.is_may:
+            continue
+        chain = _shortest_chain(body.value, d.target_access)
+        if chain is None:
+            continue
+        distance = tuple(
+            (loop, bound.minimum, bound.maximum)
+            for loop, bound in zip(d.loops, d.distance, strict=True)
+            if loop in loops
+        )
+        found.append(Recurrence(chain, distance))
+    return tuple(dict.fromkeys(found))
+
+
+def _shortest_chain(value: object, access: str) -> tuple[str, ...] | None:
+    """Operators from the load of `access` to the value, along the way with the fewest of them."""
+    from pom.ir.expr import Load
+
+    match value:
+        case Load() if str(value.access) == access:
+            return ()
+        case Apply():
+            ways = [c for o in value.operands if (c := _shortest_chain(o, access)) is not None]
+            if not ways:
+                return None
+            shortest = min(ways, key=len)
+            return shortest if value.op == "cast" else (*shortest, operator_names(value)[0])
+    return None
+
+
+def _legal_orders(
+    program: PolyProgram,
+    statement: str,
+    prefix: tuple[str, ...],
+    band: tuple[str, ...],
+    fast_math: bool,
+) -> tuple[tuple[str, ...], ...]:
+    if not 1 < len(band) <= MAX_PERMUTED_LOOPS:
+        return (band,)
+    legal = [band]
+    for order in permutations(band):
+        if order != band and any(
+            is_legal(program, candidate, fast_math)
+            for candidate in reordered(program, statement, (*prefix, *order))
+        ):
+            legal.append(order)
+    return tuple(legal)

@@ -1,0 +1,177 @@
+"""From a plan to a schedule: the primitives that build a point of the design space.
+
+A loop that runs `f` iterations side by side is split into blocks of `f`; the loops within the
+blocks go innermost and are completely unrolled because the innermost remaining loop is pipelined.
+Array partitions give every lane its own bank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import lcm
+
+from pom.dse.nests import Nest
+from pom.dse.plan import NestPlan, Plan
+from pom.ir.affine import Affine
+from pom.ir.directives import Partition
+from pom.ir.expr import Access
+from pom.ir.graph import Assign
+from pom.ir.poly import PolyProgram
+from pom.passes.base import PolyPass
+from pom.passes.poly_bind_op import BindOp
+from pom.passes.poly_partition import PartitionArray
+from pom.passes.poly_pipeline import Pipeline
+from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_split import Split
+from pom.passes.poly_unroll import Unroll
+
+MAX_BANKS = 1024
+"""Most banks of one array that Vitis makes (UG1399, array_partition)."""
+
+
+def nest_primitives(nest: Nest, plan: NestPlan, fast_math: bool = False) -> tuple[PolyPass, ...]:
+    """The loop transformations of one nest."""
+    first = nest.handle
+    found: list[PolyPass] = []
+    outer: list[str] = []
+    inner: list[str] = []
+    for loop, factor in zip(plan.order, plan.factors, strict=True):
+        extent = nest.loop(loop).extent
+        if factor <= 1:
+            outer.append(loop)
+        elif factor >= extent:
+            inner.append(loop)
+        else:
+            found.append(Split(first, loop, factor, (f"{loop}0", f"{loop}1"), "guard"))
+            outer.append(f"{loop}0")
+            inner.append(f"{loop}1")
+    written: list[str] = []
+    for loop in nest.band:
+        factor = plan.factor(loop.name)
+        split = 1 < factor < loop.extent
+        written += [f"{loop.name}0", f"{loop.name}1"] if split else [loop.name]
+    if (*outer, *inner) != tuple(written):
+        prefix = tuple(loop.name for loop in nest.prefix)
+        found.append(Reorder(first, (*prefix, *outer, *inner), fast_math=fast_math))
+    if plan.is_pipelined and outer:
+        found.append(Pipeline(first, outer[-1], plan.ii))
+    found += [Unroll(first, loop, 0) for loop in inner]
+    return tuple(found)
+
+
+def bindings(
+    program: PolyProgram, nests: tuple[Nest, ...], implementations: tuple[tuple[str, str], ...]
+) -> tuple[PolyPass, ...]:
+    """The operator implementations of the whole design."""
+    found: list[PolyPass] = []
+    for nest in nests:
+        used = dict(nest.work)
+        for statement in nest.statements:
+            for op, impl in implementations:
+                if op in used and _uses(program, statement, op):
+                    found.append(BindOp(statement, op, impl))
+    return tuple(found)
+
+
+def _uses(program: PolyProgram, statement: str, op: str) -> bool:
+    from pom.ir.expr import Apply, walk
+    from pom.passes.statement_text import operator_names
+
+    body = program.statement(statement).body
+    return isinstance(body, Assign) and any(
+        isinstance(e, Apply) and e.op != "cast" and op in operator_names(e) for e in walk(body.value)
+    )
+
+
+def partitions_of(
+    program: PolyProgram, nests: tuple[Nest, ...], plans: tuple[NestPlan, ...]
+) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
+    """Partitions that give every lane of every nest its own bank.
+
+    In each dim of an array the subscript of lane ``x`` differs from that of lane 0 by
+    ``sum(coefficient * x)``. Cyclic banks, as many as the blocks are long, send all lanes of one
+    access to different banks, and whole blocks always to the same ones, so no lane needs to choose
+    between banks. Nests that want different numbers get their least common multiple.
+    """
+    wanted: dict[tuple[str, int], int] = {}
+    by_handle = {p.statement: p for p in plans}
+    for nest in nests:
+        plan = by_handle.get(nest.handle)
+        if plan is None:
+            continue
+        factors = {
+            loop: min(factor, nest.loop(loop).extent)
+            for loop, factor in zip(plan.order, plan.factors, strict=True)
+        }
+        for statement in nest.statements:
+            body = program.statement(statement).body
+            if not isinstance(body, Assign):
+                continue
+            for access in (*body.reads, body.target):
+                for dim, banks in _banks(program, statement, access, factors).items():
+                    key = (access.array, dim)
+                    wanted[key] = lcm(wanted.get(key, 1), banks)
+    result: dict[str, list[Partition]] = {}
+    for (array, dim), banks in sorted(wanted.items()):
+        size = program.arrays[array].type.shape[dim]
+        if banks <= 1:
+            continue
+        if banks >= size:
+            chosen = Partition(dim + 1, "complete", 0)
+        else:
+            chosen = Partition(dim + 1, "cyclic", min(banks, MAX_BANKS))
+        result.setdefault(array, []).append(chosen)
+    return tuple((array, tuple(found)) for array, found in sorted(result.items()))
+
+
+def _banks(
+    program: PolyProgram, statement: str, access: Access, factors: dict[str, int]
+) -> dict[int, int]:
+    """How many banks each dim needs for one access; the largest stride decides where loops add up."""
+    loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+    found: dict[int, int] = {}
+    for dim, subscript in enumerate(access.subscripts):
+        if not isinstance(subscript, Affine):
+            continue
+        banks = 1
+        for loop, factor in factors.items():
+            if factor > 1:
+                stride = _stride(subscript, loops[loop])
+                banks = lcm(banks, abs(stride) * factor) if stride else banks
+        if banks > 1:
+            found[dim] = banks
+    return found
+
+
+def _stride(subscript: Affine, loop: Affine) -> int:
+    """How far `subscript` moves when a loop that is one iterator (plus a constant) moves by one."""
+    if len(loop.terms) == 1 and isinstance(loop.terms[0][0], str):
+        iterator, coefficient = loop.terms[0]
+        return subscript.coefficient(iterator) * coefficient
+    return sum(subscript.coefficient(a) * c for a, c in loop.terms if isinstance(a, str))
+
+
+def realise(
+    program: PolyProgram, nests: tuple[Nest, ...], plan: Plan, fast_math: bool = False
+) -> tuple[PolyPass, ...]:
+    """Every primitive of `plan`, after those of its structure.
+
+    Parameters
+    ----------
+    program : PolyProgram
+        The structure that the plan names.
+    nests : tuple of Nest
+        Of `program`.
+    """
+    by_handle = {n.handle: n for n in nests}
+    found: list[PolyPass] = list(bindings(program, nests, plan.implementations))
+    for nest_plan in plan.nests:
+        found += nest_primitives(by_handle[nest_plan.statement], nest_plan, fast_math)
+    for array, partitions in plan.partitions:
+        found += [PartitionArray(array, p.dim, p.kind, p.factor) for p in partitions]
+    return tuple(found)
+
+
+def with_partitions(program: PolyProgram, nests: tuple[Nest, ...], plan: Plan) -> Plan:
+    """`plan` with the partitions that its lanes need."""
+    return replace(plan, partitions=partitions_of(program, nests, plan.nests))
