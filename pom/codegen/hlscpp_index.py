@@ -123,7 +123,8 @@ def _modulo_form(e: Affine) -> tuple[list[tuple[Atom | _Modulo, int]], int]:
         if isinstance(atom, FloorDiv) and c % atom.denominator == 0:
             factor = -c // atom.denominator
             without = rest - Affine(((atom, c),)) - atom.numerator * factor
-            if len(without.terms) < len(rest.terms) - 1:
+            before = sum(abs(v) for a, v in rest.terms if a != atom)
+            if sum(abs(v) for _, v in without.terms) < before:
                 rest = without
                 found.append((_Modulo(atom.numerator, atom.denominator), factor))
     return [*rest.terms, *found], rest.constant
@@ -319,12 +320,31 @@ def bound_text(
     is_wide: bool,
 ) -> str:
     """A loop bound: ``std::min(a, b)`` of several. `choose` is ``min`` or ``max``."""
-    texts = [index_text(b, ranges, wide_names) for b in bounds]
+    texts = [index_text(b, ranges, wide_names) for b in binding(bounds, choose, ranges)]
     text = texts[0].text
     for other in texts[1:]:
         template = "<long long>" if is_wide else ""
         text = f"std::{choose}{template}({text}, {other.text})"
     return text
+
+
+def is_never_negative(e: Affine, ranges: IndexRanges) -> bool:
+    """Whether ``e >= 0`` is proved for every iteration of the loops in scope."""
+    low = ranges.minimum(e)
+    return low is not None and low >= 0
+
+
+def binding(bounds: Sequence[Affine], choose: str, ranges: IndexRanges) -> tuple[Affine, ...]:
+    """`bounds` without those that never decide the minimum or maximum."""
+    kept = list(dict.fromkeys(bounds))
+    for bound in list(kept):
+        for other in kept:
+            if other == bound:
+                continue
+            if is_never_negative(bound - other if choose == "min" else other - bound, ranges):
+                kept.remove(bound)
+                break
+    return tuple(kept)
 
 
 def trip_counts(

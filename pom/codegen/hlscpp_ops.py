@@ -19,6 +19,7 @@ from pom.codegen.hlscpp_index import (
     LoopRange,
     bound_text,
     condition_text,
+    is_never_negative,
     map_results,
     set_constraints,
     trip_counts,
@@ -127,8 +128,12 @@ def _bounds(body: Body, op: mlir.Operation) -> tuple[tuple[Affine, ...], tuple[A
 @handles("affine.if")
 def _guard(body: Body, op: mlir.Operation) -> None:
     constraints = set_constraints(op.attributes["condition"], body.affines(list(op.operands)))
-    texts = [condition_text(e, eq, body.ranges, body.wide_names) for e, eq in constraints]
-    _branches(body, op, " && ".join(texts))
+    texts = [
+        condition_text(e, is_equality, body.ranges, body.wide_names)
+        for e, is_equality in constraints
+        if is_equality or not is_never_negative(e, body.ranges)
+    ]
+    _branches(body, op, " && ".join(texts) or "true")
 
 
 @handles("scf.if")
