@@ -13,19 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import islpy as isl
-
 from pom.errors import PomError
 from pom.ir.affine import Affine, Constraint
 from pom.ir.expr import Access, substitute
 from pom.ir.graph import Assign, Call, For, Kernel, Node, Statement, When
-from pom.ir.location import Location
 from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, sequence
-
-_ISL_WORDS = frozenset(
-    "and or not exists implies rat mod min max floor ceil floord ceild true false infty infinity "
-    "nan NaN".split()
-)
+from pom.passes.isl_build import domain_text
 
 
 def graph_to_poly(kernel: Kernel) -> PolyProgram:
@@ -44,8 +37,8 @@ def graph_to_poly(kernel: Kernel) -> PolyProgram:
     Raises
     ------
     PomError
-        POM-P050: no statement. POM-P051: a step below 1. POM-P052: a name that integer sets
-        cannot have. POM-P053: two statements of one name.
+        POM-P050: no statement. POM-P051: a step below 1. POM-P052: a step with several lower
+        bounds. POM-P053: two statements of one name.
     """
     builder = _Builder()
     nodes = builder.nodes(kernel.body, _Path())
@@ -68,24 +61,29 @@ def graph_to_poly(kernel: Kernel) -> PolyProgram:
 
 
 class _Path:
-    """What is around a node: iterators, constraints (isl texts), loop names, renamed variables."""
+    """What is around a node: iterators, constraints, loop names, renamed variables."""
 
     def __init__(self) -> None:
         self.iterators: tuple[str, ...] = ()
-        self.constraints: tuple[str, ...] = ()
+        self.constraints: tuple[Constraint, ...] = ()
         self.names: tuple[str, ...] = ()
         self.renamed: dict[str, Affine] = {}
 
     def affine(self, expression: Affine) -> Affine:
         return expression.substitute(self.renamed) if self.renamed else expression
 
-    def with_constraints(self, constraints: Iterable[str]) -> _Path:
+    def constraint(self, constraint: Constraint) -> Constraint:
+        return replace(constraint, expression=self.affine(constraint.expression))
+
+    def with_constraints(self, constraints: Iterable[Constraint]) -> _Path:
         path = _Path()
         path.iterators, path.names, path.renamed = self.iterators, self.names, self.renamed
         path.constraints = (*self.constraints, *constraints)
         return path
 
-    def with_loop(self, name: str, var: str, original: str, constraints: Iterable[str]) -> _Path:
+    def with_loop(
+        self, name: str, var: str, original: str, constraints: Iterable[Constraint]
+    ) -> _Path:
         path = self.with_constraints(constraints)
         path.iterators = (*self.iterators, var)
         path.names = (*self.names, name)
@@ -107,7 +105,7 @@ class _Builder:
         for node in body:
             match node:
                 case When():
-                    guards = (_constraint_text(c, path) for c in node.constraints)
+                    guards = (path.constraint(c) for c in node.constraints)
                     found += self.nodes(node.body, path.with_constraints(guards))
                 case For():
                     found += self.loop(node, path)
@@ -123,12 +121,9 @@ class _Builder:
                 node.location,
                 "loops run upwards: write the subscripts in terms of (last - i) instead",
             )
-        _check_name(node.var, "loop variable", node.location)
         var = _unique(node.var, path.iterators)
         name = _unique(node.name, path.names)
-        lowers = tuple(path.affine(e) for e in node.lowers)
-        uppers = tuple(path.affine(e) for e in node.uppers)
-        constraints = _range_texts(var, lowers, uppers, node.step)
+        constraints = _range(node, var, path)
         first = len(self.statements)
         children = self.nodes(node.body, path.with_loop(name, var, node.var, constraints))
         if not children:
@@ -138,7 +133,6 @@ class _Builder:
         return [Loop(name, exprs, sequence(tuple(children)), location=node.location)]
 
     def leaf(self, statement: Statement, path: _Path) -> Leaf:
-        _check_name(statement.name, "statement", statement.location)
         if statement.name in self.seen:
             raise PomError(
                 "POM-P053",
@@ -152,7 +146,7 @@ class _Builder:
             PolyStatement(
                 statement.name,
                 path.iterators,
-                _domain_text(statement.name, path),
+                domain_text(statement.name, path.iterators, path.constraints),
                 body,
                 statement.location,
             )
@@ -168,16 +162,6 @@ def _unique(name: str, taken: tuple[str, ...]) -> str:
     return candidate
 
 
-def _check_name(name: str, what: str, location: Location | None) -> None:
-    if not (name.isascii() and name.isidentifier()) or name in _ISL_WORDS:
-        raise PomError(
-            "POM-P052",
-            f"the {what} cannot be called {name!r}: integer sets have a meaning of their own for it",
-            location,
-            f"call it {name}_ or {name}0" if name.isidentifier() else "use letters, digits and _",
-        )
-
-
 def _substituted(statement: Statement, values: dict[str, Affine]) -> Statement:
     match statement:
         case Assign():
@@ -190,26 +174,18 @@ def _substituted(statement: Statement, values: dict[str, Affine]) -> Statement:
             return replace(statement, arguments=arguments)
 
 
-def _constraint_text(constraint: Constraint, path: _Path) -> str:
-    return str(replace(constraint, expression=path.affine(constraint.expression)))
-
-
-def _range_texts(
-    var: str, lowers: tuple[Affine, ...], uppers: tuple[Affine, ...], step: int
-) -> list[str]:
-    """``var`` in [max(lowers), min(uppers)) and, for a step, congruent to the largest lower."""
-    texts = [f"{var} >= {e}" for e in lowers] + [f"{var} < {e}" for e in uppers]
-    if step > 1:
-        # The loop starts at whichever lower bound is the largest.
-        starts = []
-        for e in lowers:
-            largest = [f"{e} >= {other}" for other in lowers if other is not e]
-            starts.append(" and ".join([f"({var} - ({e})) mod {step} = 0", *largest]))
-        texts.append(" or ".join(f"({s})" for s in starts))
-    return [f"({t})" for t in texts]
-
-
-def _domain_text(name: str, path: _Path) -> str:
-    where = f" : {' and '.join(path.constraints)}" if path.constraints else ""
-    domain = isl.Set(f"{{ {name}[{', '.join(path.iterators)}]{where} }}")
-    return str(domain.coalesce().remove_redundancies())
+def _range(node: For, var: str, path: _Path) -> list[Constraint]:
+    value = Affine.var(var)
+    found = [Constraint(value - path.affine(e)) for e in node.lowers]
+    found += [Constraint(path.affine(e) - 1 - value) for e in node.uppers]
+    if node.step > 1:
+        if len(node.lowers) != 1:
+            raise PomError(
+                "POM-P052",
+                f"the loop {node.name!r} has step {node.step} and {len(node.lowers)} lower bounds: "
+                "where it starts is not affine",
+                node.location,
+                "give it one lower bound, and a guard for the others",
+            )
+        found.append(Constraint((value - path.affine(node.lowers[0])) % node.step, True))
+    return found
