@@ -97,7 +97,12 @@ class ArrayValue(Symbolic):
     def _update(self, op: str, value: object) -> ArrayValue:
         result = binary(op, self.data(), value)
         if result is NotImplemented:
-            return NotImplemented
+            raise PomError(
+                "POM-D047",
+                f"{value!r} is no operand of a kernel",
+                user_location(),
+                f"update {self.name!r} with a number or a value of the kernel",
+            )
         self[()] = result
         return self
 

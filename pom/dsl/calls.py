@@ -173,9 +173,11 @@ class _Inliner:
                 return replace(node, name=self._statement(node), arguments=arguments)
 
     def _loop(self, node: For, variables: dict[str, Affine]) -> For:
-        var = node.var
-        if var in self.open or var in self.recorder.declared:
-            var = self.recorder.fresh(f"{self.callee.name}_{var}")
+        # Loops side by side may share a name; loops around, arrays and statements may not.
+        var, number = node.var, 0
+        while var in self.open or var in self.recorder.declared:
+            var = f"{self.callee.name}_{node.var}{number or ''}"
+            number += 1
         self.recorder.declare_loop(var, node.location)
         inner = {**variables, node.var: Affine.var(var)}
         self.open.add(var)

@@ -126,7 +126,7 @@ def _kernels(module: ModuleType, path: Path) -> dict[str, KernelFunction]:
     return own or every
 
 
-def _choose(found: Mapping[str, KernelFunction], path: Path, name: str | None) -> str:
+def _choose(found: dict[str, KernelFunction], path: Path, name: str | None) -> str:
     aliases = {kernel.name: variable for variable, kernel in reversed(found.items())}
     aliases |= {variable: variable for variable in found}
     if name is not None:

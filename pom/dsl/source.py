@@ -186,7 +186,7 @@ def python_construct(location: Location | None) -> tuple[str, str]:
     """What asks for a truth value at `location`, and what to write instead."""
     tree = module_tree(location.file) if location is not None else None
     best: ast.AST | None = None
-    for node in ast.walk(tree) if tree is not None and location is not None else ():
+    for node in ast.walk(tree) if tree is not None else ():
         candidate: ast.AST | None = node
         match node:
             case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
@@ -199,7 +199,7 @@ def python_construct(location: Location | None) -> tuple[str, str]:
                 span = node
             case _:
                 candidate = None
-        if candidate is not None and _contains(span, location):
+        if candidate is not None and location is not None and _contains(span, location):
             # Later in breadth-first order is further inside.
             best = node
     if best is None:

@@ -265,6 +265,7 @@ IN_BODY: list[tuple[str, str, str, str]] = [
     ("POM-D047", "A[0]", "'text'", 'A[0] = "text"'),
     ("POM-D047", "pom.cast('a', pom.f32)", "'a'", "A[0] = pom.cast('a', pom.f32)"),
     ("POM-D048", "pom.cast(pom.f32, x)", "swapped", "A[0] = pom.cast(pom.f32, x)"),
+    ("POM-D047", 't += "text"', "'text'", 't = pom.array(pom.f32)\nt += "text"'),
     ("POM-D050", "pom.compute(A[0], 1)", "pom.compute takes", "pom.compute(A[0], 1)"),
     ("POM-D050", "pom.array()", "pom.array takes", "t = pom.array()"),
     ("POM-D050", "pom.vars(i=(1, 2, 3, 4))", "range", "i = pom.vars(i=(1, 2, 3, 4))"),
