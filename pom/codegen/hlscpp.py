@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import mlir.ir as mlir
 
-from pom.codegen.hlscpp_body import INDENT, ArrayVariable, Body
+from pom.codegen.hlscpp_body import INDENT, LINE_WIDTH, ArrayVariable, Body
 from pom.codegen.hlscpp_expr import PRIMARY, Cpp
 from pom.codegen.hlscpp_names import Scope, function_name
 from pom.codegen.hlscpp_ops import extremum
@@ -37,8 +37,6 @@ from pom.codegen.level3 import (
 )
 from pom.errors import PomError
 from pom.ir.types import ScalarType
-
-LINE_WIDTH = 100
 
 _STANDARD_HEADERS = (
     ("algorithm", re.compile(r"\bstd::(min|max)\b")),

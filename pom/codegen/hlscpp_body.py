@@ -7,9 +7,11 @@ constant where it is computed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import mlir.ir as mlir
 
@@ -25,6 +27,7 @@ from pom.ir.affine import Affine
 from pom.ir.types import IntType, ScalarType
 
 INDENT = "    "
+LINE_WIDTH = 100
 
 _HINTS = {
     "add": "sum",
@@ -92,8 +95,8 @@ class Body:
     # Text
 
     def line(self, text: str) -> None:
-        """A line at the current depth."""
-        self.lines.append(f"{INDENT * self._depth}{text}")
+        """A line at the current depth, continued where it is long."""
+        self.lines += wrapped(f"{INDENT * self._depth}{text}", INDENT * (self._depth + 1))
 
     def pragma(self, text: str) -> None:
         """A pragma, at the left margin as Vitis itself inserts them."""
@@ -212,7 +215,8 @@ class Body:
 
     def before_region(self, op: mlir.Operation) -> None:
         """The same for everything that a nested region writes."""
-        self.before_write(frozenset(self._written(op)))
+        if self._pending:
+            self.before_write(frozenset(self._written(op)))
 
     def _written(self, op: mlir.Operation) -> Iterator[str]:
         for inner in walk(op):
@@ -248,6 +252,33 @@ class Body:
                 handle(self, op.operation)
             except PomError as error:
                 raise error.at(location_of(op.operation)) from None
+
+
+_BREAKS = re.compile(r" (?=[-+*/%&|^?:<>=!]+ )|(?<=;) ")
+"""Where a line may continue: before an operator with spaces around it, after a semicolon."""
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """`text` as lines of at most `LINE_WIDTH`, broken where the fewest parentheses are open."""
+    if len(text) <= LINE_WIDTH or text.lstrip().startswith("//"):
+        return [text]
+    depths = list(accumulate((c in "([") - (c in ")]") for c in text))
+    start = len(text) - len(text.lstrip())
+    places = [m.start() for m in _BREAKS.finditer(text) if start < m.start() < LINE_WIDTH]
+    # An assignment itself is not a place to break: its right-hand side is.
+    places = [p for p in places if not re.match(r" [-+*/]?= ", text[p:])]
+    if not places:
+        return [text]
+    ranks = {p: (depths[p], _rank(text[p + 1 :])) for p in places}
+    cut = max(p for p in places if ranks[p] == min(ranks.values()))
+    return [text[:cut], *wrapped(indent + text[cut + 1 :], indent)]
+
+
+def _rank(rest: str) -> int:
+    """How readily a line continues before `rest`: the loosest operator first."""
+    order = (("?", ":"), ("||",), ("&&",), ("|", "^", "&"), ("+", "-"), ("<<", ">>"))
+    symbol = rest.split(" ", 1)[0]
+    return next((k for k, symbols in enumerate(order) if symbol in symbols), len(order))
 
 
 def assigned(value: Cpp) -> str:

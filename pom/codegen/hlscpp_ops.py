@@ -164,10 +164,11 @@ def _nest_comment(body: Body, op: mlir.Operation) -> None:
     shorts = list(dict.fromkeys(p.short for p in places))
     body.state_lines = len(shorts) > 1
     body.gap()
-    if len(shorts) == 1:
-        body.line(f"// {shorts[0]}")
-    elif shorts:
-        body.line(f"// {shorts[0]} … {shorts[-1]}")
+    if shorts:
+        first, last = shorts[0], shorts[-1]
+        is_one_file = len({p.file for p in places}) == 1
+        end = f"-{last.rpartition(':')[2]}" if is_one_file else f", {last}"
+        body.line(f"// {first}" if first == last else f"// {first}{end}")
 
 
 @handles("hls.statement")
