@@ -166,9 +166,10 @@ class _Function:
                     )
 
     def _for(self, node: AstFor, names: Mapping[str, Affine]) -> None:
-        # isl reuses c0, c1, … in every nest; one function has one scope of distinct names here
+        # isl reuses c0, c1, … in every nest; one function has one scope of distinct names here,
+        # and no array or argument can have a name with a dot
         self.variables += 1
-        variable = f"v{self.variables}"
+        variable = f"iv.{self.variables}"
         lower = _bound(tuple(e.substitute(dict(names)) for e in node.lowers), "max")
         upper = _bound(tuple(e.substitute(dict(names)) for e in node.uppers), "min")
         step = f" step {node.step}" if node.step != 1 else ""

@@ -124,19 +124,23 @@ class StatementWriter:
         iterators: tuple[str, ...],
         values: tuple[Affine, ...],
     ) -> None:
-        """One instance: its marker and its operations."""
+        """One instance of the statement `name`: its marker and its operations.
+
+        The marker carries the name that the body has in the kernel, which parts of a peeled
+        statement share.
+        """
         place = body.location
         mapping = dict(zip(iterators, values, strict=True))
         operands = [self.index(v, place) for v in values]
         types = ", ".join("index" for _ in operands)
         self.emit(
-            f'"hls.statement"({", ".join(operands)}) {{name = "{name}"}} : ({types}) -> ()', place
+            f'"hls.statement"({", ".join(operands)}) {{name = "{body.name}"}} : ({types}) -> ()', place
         )
         match body:
             case Assign():
-                self._assign(body, mapping)
+                self._assign(name, body, mapping)
             case Call():
-                self._call(body, mapping)
+                self._call(name, body, mapping)
 
     def index(self, value: Affine, location: Location | None) -> str:
         """An index value: a loop variable itself, or an ``affine.apply``."""
@@ -149,22 +153,22 @@ class StatementWriter:
         self.emit(f"{result} = affine.apply {map_}({operands})", location)
         return result
 
-    def _assign(self, body: Assign, mapping: dict[str, Affine]) -> None:
+    def _assign(self, name: str, body: Assign, mapping: dict[str, Affine]) -> None:
         target = self.arrays[body.target.array].type
-        value = self.value(body.value, mapping, body.name)
+        value = self.value(body.value, mapping, name)
         if body.value.type != target.element:
             value = self._numeric("cast", [value], [body.value.type], target.element, body.location)
-        access, is_affine = self._access(body.target, mapping, body.name, body.location)
+        access, is_affine = self._access(body.target, mapping, name, body.location)
         op = "affine.store" if is_affine else "memref.store"
         self.emit(f"{op} {value}, {access} : {memref_text(target)}", body.location)
 
-    def _call(self, body: Call, mapping: dict[str, Affine]) -> None:
+    def _call(self, name: str, body: Call, mapping: dict[str, Affine]) -> None:
         operands: list[str] = []
         for argument in body.arguments:
             if isinstance(argument, str):
                 operands.append(f"%{argument}")
             else:
-                operands.append(self.value(argument, mapping, body.name))
+                operands.append(self.value(argument, mapping, name))
         signature = self.signatures[body.callee]
         self.emit(f"func.call @{body.callee}({', '.join(operands)}) : {signature}", body.location)
 
