@@ -9,7 +9,7 @@ flip-flops (`pom.qor_model.resources_constants`; `pom.qor_model.resources_fit` r
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +25,7 @@ from pom.qor_model.resources_constants import (
     mux_lut,
 )
 from pom.qor_model.resources_memory import memory_cost
+from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import (
     BodySchedule,
     DesignResult,
@@ -74,7 +75,11 @@ class _Counts:
     lut: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LUT_TERMS, 0.0))
     ff: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FF_TERMS, 0.0))
     instances: dict[OperatorKey, int] = field(default_factory=dict)
-    ports: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
+    ports: dict[tuple[str, int, bool], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0])
+    )
+    controllers: Counter[OperatorKey] = field(default_factory=Counter)
+    own_operators: set[OperatorKey] = field(default_factory=set)
     states: int = 1
 
 
@@ -125,6 +130,7 @@ class ResourceModel:
         total = _Counts()
         users: Counter[OperatorKey] = Counter()
         dataflow = design.function(result.top).dataflow
+        seen: Counter[tuple[str, int, bool]] = Counter()
         for timing in result.functions:
             function = design.function(timing.name)
             counts = self._function(function, timing)
@@ -132,6 +138,7 @@ class ResourceModel:
                 total.lut[name] += value
             for name, value in counts.ff.items():
                 total.ff[name] += value
+            seen.update(counts.ports.keys())
             for key, number in counts.instances.items():
                 users[key] += 1
                 joined = dataflow or not self._library.timing(key).is_shared
@@ -142,6 +149,7 @@ class ResourceModel:
                 cost = memory_cost(array, self._library.memory)
                 total.lut["memory"] += cost.lut
                 total.ff["memory"] += cost.ff
+        total.lut["function_ports"] += sum(n for n in seen.values() if n > 1)
         for key, number in total.instances.items():
             operator = self._library.operator(key)
             inline = operator.dsp == 0 and operator.stages == 1
@@ -160,7 +168,7 @@ class ResourceModel:
                 innermost = position == len(loop.names) - 1
                 steps[name] = 0 if loop.is_fully_unrolled else (loop.unroll if innermost else 1)
         for body in timing.schedules:
-            self._add_body(counts, body, arrays, steps, 1)
+            self._add_body(counts, body, arrays, steps, frozenset(), 1)
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
         counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
@@ -168,11 +176,18 @@ class ResourceModel:
         counts.ff["sequential_control"] += counts.states
         counts.lut["functions"] += 1
         counts.ff["functions"] += 1
-        for accesses in counts.ports.values():
-            counts.lut["accesses"] += accesses
-            if accesses > 1:
-                counts.lut["port_muxes"] += mux_lut(accesses + 1)
-                counts.lut["shared_ports"] += 1
+        for users in counts.ports.values():
+            accesses = [number for number in users if number]
+            counts.lut["accesses"] += sum(accesses)
+            for number in accesses:
+                if number > 1:
+                    counts.lut["port_muxes"] += mux_lut(number + 1)
+                    counts.lut["shared_ports"] += 1
+            if len(accesses) > 1:
+                counts.lut["port_controllers"] += len(accesses)
+        for key, controllers in counts.controllers.items():
+            if controllers > 1 and self._library.timing(key).is_shared:
+                counts.lut["operator_controllers"] += controllers * counts.instances.get(key, 0)
         return counts
 
     def _instances(
@@ -189,7 +204,7 @@ class ResourceModel:
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
-            for key, number in self._measure(body, arrays, steps).instances:
+            for key, number in operator_instances(body):
                 if self._library.timing(key).is_shared:
                     own[key] = max(own.get(key, 0), number)
                 else:
@@ -219,7 +234,7 @@ class ResourceModel:
     ) -> None:
         copies *= max(1, loop.copies)
         for body in loop.schedules:
-            self._add_body(counts, body, arrays, steps, copies)
+            self._add_body(counts, body, arrays, steps, frozenset(loop.names), copies)
         for child in loop.children:
             self._add_loop(counts, child, arrays, steps, copies)
         if loop.is_fully_unrolled:
@@ -242,9 +257,10 @@ class ResourceModel:
         body: BodySchedule,
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
+        ivs: frozenset[str],
         copies: int,
     ) -> None:
-        cost = self._measure(body, arrays, steps)
+        cost = self._measure(body, arrays, steps, ivs)
         if cost.is_pipelined:
             counts.lut["pipelined_control"] += copies * mux_lut(cost.states + 1)
             counts.ff["pipelined_control"] += copies * cost.states
@@ -270,11 +286,25 @@ class ResourceModel:
         counts.lut["address_offsets"] += copies * cost.address_or_bits
         counts.lut["run_time_banks"] += copies * cost.demux_stores
         counts.ff["run_time_banks"] += copies * cost.demux_stores
+        for key, _ in cost.instances:
+            if cost.is_pipelined:
+                counts.controllers[key] += copies
+            elif key not in counts.own_operators:
+                counts.own_operators.add(key)
+                counts.controllers[key] += 1
         for port in cost.ports:
-            counts.ports[port.array, port.bank, port.is_store] += copies * port.accesses
+            users = counts.ports[port.array, port.bank, port.is_store]
+            if cost.is_pipelined:
+                users += [port.accesses] * copies
+            else:
+                users[0] += copies * port.accesses
 
     def _measure(
-        self, body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int]
+        self,
+        body: BodySchedule,
+        arrays: Mapping[str, Array],
+        steps: Mapping[str, int],
+        ivs: frozenset[str],
     ) -> BodyCost:
         """Measure a body once; the schedule is kept so that its identity stays its own."""
         used = sorted({op.op.access.array for op in body.ops if op.op.access is not None})
@@ -282,7 +312,7 @@ class ResourceModel:
         key = (id(body), banks, tuple(sorted(steps.items())))
         found = self._bodies.get(key)
         if found is None:
-            found = self._bodies[key] = (body, measure_body(body, arrays, steps))
+            found = self._bodies[key] = (body, measure_body(body, arrays, steps, ivs))
         return found[1]
 
 

@@ -89,7 +89,10 @@ class BodyCost:
 
 
 def measure_body(
-    body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int]
+    body: BodySchedule,
+    arrays: Mapping[str, Array],
+    steps: Mapping[str, int],
+    ivs: frozenset[str] = frozenset(),
 ) -> BodyCost:
     """Count what `body` needs.
 
@@ -99,13 +102,15 @@ def measure_body(
     arrays : mapping of name to Array
     steps : mapping of induction variable to its stride
         After unrolling; 0 for a loop that is completely unrolled.
+    ivs : frozenset of str
+        Induction variables of the loop (or flattened loops) that the body belongs to.
     """
     ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
     starts = _late_starts(body, ii)
     binding = _bind(body.ops, starts, ii)
     last_use = _last_uses(body.ops, starts)
     values = _value_registers(body, starts, binding, last_use, ii)
-    memory = _memory(body, arrays, steps, starts, ii)
+    memory = _memory(body, arrays, steps, ivs, starts, ii)
     return BodyCost(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
@@ -129,14 +134,16 @@ def measure_body(
 def _late_starts(body: BodySchedule, ii: int) -> list[int]:
     """Start cycles with loads (and what only depends on loads) moved as late as possible.
 
-    The tool keeps an address waiting rather than the data: a load and the operators fed by
-    nothing but loads start as late as their consumers allow, in steps of the interval so that
-    no port conflict arises.
+    Without port conflicts (an interval of 1) the tool keeps an address waiting rather than the
+    data: a load and the operators fed by nothing but loads start as late as their consumers
+    allow.
     """
     ops = body.ops
     starts = [op.start_cycle for op in ops]
     if not body.is_pipelined:
         return sequential_starts(body)
+    if ii > 1:
+        return starts
     movable = [False] * len(ops)
     for index, op in enumerate(ops):
         fed = all(p < index and movable[p] for p in op.operands)
@@ -144,7 +151,7 @@ def _late_starts(body: BodySchedule, ii: int) -> list[int]:
     slack = [10**9] * len(ops)
     for index in range(len(ops) - 1, -1, -1):
         if movable[index] and 0 < slack[index] < 10**9:
-            starts[index] += slack[index] // ii * ii
+            starts[index] += slack[index]
         shift = starts[index] - ops[index].start_cycle
         for producer in ops[index].operands:
             if producer >= index:
@@ -258,6 +265,7 @@ def _memory(
     body: BodySchedule,
     arrays: Mapping[str, Array],
     steps: Mapping[str, int],
+    ivs: frozenset[str],
     starts: list[int],
     ii: int,
 ) -> _Memory:
@@ -275,7 +283,7 @@ def _memory(
         array = arrays[access.array]
         unresolved = unresolved_banks(access, array, steps)
         is_store = op.op.kind is OpKind.STORE
-        if not is_store and is_hoisted(access, array, unresolved, steps):
+        if not is_store and is_hoisted(access, array, unresolved, ivs):
             unresolved = _all_banks(array, unresolved)
             muxes += nested_muxes(unresolved)
             registers[access.array, access] = math.prod(unresolved) * array.dtype.width
@@ -291,14 +299,15 @@ def _memory(
         seen[site] += 1
         if address not in held:
             offsets[access.array, access][op.bank] += 1
-        start = starts[index] if is_store else op.start_cycle
+        start = starts[index]
         known = held.get(address)
         held[address] = _Held(
             min(start, known.first) if known else start,
             max(start, known.last) if known else start,
             candidates,
+            is_store or (known is not None and known.is_stored),
             sum(1 for n in unresolved if n > 1),
-            _moving_selects(access, array, unresolved, steps),
+            _moving_selects(access, array, unresolved, ivs),
             address_bits(array),
         )
     bits, shifts = _address_registers(held.values(), body.is_pipelined, ii)
@@ -311,7 +320,7 @@ def _memory(
 
 
 def is_hoisted(
-    access: Access, array: Array, unresolved: tuple[int, ...], steps: Mapping[str, int]
+    access: Access, array: Array, unresolved: tuple[int, ...], ivs: frozenset[str]
 ) -> bool:
     """Whether all candidate elements are loaded in front of the innermost loop.
 
@@ -320,15 +329,14 @@ def is_hoisted(
     """
     if math.prod(unresolved) <= 1:
         return False
-    inner = _innermost(steps)
     whole = {p.dim for p in array.partitions if partition_factor(array, p) >= array.shape[p.dim]}
     for dim, subscript in enumerate(access.subscripts):
         if subscript is None:
             return False
-        if any(name in inner for name, _ in subscript.terms) and dim not in whole:
+        if any(name in ivs for name, _ in subscript.terms) and dim not in whole:
             return False
     return bool(whole) and any(
-        name in inner for s in access.subscripts if s is not None for name, _ in s.terms
+        name in ivs for s in access.subscripts if s is not None for name, _ in s.terms
     )
 
 
@@ -347,31 +355,29 @@ class _Held:
     first: int
     last: int
     banks: int
+    is_stored: bool
     selects: int
     moving_selects: int
     width: int
 
 
 def _moving_selects(
-    access: Access, array: Array, unresolved: tuple[int, ...], steps: Mapping[str, int]
+    access: Access, array: Array, unresolved: tuple[int, ...], ivs: frozenset[str]
 ) -> int:
-    """Bank selects that change from one iteration of the innermost loop to the next."""
-    inner = _innermost(steps)
+    """Bank selects that change from one iteration of the loop to the next."""
     count = 0
     for part, factor in zip(sorted(array.partitions, key=lambda p: p.dim), unresolved, strict=True):
         subscript = access.subscripts[part.dim]
-        count += factor > 1 and (subscript is None or any(n in inner for n, _ in subscript.terms))
+        count += factor > 1 and (subscript is None or any(n in ivs for n, _ in subscript.terms))
     return count
-
-
-def _innermost(steps: Mapping[str, int]) -> frozenset[str]:
-    running = [name for name, step in steps.items() if step]
-    return frozenset(running[-1:])
 
 
 def _address_registers(held: Iterable[_Held], is_pipelined: bool, ii: int) -> tuple[int, int]:
     bits = shifts = 0
     for item in held:
+        if not item.is_stored:
+            bits += item.width * item.banks if is_pipelined and item.first else 0
+            continue
         begin = 0 if is_pipelined else item.first
         if item.last <= begin:
             continue

@@ -30,6 +30,9 @@ LUT_TERMS = (
     "shared_operators",
     "accumulators",
     "accesses",
+    "port_controllers",
+    "operator_controllers",
+    "function_ports",
 )
 FF_TERMS = (
     "operators",
