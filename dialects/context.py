@@ -18,11 +18,11 @@ def new_context() -> Context:
     """
     from mlir.ir import Context
 
-    from pom.dialects import hls
+    from pom.dialects import graph, hls
 
     context = Context()
     context.enable_multithreading(False)
-    for dialect in (hls,):
+    for dialect in (graph, hls):
         dialect.register(context)
     return context
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pom.dialects.reading import plain
 from pom.ir.directives import ArrayDirectives, LoopDirectives, OpBinding, Partition
 
 if TYPE_CHECKING:
@@ -136,40 +137,6 @@ def plain_attributes(attributes: Any) -> dict[str, Any]:
     """The ``hls.*`` attributes as Python values: str, int, bool, None for unit, lists, dicts."""
     named = ((a.name, a.attr) if hasattr(a, "attr") else (a, attributes[a]) for a in attributes)
     return {name: plain(attr) for name, attr in named if name.startswith("hls.")}
-
-
-def plain(attribute: Attribute) -> Any:
-    """The Python value of an attribute that POM puts into a module.
-
-    Raises
-    ------
-    ValueError
-        Another kind of attribute, or an integer wider than 64 bits (MLIR would abort).
-    """
-    from mlir.ir import (
-        ArrayAttr,
-        BoolAttr,
-        DictAttr,
-        IntegerAttr,
-        IntegerType,
-        StringAttr,
-        UnitAttr,
-    )
-
-    match attribute:
-        case StringAttr() | BoolAttr():
-            return attribute.value
-        case UnitAttr():
-            return None
-        case IntegerAttr():
-            if not isinstance(attribute.type, IntegerType) or attribute.type.width > 64:
-                raise ValueError(f"{attribute} is not an integer of at most 64 bits")
-            return attribute.value
-        case ArrayAttr():
-            return [plain(a) for a in attribute]
-        case DictAttr():
-            return {a.name: plain(a.attr) for a in (attribute[k] for k in range(len(attribute)))}
-    raise ValueError(f"{attribute} is not an attribute that POM uses")
 
 
 def _partition(partition: Partition) -> Attribute:
