@@ -333,6 +333,16 @@ def _explain(error: Exception, source: _Source) -> PomError:
     return PomError(code, f"{what}: {where}", statement.location)
 
 
+_LIST_LIMIT = 1 << 18
+"""Elements above which a float array stays a numpy array: slower to index, faster to make."""
+
+
+def _storage(array: AnyArray, type: ScalarType) -> Any:
+    if isinstance(type, FloatType) and array.size > _LIST_LIMIT:
+        return array.reshape(-1).copy()
+    return to_values(array, type)
+
+
 def run(kernel: Kernel, arguments: Mapping[str, Any]) -> dict[str, AnyArray]:
     """Run a kernel.
 
@@ -359,7 +369,7 @@ def run(kernel: Kernel, arguments: Mapping[str, Any]) -> dict[str, AnyArray]:
     checked = check_arguments(kernel.name, kernel.params, directions, arguments)
     compiled = _compile(kernel)
     values = [
-        to_values(checked[p.name], p.type.element) if isinstance(p, Array) else checked[p.name]
+        _storage(checked[p.name], p.type.element) if isinstance(p, Array) else checked[p.name]
         for p in kernel.params
     ]
     try:
