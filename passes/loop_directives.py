@@ -8,7 +8,7 @@ from dataclasses import replace
 from pom.errors import PomError
 from pom.ir.directives import LoopDirectives
 from pom.ir.poly import Loop, PolyProgram, ScheduleNode, Sequence, walk_loops
-from pom.passes.loop_ranges import is_block_bounded, trip_count
+from pom.passes.loop_ranges import is_block_bounded, is_set_apart, trip_count
 from pom.passes.schedule_tree import edit_loop
 
 
@@ -23,14 +23,40 @@ def with_directives(
     return replace(program, schedule=edit_loop(program.schedule, statement, loop, change))
 
 
+def guarded(program: PolyProgram, loop: Loop) -> PolyProgram:
+    """`program` where the block loops at and below `loop` that must be unrolled can be.
+
+    A loop within blocks of a split runs less in a partial block. Where the code generator does not
+    put those apart as a nest with constant trip counts, the loop gets constant bounds and guards.
+    """
+    if loop.directives.pipeline_ii is not None:
+        unrolled = list(walk_loops(loop.child))
+    else:
+        unrolled = [loop] if loop.directives.unroll == 0 else []
+    varying = [
+        n
+        for n in unrolled
+        if n.part != "guard"
+        and is_block_bounded(n)
+        and not trip_count(program, n.statements[0], n).is_constant
+    ]
+    if len(varying) == 1 and is_set_apart(program, varying[0]):
+        return program
+    for node in varying:
+        tree = edit_loop(
+            program.schedule, node.statements[0], node.name, lambda n: replace(n, part="guard")
+        )
+        program = replace(program, schedule=tree)
+    return program
+
+
 def check_loop_directives(program: PolyProgram, what: str) -> None:
     """Raise where the directives of a loop of `program` cannot be built.
 
     A pipelined loop has every loop below it unrolled completely by the tool, so these need constant
     trip counts, and neither they nor the loops around can be pipelined. A loop that is unrolled
-    completely needs a constant trip count too. (The shorter trip counts of a partial block do not
-    count: they are constants or guards of the block's constant size.) LOOP_FLATTEN wants the loop
-    alone in the loop around it.
+    completely needs a constant trip count too. LOOP_FLATTEN wants the loop alone in the loop
+    around it.
 
     Raises
     ------
@@ -44,13 +70,8 @@ def check_loop_directives(program: PolyProgram, what: str) -> None:
         if directives.pipeline_ii is not None:
             _check_pipeline(program, loop, what)
         if directives.unroll == 0:
-            _require_constant(
-                program,
-                loop,
-                f"{what}: loop {loop.name!r} cannot be unrolled completely",
-                f"unroll it by a factor, or split it first and unroll the inner loop: "
-                f"split({loop.name!r}, 2), then unroll('{loop.name}1')",
-            )
+            reason = f"{what}: loop {loop.name!r} cannot be unrolled completely"
+            _require_constant(program, [loop], reason)
         if directives.flatten and outer is None:
             raise PomError(
                 "POM-S012",
@@ -82,23 +103,26 @@ def _check_pipeline(program: PolyProgram, loop: Loop, what: str) -> None:
                 hint=f"pipelining {loop.name!r} unrolls {node.name!r} completely; "
                 "pipeline one of the two",
             )
-    for node in inner:
-        innermost = next(n for n in reversed(list(walk_loops(node))))
-        _require_constant(
-            program,
-            node,
-            f"{what}: pipelining {loop.name!r} would unroll loop {node.name!r} completely",
-            f"pipeline the innermost loop: pipeline({innermost.name!r})",
-        )
+    _require_constant(
+        program, inner, f"{what}: pipelining {loop.name!r} unrolls the loops inside completely"
+    )
 
 
-def _require_constant(program: PolyProgram, loop: Loop, summary: str, hint: str) -> None:
-    if is_block_bounded(loop):
+def _require_constant(program: PolyProgram, loops: list[Loop], summary: str) -> None:
+    varying = []
+    for loop in loops:
+        if loop.part == "guard":
+            continue
+        trips = trip_count(program, loop.statements[0], loop)
+        if not trips.is_constant:
+            varying.append((loop, trips))
+    if not varying or (len(varying) == 1 and is_set_apart(program, varying[0][0])):
         return
-    trips = trip_count(program, loop.statements[0], loop)
-    if not trips.is_constant:
-        raise PomError(
-            "POM-S010",
-            f"{summary}, but its trip count varies from {trips.minimum} to {trips.maximum}",
-            hint=hint,
-        )
+    loop, trips = varying[0]
+    calls = ", ".join(f"guard({n.name!r})" for n, _ in varying)
+    raise PomError(
+        "POM-S010",
+        f"{summary}, but the trip count of {loop.name!r} varies from {trips.minimum} to "
+        f"{trips.maximum}",
+        hint=f"give it constant bounds first: {calls}; or pipeline the innermost loop",
+    )

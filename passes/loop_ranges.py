@@ -73,14 +73,31 @@ def trip_count(program: PolyProgram, statement: str, loop: Loop) -> TripCount:
     if values.is_empty():
         return TripCount(0, 0)
     depth = values.dim(isl.dim_type.set) - 1
+    step = _step(values)
     low = values.dim_min_val(depth).to_python()
     high = values.dim_max_val(depth).to_python()
-    if depth == 0 or _is_product(values, depth, low, high):
-        return TripCount(high - low + 1, high - low + 1)
+    if depth == 0 or (step == 1 and _is_product(values, depth, low, high)):
+        return TripCount((high - low) // step + 1, (high - low) // step + 1)
+    found = isl.Map.from_pw_multi_aff(_spans(values)).range()
+    shortest, longest = found.dim_min_val(0).to_python(), found.dim_max_val(0).to_python()
+    return TripCount(shortest // step + 1, longest // step + 1)
+
+
+def _step(values: isl.Set) -> int:
+    return max(values.get_stride(values.dim(isl.dim_type.set) - 1).to_python(), 1)
+
+
+def loop_step(program: PolyProgram, statement: str, loop: Loop) -> int:
+    """The distance of neighbouring values of `loop`: 1 but for loops with a step."""
+    values = loop_values(program, statement, loop)
+    return 1 if values.is_empty() else _step(values)
+
+
+def _spans(values: isl.Set) -> isl.PwMultiAff:
+    """``[outer…] -> [last - first]`` of ``[outer…, value]``."""
+    depth = values.dim(isl.dim_type.set) - 1
     by_outer = isl.Map.from_range(values).move_dims(isl.dim_type.in_, 0, isl.dim_type.out, 0, depth)
-    spans = by_outer.lexmax_pw_multi_aff().sub(by_outer.lexmin_pw_multi_aff())
-    found = isl.Map.from_pw_multi_aff(spans).range()
-    return TripCount(found.dim_min_val(0).to_python() + 1, found.dim_max_val(0).to_python() + 1)
+    return by_outer.lexmax_pw_multi_aff().sub(by_outer.lexmin_pw_multi_aff())
 
 
 def _is_product(values: isl.Set, depth: int, low: int, high: int) -> bool:
@@ -92,19 +109,22 @@ def _is_product(values: isl.Set, depth: int, low: int, high: int) -> bool:
 
 
 def has_partial_tiles(
-    program: PolyProgram, statement: str, loop: Loop, offset: int, factor: int
+    program: PolyProgram, statement: str, loop: Loop, offset: int, step: int, factor: int
 ) -> bool:
-    """Whether splitting `loop` by `factor` from `offset` leaves some run with a part of a tile."""
+    """Whether blocks of `factor` values from `offset`, `step` apart, leave a run with a part of one."""
     values = loop_values(program, statement, loop)
     depth = values.dim(isl.dim_type.set) - 1
     space = values.get_space()
     names = tuple(f"v{k}" for k in range(depth + 1))
-    tile = (Affine.var(names[-1]) - offset) // factor
+    index = (Affine.var(names[-1]) - offset) // step
+    tile = index // factor
     to_tile = isl.MultiAff.zero(space.map_from_set())
     for position, name in enumerate(names):
         value = tile if position == depth else Affine.var(name)
         to_tile = to_tile.set_aff(position, affine_on(space, names, value))
-    mapping = isl.Map.from_multi_aff(to_tile)
+    counted = affine_on(space, names, index * step + offset)
+    taken = counted.eq_set(affine_on(space, names, Affine.var(names[-1])))
+    mapping = isl.Map.from_multi_aff(to_tile).intersect_domain(taken)
     full = values.apply(mapping).apply(mapping.reverse())
     return not full.is_subset(values)
 
@@ -112,6 +132,40 @@ def has_partial_tiles(
 def is_block_bounded(loop: Loop) -> bool:
     """Whether the loop runs within a block of a split, so that only partial blocks run it less."""
     return all(_is_within_block(value) for _, value in loop.exprs)
+
+
+def is_set_apart(program: PolyProgram, loop: Loop) -> bool:
+    """Whether the code generator makes a nest of its own of the only partial block of `loop`.
+
+    So it is where the block loop isolates or separates its full blocks and one of its values alone
+    has a partial block, always of the same length.
+    """
+    statement = loop.statements[0]
+    block = _block_loop(program, statement, loop)
+    if block is None or block.part not in ("isolate", "separate"):
+        return False
+    outer = enclosing(program, statement, loop.name)
+    position = outer.index(block)
+    spans = _spans(loop_values(program, statement, loop))
+    lengths = isl.Map.from_pw_multi_aff(spans)
+    longest = lengths.range().dim_max_val(0)
+    short = lengths.upper_bound_val(isl.dim_type.out, 0, longest.sub(isl.Val(1)))
+    if short.is_empty():
+        return True
+    blocks = short.domain()
+    return bool(
+        short.range().dim_min_val(0).eq(short.range().dim_max_val(0))
+        and blocks.dim_min_val(position).eq(blocks.dim_max_val(position))
+    )
+
+
+def _block_loop(program: PolyProgram, statement: str, loop: Loop) -> Loop | None:
+    """The loop over the blocks that `loop` runs within."""
+    atoms = {a for a, _ in loop.expr(statement).terms if isinstance(a, FloorDiv)}
+    for outer in reversed(enclosing(program, statement, loop.name)):
+        if any(a in atoms for a, c in outer.expr(statement).terms if c == 1):
+            return outer
+    return None
 
 
 def _is_within_block(value: Affine) -> bool:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
-from pom.passes.loop_directives import check_loop_directives, with_directives
+from pom.passes.loop_directives import check_loop_directives, guarded, with_directives
 from pom.passes.schedule_tree import describe, require_loop
 
 _LARGEST_II = 1 << 16
@@ -26,7 +26,8 @@ class Pipeline(PolyPass):
                                                 S(i, j)
 
     Never changes what is computed. Refused where a loop inside has no constant trip count, since
-    the tool cannot unroll that, and around or inside another pipelined loop.
+    the tool cannot unroll that, and around or inside another pipelined loop. Loops within blocks of
+    a split get constant bounds and guards where that is needed.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class Pipeline(PolyPass):
             pipeline_ii=ii or None,
             pipeline_off=ii == 0,
         )
+        new = guarded(new, require_loop(new, self.statement, self.loop))
         what = describe("pipeline", self.statement, self.loop, ii=ii)
         self._check_outside(new, what)
         check_loop_directives(new, what)

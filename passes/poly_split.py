@@ -10,7 +10,7 @@ from pom.ir.directives import LoopDirectives
 from pom.ir.poly import Loop, LoopPart, PolyProgram, ScheduleNode
 from pom.passes.base import PolyPass
 from pom.passes.legality import legal
-from pom.passes.loop_ranges import has_partial_tiles, value_range
+from pom.passes.loop_ranges import has_partial_tiles, loop_step, value_range
 from pom.passes.schedule_tree import (
     describe,
     edit_loop,
@@ -94,7 +94,8 @@ def split(
     """
     node = require_loop(program, statement, loop)
     low, high = value_range(program, node)
-    require_factor(factor, max(high - low + 1, 1), f"the factor of {loop!r}")
+    step = loop_step(program, statement, node)
+    require_factor(factor, max((high - low) // step + 1, 1), f"the factor of {loop!r}")
     outer, inner = split_names(loop, names)
     require_fresh(program, node, (outer, inner), loop)
     if remainder not in ("isolate", "separate", "guard"):
@@ -103,18 +104,25 @@ def split(
             f"unknown treatment of the remainder: {remainder!r}",
             hint="use 'isolate', 'separate' or 'guard'",
         )
-    part: LoopPart = "all"
-    if has_partial_tiles(program, statement, node, low, factor):
-        part = remainder
-    outer_part: LoopPart = "all" if part == "guard" else part
-    inner_part: LoopPart = "guard" if part == "guard" else "all"
+    is_partial = has_partial_tiles(program, statement, node, low, step, factor)
+    outer_part: LoopPart = remainder if is_partial and remainder != "guard" else "all"
+    inner_part: LoopPart = "guard" if is_partial and remainder == "guard" else "all"
 
     def change(node: Loop) -> ScheduleNode:
-        blocks = tuple((s, (e - low) // factor) for s, e in node.exprs)
-        points = tuple((s, (e - low) % factor) for s, e in node.exprs)
-        point_loop = replace(
-            node, name=inner, exprs=points, directives=LoopDirectives(), part=inner_part
+        indices = [(s, (e - low) // step) for s, e in node.exprs]
+        points = replace(
+            node,
+            name=inner,
+            exprs=tuple((s, index % factor) for s, index in indices),
+            directives=LoopDirectives(),
+            part=inner_part,
         )
-        return replace(node, name=outer, exprs=blocks, child=point_loop, part=outer_part)
+        return replace(
+            node,
+            name=outer,
+            exprs=tuple((s, index // factor) for s, index in indices),
+            child=points,
+            part=outer_part,
+        )
 
     return replace(program, schedule=edit_loop(program.schedule, statement, loop, change))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
-from pom.passes.loop_directives import check_loop_directives, with_directives
+from pom.passes.loop_directives import check_loop_directives, guarded, with_directives
 from pom.passes.loop_ranges import value_range
 from pom.passes.schedule_tree import describe, require_loop
 
@@ -53,5 +53,6 @@ class Unroll(PolyPass):
                 hint="0 unrolls completely",
             )
         new = with_directives(program, self.statement, self.loop, unroll=factor)
+        new = guarded(new, require_loop(new, self.statement, self.loop))
         check_loop_directives(new, describe("unroll", self.statement, self.loop, factor))
         return new

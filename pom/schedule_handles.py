@@ -13,9 +13,11 @@ from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_flatten import Flatten
+from pom.passes.poly_guard import Guard
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_interface import Interface
 from pom.passes.poly_partition import PartitionArray
+from pom.passes.poly_peel import Peel
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_reorder import Reorder
 from pom.passes.poly_reshape import Reshape
@@ -101,6 +103,10 @@ class StatementHandle:
         """See `pom.passes.poly_distribute.Distribute`."""
         return self._record(lambda fast: Distribute(self.name, loop, fast))
 
+    def peel(self, loop: str, at: int, rest: str = "") -> Self:
+        """See `pom.passes.poly_peel.Peel`."""
+        return self._record(lambda _: Peel(self.name, loop, at, rest))
+
     def unroll(self, loop: str, factor: int = 0) -> Self:
         """See `pom.passes.poly_unroll.Unroll`."""
         return self._record(lambda _: Unroll(self.name, loop, factor))
@@ -112,6 +118,10 @@ class StatementHandle:
     def flatten(self, loop: str, enabled: bool = True) -> Self:
         """See `pom.passes.poly_flatten.Flatten`."""
         return self._record(lambda _: Flatten(self.name, loop, enabled))
+
+    def guard(self, loop: str, enabled: bool = True) -> Self:
+        """See `pom.passes.poly_guard.Guard`."""
+        return self._record(lambda _: Guard(self.name, loop, enabled))
 
     def dataflow(self, loop: str) -> Self:
         """See `pom.passes.poly_dataflow.Dataflow`."""
@@ -163,6 +173,11 @@ class LoopHandle:
     def flatten(self, enabled: bool = True) -> Self:
         """See `pom.passes.poly_flatten.Flatten`."""
         self._statement.flatten(self.name, enabled)
+        return self
+
+    def guard(self, enabled: bool = True) -> Self:
+        """See `pom.passes.poly_guard.Guard`."""
+        self._statement.guard(self.name, enabled)
         return self
 
     def dataflow(self) -> Self:
