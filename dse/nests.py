@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import permutations
 from math import prod
 
-from pom.ir.expr import Apply, walk
+from pom.ir.affine import Affine
+from pom.ir.expr import Apply, Expr, Index, Load, walk
 from pom.ir.graph import Assign
 from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence
 from pom.passes.dependences import Dependence, dependences
@@ -56,6 +57,26 @@ class Recurrence:
     distance: tuple[tuple[str, int, int], ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Operation:
+    """An operation in the body of a nest.
+
+    Parameters
+    ----------
+    operator : str
+        The tool's name: ``fadd``, ``mul`` …
+    loops : tuple of str
+        Band loops on which its value depends, sorted. Lanes along other loops share it.
+    """
+
+    operator: str
+    loops: tuple[str, ...]
+
+    def copies(self, factors: dict[str, int]) -> int:
+        """How many different values `factors` lanes per loop need at a time."""
+        return prod(factors.get(loop, 1) for loop in self.loops)
+
+
 @dataclass(frozen=True, slots=True)
 class Nest:
     """A chain of loops around straight-line code.
@@ -69,8 +90,8 @@ class Nest:
         Whether the instances of every statement are exactly the box of the loops' extents.
     orders : tuple of tuple of str
         Legal orders of the band, as written first.
-    work : tuple of (operator, count)
-        Arithmetic of one iteration, operators by their tool names (``fadd``, ``mul`` …).
+    work : tuple of Operation
+        Arithmetic of one iteration; equal expressions once.
     recurrences : tuple of Recurrence
     """
 
@@ -79,7 +100,7 @@ class Nest:
     band: tuple[BandLoop, ...]
     is_box: bool
     orders: tuple[tuple[str, ...], ...]
-    work: tuple[tuple[str, int], ...]
+    work: tuple[Operation, ...]
     recurrences: tuple[Recurrence, ...]
 
     @property
@@ -147,21 +168,40 @@ def _nest(
         orders=_legal_orders(
             program, statements[0], tuple(n.name for n in prefix), names, fast_math
         ),
-        work=_work(program, statements),
+        work=_work(program, statements, names),
         recurrences=_recurrences(program, statements, names, flows),
     )
 
 
-def _work(program: PolyProgram, statements: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    counts: dict[str, int] = {}
+def _work(
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
+) -> tuple[Operation, ...]:
+    found: list[Operation] = []
     for name in statements:
         body = program.statement(name).body
-        if isinstance(body, Assign):
-            for expr in walk(body.value):
-                if isinstance(expr, Apply) and expr.op != "cast":
-                    operator = operator_names(expr)[0]
-                    counts[operator] = counts.get(operator, 0) + 1
-    return tuple(sorted(counts.items()))
+        if not isinstance(body, Assign):
+            continue
+        loops = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
+        for expr in dict.fromkeys(walk(body.value)):
+            if isinstance(expr, Apply) and expr.op != "cast":
+                used = _iterators(expr)
+                depends = tuple(sorted(b for b in band if loops[b] & used))
+                found.append(Operation(operator_names(expr)[0], depends))
+    return tuple(sorted(found))
+
+
+def _iterators(expr: Expr) -> frozenset[str]:
+    """Iterators on which the value of `expr` may depend."""
+    found: set[str] = set()
+    for part in walk(expr):
+        match part:
+            case Load():
+                for subscript in part.access.subscripts:
+                    if isinstance(subscript, Affine):
+                        found |= subscript.variables
+            case Index():
+                found |= part.affine.variables
+    return frozenset(found)
 
 
 def _recurrences(
@@ -189,10 +229,8 @@ def _recurrences(
     return tuple(dict.fromkeys(found))
 
 
-def _shortest_chain(value: object, access: str) -> tuple[str, ...] | None:
+def _shortest_chain(value: Expr, access: str) -> tuple[str, ...] | None:
     """Operators from the load of `access` to the value, along the way with the fewest of them."""
-    from pom.ir.expr import Load
-
     match value:
         case Load() if str(value.access) == access:
             return ()

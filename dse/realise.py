@@ -19,10 +19,12 @@ from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
 from pom.passes.poly_bind_op import BindOp
+from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_partition import PartitionArray
+from pom.passes.poly_peel import Peel
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_reorder import Reorder
-from pom.passes.poly_split import Split
+from pom.passes.poly_split import Remainder, Split
 from pom.passes.poly_unroll import Unroll
 
 MAX_BANKS = 1024
@@ -30,33 +32,80 @@ MAX_BANKS = 1024
 
 
 def nest_primitives(nest: Nest, plan: NestPlan, fast_math: bool = False) -> tuple[PolyPass, ...]:
-    """The loop transformations of one nest."""
-    first = nest.handle
+    """The loop transformations of one nest.
+
+    Notes
+    -----
+    Where a factor does not divide the trip count of a rectangular nest of one statement, the last
+    iterations are peeled off and run in a nest of their own, with all of them side by side; so
+    every nest has constant loops and no guards. Nests that are not rectangular get guards.
+    """
+    ranges = {loop.name: (loop.minimum, loop.maximum) for loop in nest.band}
+    return tuple(_part_primitives(nest, nest.handle, plan, ranges, fast_math))
+
+
+def has_remainder(nest: Nest, plan: NestPlan) -> bool:
+    """Whether a factor does not divide the trip count of its loop."""
+    return any(
+        1 < factor < nest.loop(loop).extent and nest.loop(loop).extent % factor
+        for loop, factor in zip(plan.order, plan.factors, strict=True)
+    )
+
+
+def _part_primitives(
+    nest: Nest, part: str, plan: NestPlan, ranges: dict[str, tuple[int, int]], fast_math: bool
+) -> list[PolyPass]:
+    """The primitives of one part of a nest, whose statement is `part` and loops have `ranges`."""
+    if nest.is_box and len(nest.statements) == 1:
+        for loop, factor in zip(plan.order, plan.factors, strict=True):
+            low, high = ranges[loop]
+            extent = high - low + 1
+            if 1 < factor < extent and extent % factor:
+                at = low + extent // factor * factor
+                rest = f"{part}_{loop}"
+                return [
+                    Peel(part, loop, at, rest),
+                    Distribute(rest, nest.band[0].name, fast_math),
+                    *_part_primitives(nest, part, plan, {**ranges, loop: (low, at - 1)}, fast_math),
+                    *_part_primitives(nest, rest, plan, {**ranges, loop: (at, high)}, fast_math),
+                ]
+    return _tiled(nest, part, plan, ranges, fast_math)
+
+
+def _tiled(
+    nest: Nest, part: str, plan: NestPlan, ranges: dict[str, tuple[int, int]], fast_math: bool
+) -> list[PolyPass]:
+    remainder: Remainder = "isolate" if nest.is_box else "guard"
     found: list[PolyPass] = []
     outer: list[str] = []
     inner: list[str] = []
+    split: set[str] = set()
     for loop, factor in zip(plan.order, plan.factors, strict=True):
-        extent = nest.loop(loop).extent
-        if factor <= 1:
+        low, high = ranges[loop]
+        if factor <= 1 and high > low:
             outer.append(loop)
-        elif factor >= extent:
+        elif factor >= high - low + 1:
             inner.append(loop)
         else:
-            found.append(Split(first, loop, factor, (f"{loop}0", f"{loop}1"), "guard"))
+            found.append(Split(part, loop, factor, (f"{loop}0", f"{loop}1"), remainder))
             outer.append(f"{loop}0")
             inner.append(f"{loop}1")
+            split.add(loop)
     written: list[str] = []
-    for loop in nest.band:
-        factor = plan.factor(loop.name)
-        split = 1 < factor < loop.extent
-        written += [f"{loop.name}0", f"{loop.name}1"] if split else [loop.name]
+    for band_loop in nest.band:
+        name = band_loop.name
+        written += [f"{name}0", f"{name}1"] if name in split else [name]
     if (*outer, *inner) != tuple(written):
         prefix = tuple(loop.name for loop in nest.prefix)
-        found.append(Reorder(first, (*prefix, *outer, *inner), fast_math=fast_math))
+        found.append(Reorder(part, (*prefix, *outer, *inner), fast_math=fast_math))
+    found += [
+        Unroll(part, loop, 0)
+        for loop in inner
+        if ranges.get(loop, (0, 1))[1] > ranges.get(loop, (0, 0))[0]
+    ]
     if plan.is_pipelined and outer:
-        found.append(Pipeline(first, outer[-1], plan.ii))
-    found += [Unroll(first, loop, 0) for loop in inner]
-    return tuple(found)
+        found.append(Pipeline(part, outer[-1], plan.ii))
+    return found
 
 
 def bindings(
@@ -65,7 +114,7 @@ def bindings(
     """The operator implementations of the whole design."""
     found: list[PolyPass] = []
     for nest in nests:
-        used = dict(nest.work)
+        used = {work.operator for work in nest.work}
         for statement in nest.statements:
             for op, impl in implementations:
                 if op in used and _uses(program, statement, op):
@@ -79,7 +128,8 @@ def _uses(program: PolyProgram, statement: str, op: str) -> bool:
 
     body = program.statement(statement).body
     return isinstance(body, Assign) and any(
-        isinstance(e, Apply) and e.op != "cast" and op in operator_names(e) for e in walk(body.value)
+        isinstance(e, Apply) and e.op != "cast" and op in operator_names(e)
+        for e in walk(body.value)
     )
 
 

@@ -1,0 +1,192 @@
+"""Lower bounds on the latency of every parallelisation of a nest, many at once.
+
+For factors ``f`` of the loops of a nest in a given order, with extents ``E``:
+
+- iterations that remain: ``prod(ceil(E / f))`` (for a nest that is not a box, at least its
+  instances over the lanes);
+- each iteration does ``prod(f)`` instances, so the initiation interval is at least what the
+  operators within the limits allow (compute bound);
+- a reduction along loop ``r`` passes through ``f_r`` operators in each iteration, and an iteration
+  that continues it comes ``prod(ceil(E / f))`` over the loops inside ``r`` later (recurrence bound).
+
+The bound ignores pipeline depth but for the operators of one instance, ports, and control: it
+never exceeds what the analytical model says (a property test checks it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.nests import Nest
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCost:
+    """What one fully pipelined instance of an operator costs, at the least."""
+
+    latency: int
+    dsp: int
+    lut: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What all nests together may use."""
+
+    dsp: int
+    lut: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Factor vectors of one order of a nest with their bounds, best bound first.
+
+    Attributes
+    ----------
+    order : tuple of str
+    factors : array of int, shape (n, len(order))
+    bound : array of float, shape (n,)
+        Cycles.
+    lanes : array of int, shape (n,)
+    """
+
+    order: tuple[str, ...]
+    factors: NDArray[np.int64]
+    bound: NDArray[np.float64]
+    lanes: NDArray[np.int64]
+
+
+def useful_factors(extent: int, cap: int, only_divisors: bool) -> list[int]:
+    """Factors up to `cap` such that no smaller one leaves as few iterations.
+
+    A factor in between costs more lanes for the same number of iterations.
+    """
+    found = []
+    last = None
+    for factor in range(1, min(extent, cap) + 1):
+        if only_divisors and extent % factor:
+            continue
+        trips = ceil(extent / factor)
+        if trips != last:
+            found.append(factor)
+            last = trips
+    return found
+
+
+def max_lanes(nest: Nest, costs: Mapping[str, OperatorCost], budget: Budget, ceiling: int) -> int:
+    """The most instances side by side that the operators' budget allows at one per cycle."""
+    names = {loop.name for loop in nest.band}
+    # only what every lane needs for itself limits the lanes; the rest limits the interval
+    own = [w for w in nest.work if set(w.loops) == names]
+    lanes = ceiling
+    for resource in ("dsp", "lut"):
+        each = sum(getattr(costs[w.operator], resource) for w in own)
+        if each:
+            lanes = min(lanes, getattr(budget, resource) // each)
+    return max(lanes, 1)
+
+
+def candidates(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    budget: Budget,
+    ceiling: int,
+    instances: float,
+) -> Candidates:
+    """Every factor vector of `order` within the lane limit, with its latency bound.
+
+    Parameters
+    ----------
+    nest : Nest
+    order : tuple of str
+        One of the nest's orders.
+    costs : mapping of operator to OperatorCost
+    budget : Budget
+    ceiling : int
+        No more lanes than this, whatever the budget.
+    instances : float
+        Iterations of the band in one execution, exact or below: for a box the product of extents.
+    """
+    extents = np.array([nest.loop(name).extent for name in order], dtype=np.int64)
+    cap = max_lanes(nest, costs, budget, ceiling)
+    only_divisors = len(nest.statements) > 1 and nest.is_box
+    choices = [useful_factors(int(e), cap, only_divisors) for e in extents]
+    factors = np.array(list(_within(choices, cap)), dtype=np.int64)
+    lanes = factors.prod(axis=1)
+    trips = -(-extents // factors)
+    iterations = trips.prod(axis=1).astype(np.float64)
+    if not nest.is_box:
+        iterations = np.maximum(1.0, np.ceil(instances / lanes))
+    interval = np.maximum(
+        _compute_interval(nest, order, costs, budget, factors),
+        _recurrence_interval(nest, order, costs, factors, trips),
+    )
+    depth = float(max((costs[w.operator].latency for w in nest.work), default=1))
+    prefix = 1
+    for loop in nest.prefix:
+        prefix *= max(loop.extent, 1)
+    scale = float(prefix) if nest.is_box else 1.0
+    bound = scale * ((iterations - 1) * interval + depth)
+    ranked = np.lexsort((lanes, bound))
+    return Candidates(order, factors[ranked], bound[ranked], lanes[ranked])
+
+
+def _within(choices: Sequence[Sequence[int]], cap: int) -> list[tuple[int, ...]]:
+    """Combinations whose product is at most `cap`."""
+    partial: list[tuple[int, tuple[int, ...]]] = [(1, ())]
+    for options in choices:
+        partial = [
+            (lanes * f, (*chosen, f))
+            for (lanes, chosen), f in product(partial, options)
+            if lanes * f <= cap
+        ]
+    return [chosen for _, chosen in partial]
+
+
+def _compute_interval(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    budget: Budget,
+    factors: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Operators are shared at most as often as the interval has cycles."""
+    interval = np.ones(len(factors))
+    for resource in ("dsp", "lut"):
+        used = np.zeros(len(factors))
+        for work in nest.work:
+            positions = [order.index(loop) for loop in work.loops]
+            used += factors[:, positions].prod(axis=1) * getattr(costs[work.operator], resource)
+        available = getattr(budget, resource)
+        if available:
+            interval = np.maximum(interval, np.ceil(used / available))
+    return interval
+
+
+def _recurrence_interval(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    factors: NDArray[np.int64],
+    trips: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    interval = np.ones(len(factors))
+    for recurrence in nest.recurrences:
+        carried = [(loop, low) for loop, low, high in recurrence.distance if low or high]
+        constant = all(low == high for _, low, high in recurrence.distance)
+        if not constant or len(carried) != 1 or carried[0][1] < 1:
+            continue
+        loop, distance = carried[0]
+        position = order.index(loop)
+        # the accumulator is forwarded: one cycle less than the operator's latency
+        step = sum(max(costs[op].latency - 1, 1) for op in recurrence.operators)
+        between = trips[:, position + 1 :].prod(axis=1)
+        interval = np.maximum(interval, np.ceil(factors[:, position] * step / distance / between))
+    return interval
