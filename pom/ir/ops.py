@@ -207,8 +207,8 @@ def _remainder_rule(types: Sequence[ScalarType]) -> ScalarType:
     a, b = types
     if not (isinstance(a, IntType) and isinstance(b, IntType)):
         raise TypeRuleError(f"the remainder of {a} and {b}: only integers have one")
-    a, b = _one_signedness(types)
-    return _integral(min(a.width, b.width), a.signed)
+    first, second = _one_signedness(types)
+    return _integral(min(first.width, second.width), a.signed or b.signed)
 
 
 def _negation_rule(types: Sequence[ScalarType]) -> ScalarType:
@@ -250,6 +250,8 @@ def _shift_rule(types: Sequence[ScalarType]) -> ScalarType:
     a, b = types
     if not isinstance(a, IntType) or not isinstance(b, IntType) or b.signed:
         raise TypeRuleError(f"a shift of {a} by {b}: an integer by an unsigned integer is allowed")
+    if b.width > 31:  # the headers look at the low 32 bits of the amount only
+        raise TypeRuleError(f"a shift by {b}: an amount has at most 31 bits, cast it with pom.cast")
     return a
 
 
@@ -337,7 +339,7 @@ def _libm(name: str) -> Evaluate:
     def evaluate(values: Sequence[Value], types: Sequence[ScalarType], result: ScalarType) -> Value:
         from pom.ir.libm import call
 
-        return call(name, values, result)
+        return call(name, values, result)  # type: ignore[arg-type]
 
     return evaluate
 

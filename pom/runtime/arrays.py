@@ -234,8 +234,11 @@ def check_arguments(
     checked: dict[str, Any] = {}
     for param in params:
         if param.name in arguments:
-            check = _check_scalar if isinstance(param, Scalar) else _check_array
-            checked[param.name] = check(param.name, arguments[param.name], param.type)  # type: ignore[operator]
+            given = arguments[param.name]
+            if isinstance(param, Scalar):
+                checked[param.name] = _check_scalar(param.name, given, param.type)
+            else:
+                checked[param.name] = _check_array(param.name, given, param.type)
         elif isinstance(param, Array) and directions[param.name] in ("out", "unused"):
             checked[param.name] = zeros(param.type)
         else:

@@ -28,11 +28,11 @@ def pack(array: AnyArray, type: ScalarType) -> AnyArray:
     size = element_bytes(type)
     flat = np.ascontiguousarray(array).reshape(-1)
     if isinstance(type, (FloatType, BoolType)):
-        return flat.astype(container(type), copy=True).view(np.uint8)
+        return np.asarray(flat.astype(container(type), copy=True).view(np.uint8))
     mask = (1 << type.width) - 1
     if type.width <= 64:
         unsigned = flat.astype(f"uint{8 * size}", casting="unsafe", copy=True)
-        return (unsigned & np.array(mask, unsigned.dtype)).view(np.uint8)
+        return np.asarray((unsigned & np.array(mask, unsigned.dtype)).view(np.uint8))
     words = b"".join((v & mask).to_bytes(size, "little") for v in flat.tolist())
     return np.frombuffer(bytearray(words), dtype=np.uint8)
 

@@ -34,10 +34,12 @@ _FAULTS = {
 _faults = threading.local()
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int64)
-def _report(fault: int) -> None:
+def _note_fault(fault: int) -> None:
     """Called by compiled code: an exception cannot pass through it, so the fault is noted."""
     _faults.first = getattr(_faults, "first", 0) or fault
+
+
+_report = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_note_fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _signature(op: ir.Operation, name: str) -> Signature:
             params.append(Scalar(texts["hls.name"], scalar))
             continue
         params.append(Array(texts["hls.name"], ArrayType(scalar, tuple(type.shape))))
-        directions[texts["hls.name"]] = texts.get("hls.direction", "inout")  # type: ignore[assignment]
+        directions[texts["hls.name"]] = texts.get("hls.direction", "inout")
     return Signature(tuple(params), directions)
 
 
@@ -169,7 +171,7 @@ class JitFunction:
         params, directions = self._signature.params, self._signature.directions
         checked = check_arguments(self.name, params, directions, arguments)
         buffers: dict[str, Buffer] = {}
-        scalars: list[AnyArray] = []
+        kept: list[AnyArray | ctypes.c_void_p] = []
         pointers = (ctypes.c_void_p * max(len(params), 1))()
         for position, param in enumerate(params):
             value = checked[param.name]
@@ -177,13 +179,14 @@ class JitFunction:
                 buffer = Buffer.of(value, param.type)
                 buffers[param.name] = buffer
                 holder = ctypes.c_void_p(ctypes.addressof(buffer.descriptor))
-                scalars.append(holder)
+                kept.append(holder)
                 pointers[position] = ctypes.addressof(holder)
             else:
                 one = np.empty(1, dtype=container(param.type))
                 one[0] = value
-                scalars.append(pack(one, param.type))
-                pointers[position] = scalars[-1].ctypes.data
+                packed = pack(one, param.type)
+                kept.append(packed)
+                pointers[position] = packed.ctypes.data
         _faults.first = 0
         self._call(ctypes.addressof(pointers))
         if _faults.first:
