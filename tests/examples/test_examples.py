@@ -81,7 +81,8 @@ def typed(kernel: Kernel, values: dict[str, Any]) -> dict[str, Any]:
         value = values[param.name]
         match element:
             case IntType():
-                result[param.name] = (np.asarray(value) * 100).astype(np.int32)
+                scaled = np.asarray(value) * min(100, element.maximum)
+                result[param.name] = encode(np.rint(scaled).astype(int), element)
             case FloatType():
                 result[param.name] = np.asarray(value).astype(np.float32)[()]
             case FixedType():
