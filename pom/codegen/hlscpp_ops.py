@@ -38,6 +38,7 @@ from pom.codegen.level3 import (
 )
 from pom.errors import PomError
 from pom.ir.affine import Affine
+from pom.ir.convert import wrap_bits
 from pom.ir.ops import OPS
 from pom.ir.types import BoolType, FloatType, IntType, ScalarType
 
@@ -274,11 +275,12 @@ def _index_cast(body: Body, op: mlir.Operation) -> None:
     source = op.operands[0]
     if not isinstance(op.results[0].type, mlir.IndexType):
         raise PomError("POM-C001", "arith.index_cast makes an index; hls.index makes an integer")
-    if isinstance(body.values.get(source), Constant):
-        body.values[op.results[0]] = Affine.const(int(body.values[source].value))  # type: ignore[union-attr]
+    constant = body.values.get(source)
+    if isinstance(constant, Constant):
+        width, is_signed = source.type.width, op.name == "arith.index_cast"
+        body.values[op.results[0]] = Affine.const(wrap_bits(int(constant.value), width, is_signed))
         return
-    value = body.operand(source)
-    body.define(op, value, "position")
+    body.define(op, body.operand(source), "position")
 
 
 @handles("hls.index")
@@ -397,14 +399,15 @@ def _logical(body: Body, op: mlir.Operation) -> None:
     body.define(op, expr.apply(name, operands, BoolType()), name)
 
 
-_EQUALITY = {0: "eq", 1: "ne"}
+_COMPARED_BOOLS = {0: "eq", 1: "ne", 6: "lt", 7: "le", 8: "gt", 9: "ge"}
+"""``arith.cmpi`` predicates on bools: unsigned, so that true is the greater."""
 
 
 @handles("arith.cmpi")
 def _compare_bools(body: Body, op: mlir.Operation) -> None:
     predicate = integer_value(op.attributes["predicate"])
-    if str(op.operands[0].type) != "i1" or predicate not in _EQUALITY:
-        raise PomError("POM-C001", "arith.cmpi compares bools for equality; integers have hls.lt …")
+    if str(op.operands[0].type) != "i1" or predicate not in _COMPARED_BOOLS:
+        raise PomError("POM-C001", "arith.cmpi compares bools unsigned; integers have hls.lt …")
     operands = [body.operand(v, BoolType()) for v in op.operands]
-    name = _EQUALITY[predicate]
+    name = _COMPARED_BOOLS[predicate]
     body.define(op, expr.apply(name, operands, BoolType()), name)

@@ -84,23 +84,24 @@ def interface_pragmas(
 
     The default depends on the tool's flow and release, the port protocol of a design must not.
     """
-    modes = []
-    for (parameter, port), attrs in zip(params, attributes, strict=True):
-        entry = dict(attrs.get("interface", {}))
-        mode = entry.pop("mode", None) or _default_mode(parameter)
-        modes.append(mode)
+    entries = [dict(attrs.get("interface", {})) for attrs in attributes]
+    is_controlled = any(e.get("mode") in ("m_axi", "s_axilite") for e in entries)
+    for (parameter, port), entry in zip(params, entries, strict=True):
+        mode = entry.pop("mode", None) or _default_mode(parameter, is_controlled)
         if mode == "m_axi":
             entry = {"offset": "slave", **entry}
             entry.setdefault("depth", prod(parameter.shape or ()))
         options = "".join(f" {k}={v}" for k, v in entry.items())
         yield f"INTERFACE mode={mode} port={port}{options}"
-    controlled = {"m_axi", "s_axilite"} & set(modes)
-    yield f"INTERFACE mode={'s_axilite' if controlled else 'ap_ctrl_hs'} port=return"
+    yield f"INTERFACE mode={'s_axilite' if is_controlled else 'ap_ctrl_hs'} port=return"
 
 
-def _default_mode(parameter: Parameter) -> str:
+def _default_mode(parameter: Parameter, is_controlled: bool) -> str:
+    """Wires, or registers of the bus where the kernel is controlled by one."""
     if parameter.shape:
         return "ap_memory"
+    if is_controlled:
+        return "s_axilite"
     if parameter.shape is None or not parameter.is_written:
         return "ap_none"
     return "ap_ovld" if parameter.direction == "inout" else "ap_vld"

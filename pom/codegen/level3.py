@@ -58,8 +58,6 @@ def python_value(attribute: mlir.Attribute) -> Any:
     match attribute:
         case mlir.StringAttr() | mlir.BoolAttr() | mlir.FlatSymbolRefAttr():
             return attribute.value
-        case mlir.IntegerAttr() if attribute.type == mlir.IntegerType.get_signless(1):
-            return bool(attribute.value)
         case mlir.IntegerAttr():
             return integer_value(attribute)
         case mlir.FloatAttr():

@@ -13,14 +13,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mlir.ir as mlir
+import numpy as np
 
 from pom.codegen.hlscpp import EmitOptions, Interface, emit, interface
 from pom.codegen.hlscpp_names import identifier
 from pom.codegen.testbench import SUPPORT_HEADER, data_files, emit_testbench, support_file
+from pom.devices import Device
 from pom.errors import PomError
+from pom.ir.graph import Kernel
 
 MARKER = ".pom-project"
 """A file in every project: a folder with it may be written again."""
@@ -138,6 +141,34 @@ def write_project(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
     return tuple(path / name for name in files)
+
+
+class Design(Protocol):
+    """What `write_design` needs of a `pom.api.Design`."""
+
+    kernel: Kernel
+    module: mlir.Module
+    device: Device
+    clock_ns: float
+
+    def __call__(self, **named: Any) -> Mapping[str, Any]: ...
+
+
+def write_design(design: Design, path: Path, seed: int = 0) -> tuple[Path, ...]:
+    """Write a design's project, with one random run (of `seed`) for the testbench.
+
+    The expected values are those of the JIT, which `pom check` compares with the reference.
+    """
+    from pom.runtime.inputs import make
+
+    inputs = make(design.kernel, "random", np.random.default_rng(seed))
+    return write_project(
+        path,
+        design.module,
+        ProjectTarget(design.device.part, design.clock_ns),
+        inputs=inputs,
+        expected=design(**inputs),
+    )
 
 
 def _refuse_foreign(path: Path) -> None:

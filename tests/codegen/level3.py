@@ -10,8 +10,8 @@ import mlir.ir as mlir
 import numpy as np
 
 from pom.dialects.context import new_context
-from pom.ir.convert import numpy_float, wrap_bits
-from pom.ir.ops import OPS
+from pom.ir.convert import conversion_problem, numpy_float, wrap_bits
+from pom.ir.ops import OPS, TypeRuleError
 from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 from pom.runtime.arrays import container
 
@@ -148,3 +148,64 @@ def differences(kernel: Straight, found: dict[str, np.ndarray]) -> list[str]:
                 wrong.append(f"{name}[{k}] is {a}, expected {b}; operands {operands}")
                 break
     return wrong
+
+
+WIDTHS = (2, 3, 5, 8, 12, 16, 24, 31, 32, 33, 48, 63, 64, 65, 100)
+INTS = (IntType(1, False), *(IntType(w, s) for w in WIDTHS for s in (True, False)))
+FIXEDS = tuple(
+    FixedType(w, i, s)
+    for w, i in ((8, 3), (16, 6), (12, 12), (8, 10), (8, -2), (32, 16), (40, 8))
+    for s in (True, False)
+)
+FLOATS = (FloatType(16), FloatType(32), FloatType(64))
+ON_FLOATS_BY_SELECT = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "min", "max", "select"})
+"""Operations that level 3 composes for floats."""
+
+
+def random_straight(seed: int, statements: int = 30, count: int = 12) -> Straight:
+    """A kernel of random operations on random types, which feed each other."""
+    rng = random.Random(seed)
+    kernel = Straight(count)
+    types: list[ScalarType] = [rng.choice(INTS) for _ in range(5)]
+    types += [rng.choice(FIXEDS) for _ in range(4)]
+    types += [*FLOATS, FloatType(32), FloatType(64), BoolType(), BoolType()]
+    pool = [kernel.load(t, [random_value(t, rng) for _ in range(count)]) for t in types]
+    for constant_type in (*(rng.choice(INTS) for _ in range(3)), rng.choice(FIXEDS)):
+        raw = random_value(constant_type, rng)
+        assert isinstance(raw, int)
+        pool.append(kernel.constant(constant_type, raw))
+    made: list[str] = []
+    while len(made) < statements:
+        op = rng.choice(list(OPS))
+        operands = [rng.choice(pool + made[-8:]) for _ in range(OPS[op].arity)]
+        result = _result(op, [kernel.values[o][0] for o in operands], rng)
+        if result is not None and _is_defined(kernel, op, operands, result):
+            made.append(kernel.apply(op, operands, result))
+    rng.shuffle(made)
+    for value in made:
+        kernel.store(value)
+    return kernel
+
+
+def _result(op: str, types: list[ScalarType], rng: random.Random) -> ScalarType | None:
+    """The result's type; None where level 3 has no such single operation."""
+    if op == "cast":
+        target = rng.choice((*INTS, *FIXEDS, *FLOATS, BoolType()))
+        return None if conversion_problem(types[0], target) else target
+    all_floats = all(isinstance(t, FloatType) for t in types)
+    if isinstance(types[-1], (BoolType, FloatType)) and not all_floats:
+        return None
+    if all_floats and op in ON_FLOATS_BY_SELECT:
+        return None
+    try:
+        result = OPS[op].rule(types)
+    except TypeRuleError:
+        return None
+    return result if getattr(result, "width", 1) <= 400 else None
+
+
+def _is_defined(kernel: Straight, op: str, operands: list[str], result: ScalarType) -> bool:
+    last_type, last = kernel.values[operands[-1]]
+    if op in ("div", "mod") and not isinstance(result, FloatType):
+        return all(v != 0 for v in last)
+    return op not in ("shl", "shr") or last_type.width <= 32
