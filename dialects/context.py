@@ -18,11 +18,11 @@ def new_context() -> Context:
     """
     from mlir.ir import Context
 
-    from pom.dialects import graph, hls
+    from pom.dialects import graph, hls, poly
 
     context = Context()
     context.enable_multithreading(False)
-    for dialect in (graph, hls):
+    for dialect in (graph, poly, hls):
         dialect.register(context)
     return context
 

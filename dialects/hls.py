@@ -17,7 +17,7 @@ from pom.ir.ops import OPS
 from pom.ir.types import ArrayType, FloatType, ScalarType
 
 if TYPE_CHECKING:
-    from mlir.ir import Context, MemRefType, Operation, Type, Value
+    from mlir.ir import Context, MemRefType, Module, Operation, Type, Value
 
 NUMERIC_OPS: tuple[str, ...] = tuple(
     name
@@ -115,3 +115,10 @@ def numeric(
 def cast(value: Value, source: ScalarType, result: ScalarType) -> Value:
     """``hls.cast`` between any two scalar types."""
     return numeric("cast", [value], [source], result)
+
+
+def verify_affine(module: Module) -> None:
+    """Check the rules of level 3, `pom.dialects.hls_verify`."""
+    from pom.dialects.hls_verify import verify
+
+    verify(module)
