@@ -1,0 +1,217 @@
+"""Do dependent instances keep their order? The third part of translation validation.
+
+Memory-based dependences are computed from the accesses of the given program and its schedule tree:
+of every element the last write before each read, the last write before each write, and the reads in
+between. Every other conflicting pair follows from these by transitivity. None of them may run in
+the module at an equal or an earlier time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import islpy as isl
+
+from pom.errors import PomError
+from pom.ir.affine import Affine
+from pom.ir.expr import Access, loads
+from pom.ir.graph import Assign, Call
+from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence
+from pom.passes.validate_linear import from_affine, substitute, text, variable
+from pom.passes.validate_read import FunctionReader
+
+Runs = Mapping[str, tuple[str, isl.Set, isl.Map]]
+"""By statement: its name in isl text, its domain, and its runs (time to instance)."""
+
+_IN, _OUT = isl.dim_type.in_, isl.dim_type.out
+
+
+def check_order(program: PolyProgram, reader: FunctionReader, runs: Runs) -> None:
+    """Prove that the times in `runs` keep every dependence of `program`.
+
+    Raises
+    ------
+    PomError
+        POM-A107: with two dependent instances that changed places.
+    """
+    reference = _reference_times(program, runs)
+    actual = {name: run.reverse() for name, (_, _, run) in runs.items()}
+    if _same_order(reference, actual):
+        return
+    dependences = _dependences(program, runs, reference)
+    new = isl.UnionMap("{ }")
+    for one in actual.values():
+        new = new.union(isl.UnionMap.from_map(one))
+    in_time = dependences.apply_domain(new).apply_range(new)
+    for part in _maps(in_time):
+        reversed_ = part.intersect(isl.Map.lex_ge(part.get_space().domain()))
+        if not reversed_.is_empty():
+            raise _changed_places(reversed_, runs, reader)
+
+
+def _changed_places(pairs: isl.Map, runs: Runs, reader: FunctionReader) -> PomError:
+    pair = isl.Map.from_basic_map(pairs.sample())
+    source = _instance(pair.domain(), runs)
+    target = _instance(pair.range(), runs)
+    return reader.refuse(
+        "POM-A107", f"{source} must run before {target}, which depends on it, but runs after it"
+    )
+
+
+def _instance(time: isl.Set, runs: Runs) -> str:
+    """The instance that runs at a time."""
+    for name, (_, _, run) in runs.items():
+        point = run.intersect_domain(time).range().sample_point()
+        if not point.is_void():
+            values = [
+                str(point.get_coordinate_val(isl.dim_type.set, k).to_python())
+                for k in range(point.get_space().dim(isl.dim_type.set))
+            ]
+            return f"{name}[{', '.join(values)}]"
+    return "an instance"
+
+
+def _maps(union: isl.UnionMap) -> list[isl.Map]:
+    listed = union.get_map_list()
+    return [listed.get_at(k) for k in range(listed.n_map())]
+
+
+def _reference_times(program: PolyProgram, runs: Runs) -> dict[str, isl.Map]:
+    """Instance to time by the schedule tree, constant dims included."""
+    vectors: dict[str, tuple[int | Affine, ...]] = {}
+
+    def visit(node: ScheduleNode, prefix: tuple[int | Loop, ...]) -> None:
+        match node:
+            case Leaf(statement=name):
+                vectors[name] = tuple(p.expr(name) if isinstance(p, Loop) else p for p in prefix)
+            case Loop(child=child):
+                body = child.children if isinstance(child, Sequence) else (child,)
+                for position, part in enumerate(body):
+                    visit(part, (*prefix, node, position))
+            case Sequence(children=children):
+                for position, part in enumerate(children):
+                    visit(part, (*prefix, position))
+
+    root = program.schedule
+    visit(root, () if isinstance(root, Sequence) else (0,))
+    length = max(len(v) for v in vectors.values())
+    found: dict[str, isl.Map] = {}
+    for statement in program.statements:
+        if statement.name not in runs:
+            continue
+        vector = [*vectors[statement.name], *[0] * (length - len(vectors[statement.name]))]
+        time = ", ".join(str(v) if isinstance(v, int) else _over_dims(statement, v) for v in vector)
+        head = _head(statement, runs)
+        relation = isl.Map(f"{{ {head} -> [{time}] }}")
+        found[statement.name] = relation.intersect_domain(runs[statement.name][1])
+    return found
+
+
+def _head(statement: PolyStatement, runs: Runs) -> str:
+    dims = ", ".join(f"i{k}" for k in range(len(statement.iterators)))
+    return f"{runs[statement.name][0]}[{dims}]"
+
+
+def _over_dims(statement: PolyStatement, expression: Affine) -> str:
+    names = {n: variable(f"i{k}") for k, n in enumerate(statement.iterators)}
+    return text(substitute(from_affine(expression), names))
+
+
+def _same_order(reference: Mapping[str, isl.Map], actual: Mapping[str, isl.Map]) -> bool:
+    """Whether the times are literally equal, which is what an unscheduled program gives."""
+    return all(
+        actual[name].dim(_OUT) == expected.dim(_OUT) and actual[name].plain_is_equal(expected)
+        for name, expected in reference.items()
+    )
+
+
+def _dependences(
+    program: PolyProgram, runs: Runs, reference: Mapping[str, isl.Map]
+) -> isl.UnionMap:
+    reads, writes = _Accesses(), _Accesses()
+    for statement in program.statements:
+        if statement.name in runs:
+            _collect(program, statement, runs, reads, writes)
+    schedule = isl.UnionMap("{ }")
+    for one in reference.values():
+        schedule = schedule.union(isl.UnionMap.from_map(one))
+    flow = isl.UnionAccessInfo.from_sink(reads.union())
+    other = isl.UnionAccessInfo.from_sink(writes.union())
+    found = isl.UnionMap("{ }")
+    for info, may in ((flow, writes.may), (other, writes.may.union(reads.union()))):
+        info = info.set_must_source(writes.must).set_may_source(may).set_schedule_map(schedule)
+        result = info.compute_flow()
+        found = found.union(result.get_must_dependence()).union(result.get_may_dependence())
+    return found
+
+
+class _Accesses:
+    """Access relations, exact ones and upper bounds apart."""
+
+    def __init__(self) -> None:
+        self.must = isl.UnionMap("{ }")
+        self.may = isl.UnionMap("{ }")
+
+    def union(self) -> isl.UnionMap:
+        return self.must.union(self.may)
+
+    def add(self, relation: isl.Map, is_exact: bool) -> None:
+        part = isl.UnionMap.from_map(relation)
+        if is_exact:
+            self.must = self.must.union(part)
+        else:
+            self.may = self.may.union(part)
+
+
+def _collect(
+    program: PolyProgram, statement: PolyStatement, runs: Runs, reads: _Accesses, writes: _Accesses
+) -> None:
+    body = statement.body
+    match body:
+        case Assign():
+            for access in dict.fromkeys(body.reads):
+                reads.add(_relation(program, statement, access, runs), access.is_affine)
+            target = body.target
+            writes.add(_relation(program, statement, target, runs), target.is_affine)
+        case Call():
+            # which elements a callee touches is not looked into: all of them, perhaps
+            for argument in body.arguments:
+                if isinstance(argument, str):
+                    if argument in program.arrays:
+                        whole = _whole(program, statement, argument, runs)
+                        reads.add(whole, False)
+                        writes.add(whole, False)
+                    continue
+                for load in loads(argument):
+                    relation = _relation(program, statement, load.access, runs)
+                    reads.add(relation, load.access.is_affine)
+
+
+def _array_name(program: PolyProgram, array: str) -> str:
+    return f"A{list(program.arrays).index(array)}"
+
+
+def _relation(
+    program: PolyProgram, statement: PolyStatement, access: Access, runs: Runs
+) -> isl.Map:
+    shape = program.arrays[access.array].type.shape
+    target, limits = [], []
+    for position, subscript in enumerate(access.subscripts):
+        if isinstance(subscript, Affine):
+            target.append(_over_dims(statement, subscript))
+        else:
+            target.append(f"a{position}")
+            limits.append(f"0 <= a{position} < {shape[position]}")
+    where = f" : {' and '.join(limits)}" if limits else ""
+    name = _array_name(program, access.array)
+    relation = isl.Map(f"{{ {_head(statement, runs)} -> {name}[{', '.join(target)}]{where} }}")
+    return relation.intersect_domain(runs[statement.name][1])
+
+
+def _whole(program: PolyProgram, statement: PolyStatement, array: str, runs: Runs) -> isl.Map:
+    shape = program.arrays[array].type.shape
+    target = ", ".join(f"a{k}" for k in range(len(shape)))
+    limits = " and ".join(f"0 <= a{k} < {n}" for k, n in enumerate(shape)) or "true"
+    name = _array_name(program, array)
+    relation = isl.Map(f"{{ {_head(statement, runs)} -> {name}[{target}] : {limits} }}")
+    return relation.intersect_domain(runs[statement.name][1])
