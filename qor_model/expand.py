@@ -8,7 +8,7 @@ and an element that every iteration reads and writes lives in a register.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pom.qor_model.region import Access, Affine, Block, If, Loop, Op, OpKind, Region
@@ -57,6 +57,8 @@ class Node:
     """One operation of the expanded body.
 
     `after` holds memory-order predecessors with the cycles that must pass between the starts.
+    `final` is the node whose value comes back to this one in the next iteration, `register` the
+    array that it stands for.
     """
 
     op: Op
@@ -64,6 +66,8 @@ class Node:
     operands: list[int]
     element: Element | None = None
     after: list[tuple[int, int]] = field(default_factory=list)
+    final: int | None = None
+    register: str = ""
 
 
 @dataclass(slots=True)
@@ -165,6 +169,7 @@ class Expander:
         self._memory: dict[str, list[int]] = {}
         self.values: dict[int, int] = {}
         self._copy = 0
+        self._restarted: dict[Element, int] = {}
 
     def walk(self, regions: tuple[Region, ...], env: Env, copy: int) -> bool:
         """Emit `regions`; False when a loop inside has no constant trip count."""
@@ -223,6 +228,33 @@ class Expander:
                 self._numbered[number] = known
             self.values[op.id] = known
 
+    def access(self, op: Op, element: Element, copy: int, operands: list[int] | None = None) -> int:
+        """Emit one load or store of a known element; returns the node of its value."""
+        self._copy = copy
+        if op.kind is OpKind.STORE:
+            self._store(op, element, operands or [])
+        else:
+            self._load(op, element, operands or [])
+        return self.values[op.id]
+
+    def pending_stores(self, copy: int) -> list[int]:
+        """Stores of one copy that nothing has overwritten."""
+        found: list[int] = []
+        for index in self._stored.values():
+            node = self.nodes[index]
+            if node is not None and node.copy == copy:
+                found.append(index)
+        return sorted(found)
+
+    def forget(self) -> None:
+        """A loop was passed: what memory holds is not known any more."""
+        self._stored.clear()
+        self._known.clear()
+
+    def append(self, node: Node) -> int:
+        """Add a node as it is."""
+        return self._append(node)
+
     def _append(self, node: Node) -> int:
         self.nodes.append(node)
         return len(self.nodes) - 1
@@ -279,6 +311,25 @@ class Expander:
             for stored in [e for e in self._stored if e.array == element.array]:
                 del self._stored[stored]
 
+    def restart_values(self, choose: Callable[[Op], Op]) -> None:
+        """From here on, stored elements hold a choice of their value and a carried one."""
+        for element, index in sorted(self._stored.items(), key=lambda item: item[1]):
+            store = self.nodes[index]
+            if store is None:
+                continue
+            node = Node(choose(store.op), 0, list(store.operands), register=element.array)
+            position = self._append(node)
+            self._known[element] = position
+            self._restarted[element] = position
+
+    def close_values(self) -> None:
+        """What the restarted elements hold now comes back to their choice."""
+        for element, position in self._restarted.items():
+            node = self.nodes[position]
+            final = self._known.get(element)
+            if node is not None and final is not None and final != position:
+                node.final = final
+
     def finish(self) -> list[Node]:
         """The nodes without the dead ones, and without values that nobody uses."""
         return compact(self.nodes, self.values)
@@ -305,6 +356,8 @@ def compact(nodes: Sequence[Node | None], values: dict[int, int]) -> list[Node]:
     for node in kept:
         node.operands = [place[o] for o in node.operands]
         node.after = [(place[p], d) for p, d in node.after if place[p] >= 0]
+        if node.final is not None:
+            node.final = place[node.final]
     for key, index in list(values.items()):
         if place[index] >= 0:
             values[key] = place[index]
@@ -389,7 +442,7 @@ def _partition(
                 (other := nodes[s].element) is not None and _may_meet(other, node.element, ivs)
                 for s in stores.get(node.element.array, ())
             )
-        elif kind in _PURE_EXCLUDED:
+        elif kind in _PURE_EXCLUDED or node.final is not None:
             fixed = False
         else:
             fixed = not any(s.partition(":")[2] in names for s in node.op.scalars)
@@ -422,6 +475,8 @@ def _partition(
             )
         )
     for node in kept:
+        if node.final is not None:
+            node.final = place[node.final]
         node.operands = [place[o] for o in node.operands if place[o] >= 0]
         node.after = [(place[p], d) for p, d in node.after if place[p] >= 0]
     return body

@@ -36,7 +36,9 @@ from pom.qor_model.region import (
     Storage,
 )
 
-_IGNORED = frozenset({"hls.statement", "func.return", "affine.yield", "scf.yield", "memref.dealloc"})
+_IGNORED = frozenset(
+    {"hls.statement", "func.return", "affine.yield", "scf.yield", "memref.dealloc"}
+)
 
 
 def design_from_affine(module: mlir.Module) -> Design:
@@ -204,9 +206,7 @@ class _Reader:
             flatten, "hls.dataflow" in op.attributes,
         )  # fmt: skip
         step = mlir.IntegerAttr(op.attributes["step"]).value if "step" in op.attributes else 1
-        return Loop(
-            name, lows, highs, self._block(body), step, directives, _location(op.location)
-        )
+        return Loop(name, lows, highs, self._block(body), step, directives, _location(op.location))
 
     def _bounds(self, map_: mlir.AffineMap, operands: list[mlir.Value]) -> tuple[Affine, ...]:
         values = [self._affine.get(v) for v in operands]
@@ -395,7 +395,9 @@ def _argument_attributes(op: mlir.Operation, count: int) -> list[dict[str, Any]]
     return [_value(entry) for entry in mlir.ArrayAttr(op.attributes["arg_attrs"])]
 
 
-def _partitions(entries: tuple[dict[str, Any], ...], shape: tuple[int, ...]) -> tuple[Partition, ...]:
+def _partitions(
+    entries: tuple[dict[str, Any], ...], shape: tuple[int, ...]
+) -> tuple[Partition, ...]:
     found: list[Partition] = []
     for entry in entries:
         dims = range(len(shape)) if entry["dim"] == 0 else (int(entry["dim"]) - 1,)

@@ -16,6 +16,13 @@ from pom.qor_model.expand import Element, Env, Expander, Node, shifted
 from pom.qor_model.banks import Ports, PortTable
 from pom.qor_model.modulo import Task
 from pom.qor_model.region import OpKind
+from pom.qor_model.schedule_result import (
+    BodySchedule,
+    Limit,
+    LimitKind,
+    OperatorKey,
+    ScheduledOp,
+)
 
 CALL_INPUT_NS = 1.0
 TaskMaker = Callable[[Node], Task]
@@ -111,14 +118,40 @@ class Sequencer:
             if task.rank > 1:
                 self._switch_end = self._after_loop = cycle + 1
 
-    def run_loop(self, cycles: int) -> None:
+    def schedules(self) -> tuple[BodySchedule, ...]:
+        """The straight-line code of the body, as one schedule."""
+        ops: list[ScheduledOp] = []
+        place: dict[int, int] = {}
+        counts: dict[OperatorKey, dict[int, int]] = {}
+        for index, (node, placed) in enumerate(zip(self.expander.nodes, self.placed, strict=True)):
+            if node is None:
+                continue
+            task, cycle, time = placed
+            op = node.op
+            key = OperatorKey(op.kind, op.dtype)
+            if node.element is None and op.kind is not OpKind.CALL:
+                types, constants = op.operand_types, op.constant_operands
+                key = OperatorKey(op.kind, op.dtype, types, constants, op.impl)
+                slots = counts.setdefault(key, {})
+                slots[cycle] = slots.get(cycle, 0) + 1
+            place[index] = len(ops)
+            operands = tuple(place[p] for p in node.operands if p in place)
+            end = cycle + task.latency
+            ops.append(ScheduledOp(op, node.copy, cycle, end, time, key, -1, operands))
+        if not ops:
+            return ()
+        limit = Limit(LimitKind.NOT_PIPELINED)
+        instances = tuple((k, max(v.values())) for k, v in counts.items())
+        return (BodySchedule(tuple(ops), self.states, self.states, limit, instances),)
+
+    def run_loop(self, cycles: float) -> None:
         """A loop that is not pipelined (or one that is part of this state machine)."""
         self.flush()
-        self.state = self.last + 1 + cycles
+        self.state = self.last + 1 + round(cycles)
         self.last = self.state
         self._after_loop = self.state
 
-    def call(self, states: int, inputs: list[int], arrays: frozenset[str]) -> None:
+    def call(self, states: float, inputs: list[int], arrays: frozenset[str]) -> None:
         """A function of `states` states, or a pipelined loop that became one.
 
         It starts when the nodes `inputs` are there, not while one of its `arrays` is accessed,
@@ -136,7 +169,7 @@ class Sequencer:
                 start = max(start, begin)
             elif end >= start:
                 start = end + (1 if out + CALL_INPUT_NS > self.budget_ns else 0)
-        self._call_end = start + states
+        self._call_end = start + round(states)
         self.last = max(self.last, self._call_end)
         for array in arrays:
             self._busy_until[array] = self._call_end

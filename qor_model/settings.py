@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ToolSettings:
-    """Switches of the tool, with the names of its settings.
+    """Switches of the tool, with the names of its settings where it has them.
 
     Parameters
     ----------
     pipeline_loops : int
-        Loops are pipelined automatically, and inner loops with fewer iterations than this are
-        unrolled into them; 0 switches automatic pipelining off.
-    flatten_loops : bool
-        Perfect nests above a pipelined loop are flattened unless that is switched off.
+        Innermost loops are pipelined automatically, and those with fewer iterations than this
+        are unrolled into a pipelined parent; 0 switches automatic pipelining off.
+    flatten_imperfect : bool
+        Nests with initialisation before and arithmetic behind the inner loop are flattened too
+        (Vitis HLS 2023).
+    shortens_self_recurrence : bool
+        An operator that feeds only itself may restart one cycle early (Vitis HLS 2022.1 on
+        UltraScale+: a float sum reaches II = stages - 1).
     default_ram : str
         Memory type of an argument or buffer without a storage directive.
     unsafe_math : bool
@@ -23,10 +27,17 @@ class ToolSettings:
     """
 
     pipeline_loops: int = 0
-    flatten_loops: bool = True
+    flatten_imperfect: bool = False
+    shortens_self_recurrence: bool = False
     default_ram: str = "ram_2p"
     unsafe_math: bool = False
 
 
-DIRECTIVES_ONLY = ToolSettings(default_ram="ram_s2p")
-VITIS_DEFAULTS = ToolSettings(pipeline_loops=64)
+DIRECTIVES_ONLY = ToolSettings(default_ram="ram_s2p", shortens_self_recurrence=True)
+VITIS_DEFAULTS = ToolSettings(pipeline_loops=64, flatten_imperfect=True)
+UNOPTIMISED = ToolSettings()
+SETTINGS = {
+    "directives": DIRECTIVES_ONLY,
+    "vitis": VITIS_DEFAULTS,
+    "none": UNOPTIMISED,
+}

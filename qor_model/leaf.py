@@ -1,0 +1,261 @@
+"""Schedules one loop body: a pipelined loop (with what is flattened into it) or an innermost one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from pom.qor_model.carried import Level, carried_constraints
+from pom.qor_model.expand import Body, Env, Expander, Node, shifted, split_invariants
+from pom.qor_model.modulo import (
+    Carried,
+    Placement,
+    Task,
+    earliest,
+    latest,
+    pipeline,
+    place,
+    port_bound,
+    priority,
+)
+from pom.qor_model.region import Block, If, Loop, LoopDirectives, Op, OpKind, Region
+from pom.qor_model.schedule_result import (
+    BodySchedule,
+    Limit,
+    LimitKind,
+    LoopResult,
+    OperatorKey,
+    ScheduledOp,
+)
+from pom.qor_model.tasks import MUX_NS, TaskMaker
+
+SELECT_ID = -1
+
+
+@dataclass(slots=True)
+class Timed:
+    """A loop's timing, with what it moves in front of and behind itself.
+
+    Parameters
+    ----------
+    result : LoopResult
+    cycles : float
+        One execution of the loop.
+    is_call : bool
+        Whether it becomes a function of its own.
+    before, loads, stores : list of Node
+        Invariant operations, first loads and last stores of accumulated elements.
+    arrays : frozenset of str
+        Memories that it accesses.
+    """
+
+    result: LoopResult
+    cycles: float
+    is_call: bool
+    before: list[Node]
+    loads: list[Node]
+    stores: list[Node]
+    arrays: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Loops that execute as one, outermost first, with their trip counts (mean, min, max)."""
+
+    loops: tuple[Loop, ...]
+    trips: tuple[float, ...]
+    fewest: int
+    most: int
+    unroll: int
+    innermost_trip: float
+
+    @property
+    def total(self) -> float:
+        """Iterations of the flattened loop after unrolling the innermost."""
+        count = 1.0
+        for trip in self.trips[:-1]:
+            count *= trip
+        return count * ceil(self.innermost_trip / self.unroll)
+
+
+def schedule_leaf(
+    nest: Nest,
+    maker: TaskMaker,
+    outer: Mapping[str, int],
+    directives: Mapping[str, LoopDirectives],
+    *,
+    is_pipelined: bool,
+) -> Timed | None:
+    """Schedule the body of `nest`; None when a loop inside cannot be unrolled."""
+    loop = nest.loops[-1]
+    strides = dict(outer)
+    strides.update({item.name: item.step for item in nest.loops})
+    strides[loop.name] = loop.step * nest.unroll
+    ivs = [item.name for item in nest.loops]
+    nodes = _expand(nest)
+    if nodes is None:
+        return None
+    body = split_invariants(nodes, ivs, promote=True)
+    muxes = maker.select_banks(body, set(ivs), strides)
+    maker.order_banks(body, strides)
+    if not is_pipelined and not muxes:
+        maker.order_branches(body, strides)
+    tasks = [
+        Task(n.operands, n.after, 0, MUX_NS, MUX_NS) if i in muxes else maker.task(n, strides)
+        for i, n in enumerate(body.nodes)
+    ]
+    if len(nest.loops) > 1:
+        maker.late_select(body, tasks, loop.name, strides)
+    if is_pipelined:
+        placement, limit = _pipelined(nest, body, tasks, maker, strides, directives)
+        states = max(1, placement.length)
+        cycles = max(0.0, (nest.total - 1) * placement.ii + states)
+        ii, iteration = placement.ii, states - 1
+    else:
+        placement = _sequential(tasks, maker)
+        limit = Limit(LimitKind.NOT_PIPELINED)
+        states = max(1, placement.length)
+        cycles, ii, iteration = nest.total * states, None, states
+    result = LoopResult(
+        tuple(ivs), nest.total, ii, iteration, cycles, limit,
+        ceil(nest.fewest / nest.unroll), ceil(nest.most / nest.unroll), nest.unroll,
+        schedules=(_record(body, placement, maker, ii, limit),), loc=loop.loc,
+    )  # fmt: skip
+    return Timed(
+        result, cycles, is_pipelined, body.hoisted,
+        [a.load for a in body.accumulators if a.load is not None],
+        [a.store for a in body.accumulators],
+        frozenset(t.array for t in tasks if t.mask),
+    )  # fmt: skip
+
+
+def _expand(nest: Nest) -> list[Node] | None:
+    """All copies of the body; code around the inner loops of the nest comes before and behind."""
+    expander = Expander()
+    for depth, loop in enumerate(nest.loops[:-1]):
+        position = _inner_position(loop, nest.loops[depth + 1])
+        expander.walk(loop.body[:position], {}, 0)
+    if any(n is not None for n in expander.nodes):
+        expander.restart_values(_select)
+    innermost = nest.loops[-1]
+    for copy in range(nest.unroll):
+        env: Env = {innermost.name: shifted(innermost.name, copy * innermost.step)}
+        if not expander.walk(innermost.body, env, copy):
+            return None
+    expander.close_values()
+    for depth in range(len(nest.loops) - 2, -1, -1):
+        loop = nest.loops[depth]
+        position = _inner_position(loop, nest.loops[depth + 1])
+        expander.walk(loop.body[position + 1 :], {}, 0)
+    return expander.finish()
+
+
+def _inner_position(loop: Loop, inner: Loop) -> int:
+    return next(n for n, region in enumerate(loop.body) if region is inner)
+
+
+def _select(template: Op) -> Op:
+    """The choice between an initial value and the value of the iteration before."""
+    return Op(SELECT_ID - template.id, OpKind.SELECT, template.dtype, loc=template.loc)
+
+
+def _pipelined(
+    nest: Nest,
+    body: Body,
+    tasks: list[Task],
+    maker: TaskMaker,
+    strides: Mapping[str, int],
+    directives: Mapping[str, LoopDirectives],
+) -> tuple[Placement, Limit]:
+    machine = maker.machine
+    levels = [
+        Level(loop.name, strides[loop.name], max(1, round(trip)))
+        for loop, trip in zip(nest.loops, nest.trips, strict=True)
+    ]
+    levels[-1] = Level(
+        levels[-1].name, levels[-1].stride, max(1, ceil(nest.innermost_trip / nest.unroll))
+    )
+    carried = carried_constraints(
+        body, tasks, levels, maker.banks, machine.budget_ns,
+        shortens_self=machine.settings.shortens_self_recurrence,
+    )  # fmt: skip
+    carried += restart_constraints(body, tasks, machine.budget_ns)
+    bound, who = port_bound(tasks, maker.ports)
+    requested = directives.get(nest.loops[-1].name, nest.loops[-1].directives).ii or 1
+    wanted = max(bound, requested)
+    placement, edge = pipeline(tasks, maker.ports, carried, machine.budget_ns, wanted)
+    if edge is not None and placement.ii > wanted:
+        return placement, Limit(LimitKind.RECURRENCE, edge.array)
+    if placement.ii == bound and bound > 1:
+        return placement, Limit(LimitKind.PORTS, who)
+    if placement.ii == requested and requested > 1:
+        return placement, Limit(LimitKind.REQUESTED)
+    return placement, Limit(LimitKind.NONE)
+
+
+def restart_constraints(body: Body, tasks: list[Task], budget_ns: float) -> list[Carried]:
+    """Accumulators of a flattened nest: the last value feeds the choice of the next iteration."""
+    edges: list[Carried] = []
+    for index, node in enumerate(body.nodes):
+        if node.final is None or node.final < 0:
+            continue
+        producer, consumer = tasks[node.final], tasks[index]
+        out = producer.delay_out if producer.latency else producer.delay_in
+        gap = producer.latency + (1 if out + consumer.delay_in > budget_ns else 0)
+        edges.append(Carried(node.final, index, max(gap, 1), 1, node.register))
+    return edges
+
+
+def _sequential(tasks: list[Task], maker: TaskMaker) -> Placement:
+    budget = maker.machine.budget_ns
+    cycles, _ = earliest(tasks, budget)
+    order = priority(latest(tasks, cycles, budget))
+    found = place(tasks, maker.ports, budget, 0, order=order)
+    assert found is not None
+    return found
+
+
+def _record(
+    body: Body, placement: Placement, maker: TaskMaker, ii: int | None, limit: Limit
+) -> BodySchedule:
+    ops: list[ScheduledOp] = []
+    counts: dict[OperatorKey, dict[int, int]] = {}
+    for node, cycle, time in zip(body.nodes, placement.cycles, placement.times, strict=True):
+        if node.element is None and node.op.kind is not OpKind.CALL:
+            key, timing = maker.operator(node)
+            latency = timing.latency_cycles
+            slots = counts.setdefault(key, {})
+            slot = cycle % ii if ii else cycle
+            slots[slot] = slots.get(slot, 0) + 1
+        else:
+            key = OperatorKey(node.op.kind, node.op.dtype)
+            latency = maker.machine.load_stages - 1 if node.op.kind is OpKind.LOAD else 0
+        ops.append(
+            ScheduledOp(
+                node.op, node.copy, cycle, cycle + latency, time, key, -1, tuple(node.operands)
+            )
+        )
+    instances = tuple((k, max(v.values())) for k, v in counts.items())
+    length = placement.length
+    return BodySchedule(tuple(ops), length, ii or length, limit, instances, ii is not None)
+
+
+def has_loops(regions: tuple[Region, ...]) -> bool:
+    """Whether a loop is somewhere inside."""
+    for region in regions:
+        if isinstance(region, Loop):
+            return True
+        if isinstance(region, If) and (has_loops(region.then_body) or has_loops(region.else_body)):
+            return True
+    return False
+
+
+def is_only_loop(loop: Loop) -> bool:
+    """Whether the body is one loop and nothing else."""
+    return len(loop.body) == 1 and isinstance(loop.body[0], Loop)
+
+
+def blocks(regions: tuple[Region, ...]) -> list[Block]:
+    """The straight-line blocks directly in `regions`."""
+    return [r for r in regions if isinstance(r, Block)]

@@ -1,0 +1,257 @@
+"""Loop nests: which loops are pipelined, flattened or sequential, and how their times add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
+from pom.qor_model.expand import Env, Expander, Node
+from pom.qor_model.leaf import Nest, Timed, has_loops, is_only_loop, schedule_leaf
+from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
+from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
+from pom.qor_model.sequence import Sequencer, copy_env, shift_element
+from pom.qor_model.tasks import TaskMaker
+from pom.qor_model.trip_counts import Range, iv_range, trip_range
+
+CallStates = Callable[[str], float]
+
+
+@dataclass(slots=True)
+class NestScheduler:
+    """Schedules the loops of one function for one set of directives.
+
+    Parameters
+    ----------
+    maker : TaskMaker
+    directives : mapping
+        Of every loop of the function, defaults resolved.
+    cache : dict
+        Timed loops by what influences them; shared between sets of directives.
+    key : callable
+        Cache key of a loop under the current directives.
+    call_states : callable
+        States of a called function.
+    """
+
+    maker: TaskMaker
+    directives: Mapping[str, LoopDirectives]
+    cache: dict[object, Timed]
+    key: Callable[[Loop], object]
+    call_states: CallStates
+    ranges: dict[str, Range] = field(default_factory=dict)
+
+    def run(
+        self, body: tuple[Region, ...]
+    ) -> tuple[int, tuple[LoopResult, ...], tuple[BodySchedule, ...]]:
+        """States of a function's body, its loops and its straight-line code."""
+        children: list[LoopResult] = []
+        seq = self._sequencer({})
+        is_alone = len(body) == 1 and isinstance(body[0], Loop)
+        self._sequence(body, {}, 0, seq, children, {}, is_alone)
+        return seq.states, tuple(children), seq.schedules()
+
+    def loop(self, loop: Loop, strides: Mapping[str, int], is_alone: bool) -> Timed:
+        """Time of one loop as a whole."""
+        key = (self.key(loop), tuple(sorted(strides.items())), is_alone)
+        found = self.cache.get(key)
+        if found is None:
+            found = self._loop(loop, strides)
+            if is_alone:
+                found.is_call = False
+            self.cache[key] = found
+        return found
+
+    def _loop(self, loop: Loop, strides: Mapping[str, int]) -> Timed:
+        chain = self._chain(loop)
+        if chain is not None:
+            timed = self._leaf(chain, strides, is_pipelined=True)
+            if timed is not None:
+                return timed
+        if not has_loops(loop.body):
+            timed = self._leaf((loop,), strides, is_pipelined=False)
+            assert timed is not None
+            return timed
+        return self._sequential(loop, strides)
+
+    def _chain(self, loop: Loop) -> tuple[Loop, ...] | None:
+        """The loops from here to a pipelined one that can be executed as one loop."""
+        if self.directives[loop.name].pipeline:
+            return (loop,)
+        inner = inner_loops(loop.body)
+        if len(inner) != 1 or not any(r is inner[0] for r in loop.body):
+            return None
+        settings = self.maker.machine.settings
+        below = self._chain(inner[0])
+        if below is None or not is_flattened_into(loop, below, self.directives, settings):
+            return None
+        return (loop, *below)
+
+    def _leaf(
+        self, chain: tuple[Loop, ...], strides: Mapping[str, int], *, is_pipelined: bool
+    ) -> Timed | None:
+        ranges = dict(self.ranges)
+        trips: list[float] = []
+        fewest = most = 1
+        for loop in chain:
+            low, high = trip_range(loop, ranges)
+            ranges[loop.name] = iv_range(loop, ranges)
+            trips.append(low if low == high else (low + high) // 2)
+            fewest, most = fewest * low, most * high
+        innermost = self.directives[chain[-1].name]
+        unroll = innermost.unroll or max(1, ceil(trips[-1]))
+        unroll = max(1, min(unroll, ceil(trips[-1])))
+        nest = Nest(chain, tuple(trips), fewest, most, unroll, trips[-1])
+        return schedule_leaf(nest, self.maker, strides, self.directives, is_pipelined=is_pipelined)
+
+    def _sequential(self, loop: Loop, strides: Mapping[str, int]) -> Timed:
+        merged = self._flattened(loop, strides)
+        if merged is not None:
+            return merged
+        low, high = trip_range(loop, self.ranges)
+        count = low if low == high else (low + high) // 2
+        unroll = max(1, min(self.directives[loop.name].unroll or count, count))
+        inner_strides = {**strides, loop.name: loop.step * unroll}
+        outer_ranges = self.ranges
+        self.ranges = {**outer_ranges, loop.name: iv_range(loop, outer_ranges)}
+        children: list[LoopResult] = []
+        seq = self._sequencer(inner_strides)
+        for copy in range(unroll):
+            env = copy_env({}, loop.name, copy * loop.step)
+            self._sequence(loop.body, env, copy, seq, children, inner_strides, False)
+        self.ranges = outer_ranges
+        trip = ceil(count / unroll)
+        cycles = trip * seq.states
+        result = LoopResult(
+            (loop.name,), trip, None, seq.states, cycles, Limit(LimitKind.NOT_PIPELINED),
+            ceil(low / unroll), ceil(high / unroll), unroll, schedules=seq.schedules(),
+            children=tuple(children), loc=loop.loc,
+        )  # fmt: skip
+        return Timed(result, cycles, False, [], [], [], frozenset())
+
+    def _flattened(self, loop: Loop, strides: Mapping[str, int]) -> Timed | None:
+        """Perfect nests of sequential loops above a pipelined one become one loop."""
+        if not is_only_loop(loop) or self.directives[loop.name].unroll != 1:
+            return None
+        inner = loop.body[0]
+        assert isinstance(inner, Loop)
+        if any(self.directives[item.name].flatten is False for item in (loop, inner)):
+            return None
+        if inner.constant_trip_count is None:
+            return None
+        if self.directives[inner.name].pipeline or not self._has_pipeline(inner.body):
+            return None
+        timed = self.loop(inner, {**strides, loop.name: loop.step}, False)
+        trip = loop.constant_trip_count or 0
+        old = timed.result
+        result = replace(
+            old,
+            names=(loop.name, *old.names),
+            trip_count=old.trip_count * trip,
+            trip_count_min=old.trip_count_min * trip,
+            trip_count_max=old.trip_count_max * trip,
+            latency_cycles=old.latency_cycles * trip,
+        )
+        return replace(timed, result=result, cycles=timed.cycles * trip)
+
+    def _has_pipeline(self, regions: tuple[Region, ...]) -> bool:
+        return any(
+            self.directives[item.name].pipeline or self._has_pipeline(item.body)
+            for item in inner_loops(regions)
+        )
+
+    def _sequencer(self, strides: Mapping[str, int]) -> Sequencer:
+        return Sequencer(
+            lambda node: self.maker.task(node, strides),
+            self.maker.ports,
+            self.maker.machine.budget_ns,
+        )
+
+    def _sequence(
+        self,
+        regions: tuple[Region, ...],
+        env: Env,
+        copy: int,
+        seq: Sequencer,
+        children: list[LoopResult],
+        strides: Mapping[str, int],
+        is_alone: bool,
+    ) -> None:
+        for region in regions:
+            match region:
+                case Loop():
+                    self._place_loop(region, env, copy, seq, children, strides, is_alone)
+                case If() if has_loops(region.then_body) or has_loops(region.else_body):
+                    self._branch(region, env, copy, seq, children, strides)
+                case _:
+                    self._straight(region, env, copy, seq)
+
+    def _straight(self, region: Region, env: Env, copy: int, seq: Sequencer) -> None:
+        seq.expander.walk((region,), env, copy)
+        for op in operations((region,)):
+            if op.kind is OpKind.CALL:
+                seq.call(self.call_states(op.callee), [], frozenset())
+        seq.flush()
+
+    def _branch(
+        self,
+        region: If,
+        env: Env,
+        copy: int,
+        seq: Sequencer,
+        children: list[LoopResult],
+        strides: Mapping[str, int],
+    ) -> None:
+        """Loops under a guard: the longer side counts."""
+        longest = max(
+            (region.then_body, region.else_body),
+            key=lambda side: sum(self.loop(i, strides, False).cycles for i in inner_loops(side)),
+        )
+        self._sequence(longest, env, copy, seq, children, strides, False)
+
+    def _place_loop(
+        self,
+        loop: Loop,
+        env: Env,
+        copy: int,
+        seq: Sequencer,
+        children: list[LoopResult],
+        strides: Mapping[str, int],
+        is_alone: bool,
+    ) -> None:
+        expander = seq.expander
+        timed = self.loop(loop, strides, is_alone)
+        children.append(timed.result)
+        inputs = [emit_access(expander, node, env, copy) for node in timed.loads]
+        inputs += emit_hoisted(expander, timed.before, env, copy)
+        pending = expander.pending_stores(copy)
+        seq.flush()
+        if timed.is_call:
+            seq.call(timed.cycles + 2, inputs + pending, timed.arrays)
+        else:
+            seq.run_loop(timed.cycles)
+        expander.forget()
+        for node in timed.stores:
+            emit_access(expander, node, env, copy)
+        seq.flush(after_call=timed.is_call)
+
+
+def emit_access(expander: Expander, node: Node, env: Env, copy: int) -> int:
+    """Emit a load or store that a loop moved out; returns its node."""
+    assert node.element is not None
+    return expander.access(node.op, shift_element(node.element, env), copy)
+
+
+def emit_hoisted(expander: Expander, nodes: list[Node], env: Env, copy: int) -> list[int]:
+    """Emit what a loop moved in front of itself; returns the nodes."""
+    place: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        operands = [place[o] for o in node.operands]
+        if node.element is not None:
+            place[index] = expander.access(
+                node.op, shift_element(node.element, env), copy, operands
+            )
+        else:
+            place[index] = expander.append(Node(node.op, copy, operands))
+    return list(place.values())

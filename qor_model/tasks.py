@@ -1,0 +1,218 @@
+"""From expanded operations to what the scheduler places: latencies, delays, units and banks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import gcd
+
+from pom.qor_model.banks import ArrayBanks, Ports, array_banks, is_distinct_by_compiler, reach
+from pom.qor_model.expand import Body, Element, Node
+from pom.qor_model.modulo import Task
+from pom.qor_model.region import Array, OpKind, Partition
+from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
+from pom.qor_model.settings import ToolSettings
+
+MUX_NS = 2.0
+SWITCH_BANKS = 8
+FLOAT_CHAIN_NS = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Device, clock and tool: where timings come from and how much of a cycle can be used."""
+
+    times: OperatorTimes
+    budget_ns: float
+    load_stages: int
+    load_out_ns: float
+    access_in_ns: float
+    settings: ToolSettings
+
+
+@dataclass(slots=True)
+class TaskMaker:
+    """Makes tasks for one partitioning of the arrays."""
+
+    machine: Machine
+    banks: dict[str, ArrayBanks]
+    ports: dict[str, Ports]
+    _units: dict[OperatorKey, int] = field(default_factory=dict)
+    _keys: dict[int, tuple[OperatorKey, OperatorTiming]] = field(default_factory=dict)
+
+    @classmethod
+    def for_arrays(
+        cls,
+        machine: Machine,
+        arrays: tuple[Array, ...],
+        known: dict[tuple[str, tuple[Partition, ...]], ArrayBanks],
+    ) -> TaskMaker:
+        """Make tasks for these arrays; `known` caches prepared arrays."""
+        banks: dict[str, ArrayBanks] = {}
+        for array in arrays:
+            key = (array.name, array.partitions)
+            if key not in known:
+                known[key] = array_banks(array, machine.settings.default_ram)
+            banks[array.name] = known[key]
+        ports = {name: b.ports for name, b in banks.items() if not b.is_register}
+        return cls(machine, banks, ports)
+
+    def operator(self, node: Node) -> tuple[OperatorKey, OperatorTiming]:
+        """Operator and timing of a computation."""
+        op = node.op
+        found = self._keys.get(op.id)
+        if found is None:
+            types, constants = op.operand_types, op.constant_operands
+            key = OperatorKey(op.kind, op.dtype, types, constants, op.impl)
+            found = key, self.machine.times.timing(key)
+            self._keys[op.id] = found
+        return found
+
+    def task(self, node: Node, strides: Mapping[str, int]) -> Task:
+        """The task of one operation."""
+        op = node.op
+        if node.element is not None:
+            return self._access(node, node.element, strides)
+        if op.kind is OpKind.CALL:
+            return Task(node.operands, node.after, 0, 0.0, 0.0)
+        key, timing = self.operator(node)
+        latency = timing.latency_cycles if op.impl_latency is None else op.impl_latency
+        unit = -1
+        if timing.is_shared and latency:
+            unit = self._units.setdefault(key, len(self._units))
+        return Task(
+            node.operands, node.after, latency, timing.delay_in_ns, timing.delay_out_ns, unit
+        )
+
+    def _access(self, node: Node, element: Element, strides: Mapping[str, int]) -> Task:
+        banks, machine = self.banks[element.array], self.machine
+        if banks.is_register:
+            return Task(node.operands, node.after, 0, 0.0, 0.0)
+        where = reach(banks, element, strides)
+        if node.op.kind is OpKind.STORE:
+            return Task(
+                node.operands, node.after, 0, machine.access_in_ns, machine.access_in_ns,
+                array=element.array, mask=where.mask, is_write=True, candidates=where.candidates,
+                is_switch=is_switch(banks, element, strides), rank=len(banks.splits),
+            )  # fmt: skip
+        return Task(
+            node.operands, node.after, machine.load_stages - 1, machine.access_in_ns,
+            machine.load_out_ns, array=element.array, mask=where.mask,
+        )  # fmt: skip
+
+    def select_banks(self, body: Body, ivs: set[str], strides: Mapping[str, int]) -> set[int]:
+        """Loads of fully split dimensions: all banks are read before the loop, one is selected.
+
+        Returns the nodes that become multiplexers; the loads join the hoisted ones.
+        """
+        muxes: set[int] = set()
+        stored = {n.element.array for n in body.nodes if n.element and n.op.kind is OpKind.STORE}
+        for index, node in enumerate(body.nodes):
+            element = node.element
+            if element is None or node.op.kind is not OpKind.LOAD or element.linear is None:
+                continue
+            banks = self.banks[element.array]
+            if banks.is_register or banks.banks == 1 or element.array in stored:
+                continue
+            dynamic = reach(banks, element, strides).dynamic_dims
+            moving = [d for d, p in enumerate(element.linear) if any(iv in ivs for iv, _ in p)]
+            if not moving or not all(banks.splits[d].is_complete and d in dynamic for d in moving):
+                continue
+            muxes.add(index)
+            linear = tuple(() if d in moving else p for d, p in enumerate(element.linear))
+            const = tuple(0 if d in moving else c for d, c in enumerate(element.const))
+            moved = Element(element.array, linear, const)
+            body.hoisted.append(Node(node.op, node.copy, [], moved))
+        return muxes
+
+    def order_banks(self, body: Body, strides: Mapping[str, int]) -> None:
+        """Keep loads behind stores that the tool cannot tell apart from them."""
+        stores: list[tuple[int, Element]] = []
+        for index, node in enumerate(body.nodes):
+            if node.element is None:
+                continue
+            if node.op.kind is OpKind.STORE:
+                stores.append((index, node.element))
+                continue
+            banks = self.banks[node.element.array]
+            if banks.banks == 1 or banks.is_register:
+                continue
+            for position, element in stores:
+                if element.array == node.element.array and not is_distinct_by_compiler(
+                    banks, element, node.element, strides
+                ):
+                    node.after.append((position, 1))
+
+    def late_select(
+        self, body: Body, tasks: list[Task], inner: str, strides: Mapping[str, int]
+    ) -> None:
+        """In a flattened loop, selecting the bank of what the inner loop keeps costs a cycle."""
+        for node, task in zip(body.nodes, tasks, strict=True):
+            if node.op.kind is OpKind.LOAD and node.element is not None and task.mask:
+                if node.element.depends_on((inner,)):
+                    continue
+                if reach(self.banks[node.element.array], node.element, strides).candidates > 1:
+                    task.latency += 1
+
+    def order_branches(self, body: Body, strides: Mapping[str, int]) -> None:
+        """Without a pipeline, a store to a bank selected at run time is a branch.
+
+        What follows it in the program stays behind it, except loads of arrays that are split in
+        no other dimension, which the compiler moves in front of the first branch.
+        """
+        branches, early = self._branches(body, strides)
+        if not branches:
+            return
+        first = branches[0]
+        moved = [i for i in early if i > first]
+        order = [*range(first), *moved]
+        taken = set(order)
+        order += [i for i in range(first, len(body.nodes)) if i not in taken]
+        place = {old: new for new, old in enumerate(order)}
+        nodes = [body.nodes[i] for i in order]
+        for node in nodes:
+            node.operands = [place[o] for o in node.operands]
+            node.after = [(place[i], g) for i, g in node.after]
+        marks = {place[i] for i in branches}
+        barrier = -1
+        for index, node in enumerate(nodes):
+            if barrier >= 0 and (index in marks or not moved):
+                node.after.append((barrier, 0))
+            elif barrier >= 0:
+                node.after += [(place[i], 2) for i in moved]
+            if index in marks:
+                barrier = index
+        for acc in body.accumulators:
+            acc.users = [place[u] for u in acc.users]
+            acc.final = place[acc.final] if acc.final >= 0 else -1
+        body.nodes = nodes
+
+    def _branches(self, body: Body, strides: Mapping[str, int]) -> tuple[list[int], list[int]]:
+        branches: list[int] = []
+        early: list[int] = []
+        for index, node in enumerate(body.nodes):
+            if node.element is None or self.banks[node.element.array].is_register:
+                continue
+            banks = self.banks[node.element.array]
+            where = reach(banks, node.element, strides)
+            if node.op.kind is OpKind.STORE:
+                if where.candidates > 1:
+                    branches.append(index)
+            elif not node.operands and not node.after:
+                split = tuple(d for d, s in enumerate(banks.splits) if s.factor > 1)
+                if where.dynamic_dims == split:
+                    early.append(index)
+        return branches, early
+
+
+def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> bool:
+    """Whether a store chooses among so many banks of one dimension that it takes a state."""
+    if element.linear is None:
+        return False
+    for split, part in zip(banks.splits, element.linear, strict=True):
+        step = 0
+        for iv, coef in part:
+            step = gcd(step, coef * strides.get(iv, 1))
+        if split.factor // gcd(step, split.factor) >= SWITCH_BANKS:
+            return True
+    return False
