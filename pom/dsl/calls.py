@@ -8,7 +8,7 @@ from dataclasses import replace
 from pom.dsl.arrays import ArrayValue, converted
 from pom.dsl.literals import as_number, constant
 from pom.dsl.locate import user_location
-from pom.dsl.recorder import Recorder, current
+from pom.dsl.recorder import Recorder, current, is_recording
 from pom.dsl.values import EMPTY, Symbolic, Value
 from pom.errors import PomError
 from pom.ir.affine import Affine
@@ -27,8 +27,15 @@ def call(
     PomError
         Outside a kernel, or where the arguments do not fit the callee's.
     """
-    recorder = current(f"kernel {callee.name!r}")
     location = user_location()
+    if not is_recording():
+        raise PomError(
+            "POM-D001",
+            f"kernel {callee.name!r} is called outside a kernel",
+            location,
+            f"a kernel is no function of arrays: pom.build({callee.name})(…) runs it",
+        )
+    recorder = current(f"kernel {callee.name!r}")
     arrays, scalars = _bind(recorder, callee, positional, named, location)
     origin = EMPTY
     for value in scalars.values():

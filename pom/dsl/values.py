@@ -371,10 +371,11 @@ def binary(op: str, left: object, right: object) -> Any:
             found = _affine_binary(op, a, b)
             if found is not None:
                 return found
-        if op in ("add", "sub") and (isinstance(left, Extremum) or isinstance(right, Extremum)):
-            found = _shifted(op, left, right)
-            if found is not None:
-                return found
+        if isinstance(left, Extremum) or isinstance(right, Extremum):
+            for rewrite in (_shifted, _compared):
+                rewritten = rewrite(op, left, right)
+                if rewritten is not None:
+                    return rewritten
         if op == "and" and isinstance(left, Condition) and isinstance(right, Condition):
             return _conjunction(left, right)
     return data_binary(op, left, right)
@@ -434,15 +435,40 @@ _ONE = Affine.const(1)
 
 
 def _shifted(op: str, left: object, right: object) -> Extremum | None:
-    if isinstance(left, Extremum):
+    """``min(a, b) + c`` as ``min(a + c, b + c)``."""
+    if op == "sub" and isinstance(right, (IndexValue, Extremum)):
+        right = -right
+    elif op == "sub":
         by = as_affine_value(right)
-        if by is None:
-            return None
-        return left.shifted(by.affine if op == "add" else -by.affine, by.origin)
-    by = as_affine_value(left)
-    if by is None or op == "sub" or not isinstance(right, Extremum):
+        right = None if by is None else -by
+    elif op != "add":
         return None
-    return right.shifted(by.affine, by.origin)
+    for extremum, other in ((left, right), (right, left)):
+        by = as_affine_value(other)
+        if isinstance(extremum, Extremum) and by is not None:
+            return extremum.shifted(by.affine, by.origin)
+    return None
+
+
+_MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+_CONJUNCTIONS = {("lt", "min"), ("le", "min"), ("gt", "max"), ("ge", "max")}
+
+
+def _compared(op: str, left: object, right: object) -> Condition | None:
+    """``x < min(a, b)`` as ``x < a and x < b``, and its likes; None for a disjunction."""
+    if op not in _MIRRORED:
+        return None
+    if isinstance(left, Extremum):
+        left, right, op = right, left, _MIRRORED[op]
+    by = as_affine_value(left)
+    if by is None or not isinstance(right, Extremum) or (op, right.kind) not in _CONJUNCTIONS:
+        return None
+    result: Condition | None = None
+    for operand in right.operands:
+        one = _affine_binary(op, by, IndexValue(operand, right.origin))
+        if isinstance(one, Condition):
+            result = one if result is None else _conjunction(result, one)
+    return result
 
 
 def _conjunction(a: Condition, b: Condition) -> Condition:
