@@ -209,7 +209,7 @@ def _evaluated(
     try:
         return eval(text, function.__globals__, {**surroundings, **closure})
     except PomError as error:
-        raise error.at(place) from None
+        raise PomError(error.code, error.summary, place, error.hint, error.notes) from None
     except Exception as error:
         # The annotation is the user's code.
         raise PomError(

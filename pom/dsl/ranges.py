@@ -30,8 +30,3 @@ def loop_interval(
     low = max(interval(e, ranges)[0] for e in lowers)
     high = min(interval(e, ranges)[1] for e in uppers) - 1
     return low, high
-
-
-def is_exact(affine: Affine) -> bool:
-    """Whether `interval` is attained over a box: every variable occurs once, without division."""
-    return all(isinstance(atom, str) for atom, _ in affine.terms)

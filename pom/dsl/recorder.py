@@ -19,12 +19,16 @@ _current: ContextVar[Recorder | None] = ContextVar("pom_recorder", default=None)
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """An open loop (with a variable), an open guard (with constraints), or the whole kernel."""
+    """An open loop (with a variable), an open guard (with constraints), or the whole kernel.
+
+    The loops of `pom.compute` evaluate a formula at each point: what it reads is not hoisted.
+    """
 
     moment: int
     location: Location | None
     variable: LoopVariable | None = None
     constraints: tuple[Constraint, ...] = ()
+    is_formula: bool = False
     children: list[Node] = field(default_factory=list)
     hoisted: dict[str, Location | None] = field(default_factory=dict)
 
@@ -213,7 +217,9 @@ class Recorder:
             if self._written.get(read.array, -1) >= read.moment:
                 raise _stale(read.array, read.location, location)
             for scope in self.scopes[1:]:
-                if scope.variable is not None and read.moment < scope.moment:
+                if scope.variable is None or scope.is_formula:
+                    continue
+                if read.moment < scope.moment:
                     scope.hoisted.setdefault(read.array, read.location)
 
     def note_write(self, array: str, location: Location | None) -> None:

@@ -34,6 +34,8 @@ def compute(*arguments: Any, where: object = ()) -> None:
 
     Notes
     -----
+    `value` is a formula: what it reads is read anew at every point.
+
     ::
 
         pom.compute("s", [i, j], C[i, j], e)     for i in pom.loop("i", …):
@@ -86,6 +88,7 @@ def _open(recorder: Recorder, variables: list[Any], location: Location | None) -
         recorder.check_owner(variable.origin, "the domain", location)
         scopes.append(recorder.enter_loop(variable.variable))
         scopes[-1].location = location
+        scopes[-1].is_formula = True
     return scopes
 
 

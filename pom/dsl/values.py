@@ -20,7 +20,7 @@ from pom.ir.affine import Affine, Constraint
 from pom.ir.expr import Apply, Const, Expr, Index
 from pom.ir.location import Location
 from pom.ir.ops import TypeRuleError, result_type
-from pom.ir.types import BoolType, FloatType, IntType, ScalarType
+from pom.ir.types import FloatType, IntType, ScalarType
 
 if TYPE_CHECKING:
     from pom.dsl.recorder import Recorder
@@ -564,8 +564,3 @@ def apply(op: str, value: Symbolic) -> Symbolic:
             case _:
                 return Condition(None, inverse, value.origin)
     return apply_data(op, value.data())
-
-
-def is_bool(value: Value) -> bool:
-    """Whether `value` is a truth value."""
-    return isinstance(value.type, BoolType)

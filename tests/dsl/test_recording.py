@@ -418,3 +418,68 @@ def test_recording_gemm_takes_less_than_two_milliseconds() -> None:
         make()
         times.append(time.perf_counter() - start)
     assert median(times) < 2e-3
+
+
+def test_constants_of_a_given_type() -> None:
+    @pom.kernel
+    def k(x: pom.int8, A: pom.int8[4], F: pom.fixed(8, 4)[2], B: pom.bool[1]):
+        A[0] = pom.cast(-3, pom.int8)
+        A[1] = pom.cast(x, pom.int8)
+        F[0] = pom.cast(0.3, pom.fixed(8, 4))
+        A[2] = pom.select(True, x, 4)
+
+    values = [str(s.value) for s, _ in k.graph.statements() if isinstance(s, Assign)]
+    assert values == ["-3", "x", "1/4", "select(True, x, 4)"]
+    assert k.location == k.graph.location
+
+
+def test_extrema_of_extrema() -> None:
+    @pom.kernel
+    def k(A: pom.f32[9]):
+        for i in pom.loop("i", 0, 9):
+            for j in pom.loop("j", 0, pom.min(pom.min(i, 4), 9 - i)):
+                A[j] = 0
+
+    ((_, around),) = k.graph.statements()
+    assert isinstance(around[1], For)
+    assert [str(u) for u in around[1].uppers] == ["i", "4", "-i + 9"]
+
+
+def test_local_scalar_as_the_target_of_compute() -> None:
+    @pom.kernel
+    def k(A: pom.f32[9]):
+        t = pom.array(pom.f32)
+        pom.compute("zero", [], t, 0)
+        i = pom.vars(i=9)
+        pom.compute("sum", i, t, t + A[i])
+        A[0] = t
+
+    assert [str(s.target) for s, _ in k.graph.statements() if isinstance(s, Assign)] == [
+        "t[]",
+        "t[]",
+        "A[0]",
+    ]
+    assert k.graph.arrays["t"].type.rank == 0
+
+
+def test_names_bound_in_the_body_are_not_carried() -> None:
+    @pom.kernel
+    def k(A: pom.f32[9, 9], B: pom.f32[9]):
+        total = pom.array(pom.f32)
+        scale = 1.0
+        for i in pom.loop("i", 0, 9):
+            first, second = A[i, 0], A[i, 1]
+            products = [first * second for _ in range(2)]
+
+            def twice(value):
+                return value + value
+
+            for part in products:
+                scale = 2.0
+                B[i] = twice(part) * scale
+            total[()] = 0
+            for j in pom.loop("j", 0, 9):
+                total += A[i, j]
+            B[i] += total
+
+    assert len(list(k.graph.statements())) == 5

@@ -158,6 +158,39 @@ IN_BODY: list[tuple[str, str, str, str]] = [
         'for i in pom.loop("i", 0, 8):\n    A[i] = 0\n    return',
     ),
     (
+        "POM-D028",
+        'pom.loop("i", 0, 8)',
+        "left early",
+        'it = iter(pom.loop("i", 0, 8))\ni = next(it)\nA[i] = 0',
+    ),
+    (
+        "POM-D028",
+        'pom.loop("j", 0, 8)',
+        "left early",
+        (
+            'for i in pom.loop("i", 0, 8):\n    with pom.when(i > 1):\n'
+            '        for j in pom.loop("j", 0, 8):\n            A[j] = 0\n            break'
+        ),
+    ),
+    (
+        "POM-D033",
+        "x > 0",
+        "the truth value",
+        "y = [c for c in (1, 2) if x > 0]",
+    ),
+    (
+        "POM-D002",
+        'pom.array("t", odd)',
+        "no scalar type",
+        'odd = type(pom.f32[1])(float, (3,))\nt = pom.array("t", odd)',
+    ),
+    ("POM-D006", 'pom.int_("8")', "width", 'y = pom.cast(1, pom.int_("8"))'),
+    ("POM-D006", 'pom.fixed(8, "4")', "integer bits", 'y = pom.cast(1, pom.fixed(8, "4"))'),
+    ("POM-D034", "sum(i)", "iterated", 'for i in pom.loop("i", 0, 8):\n    A[i] = sum(i)'),
+    ("POM-D034", "complex(x)", "Python number", "A[0] = complex(x)"),
+    ("POM-D047", 'pom.select(x > 0, x, "a")', "'a'", 'A[0] = pom.select(x > 0, x, "a")'),
+    ("POM-D040", "W[0]", "pom.int_(12)", "W[0] = x"),
+    (
         "POM-D030",
         'pom.loop("i", 8, 0, -1)',
         "n - 1 - i",
@@ -295,7 +328,7 @@ def test_body_is_refused_where_it_is_written(
         tmp_path,
         "@pom.kernel\n"
         "def k(x: pom.f32, n: pom.int8, q: pom.fixed(8, 2), A: pom.f32[8], M: pom.f32[8, 8],\n"
-        "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8]):\n"
+        "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8]):\n"
         + textwrap.indent(body, "    ")
         + "\n",
     )
@@ -316,6 +349,12 @@ WHOLE: list[tuple[str, str, str, str]] = [
         "A: Unknown[3]",
         "cannot be evaluated",
         "from __future__ import annotations\n@pom.kernel\ndef k(A: Unknown[3]):\n    A[0] = 1\n",
+    ),
+    (
+        "POM-D006",
+        "pom.int_(0)",
+        "width",
+        "from __future__ import annotations\n@pom.kernel\ndef k(A: pom.int_(0)[3]):\n    A[0] = 1\n",
     ),
     ("POM-D003", "args", "any number", "@pom.kernel\ndef k(*args):\n    pass\n"),
     ("POM-D003", "x: pom.f32", "default", "@pom.kernel\ndef k(x: pom.f32 = 1.0):\n    pass\n"),
@@ -413,7 +452,7 @@ def test_every_refusal_says_what_to_do_next(tmp_path: Path) -> None:
             tmp_path,
             "@pom.kernel\n"
             "def k(x: pom.f32, n: pom.int8, q: pom.fixed(8, 2), A: pom.f32[8], M: pom.f32[8, 8],\n"
-            "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8]):\n"
+            "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8]):\n"
             + textwrap.indent(body, "    ")
             + "\n",
         )
