@@ -79,6 +79,7 @@ class _Counts:
         default_factory=lambda: defaultdict(lambda: [0])
     )
     controllers: Counter[OperatorKey] = field(default_factory=Counter)
+    shared_bits: dict[tuple[object, ...], int] = field(default_factory=dict)
     own_operators: set[OperatorKey] = field(default_factory=set)
     states: int = 1
 
@@ -174,6 +175,7 @@ class ResourceModel:
         counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
         counts.lut["sequential_control"] += mux_lut(counts.states + 1)
         counts.ff["sequential_control"] += counts.states
+        counts.ff["values"] += sum(counts.shared_bits.values())
         counts.lut["functions"] += 1
         counts.ff["functions"] += 1
         for users in counts.ports.values():
@@ -280,6 +282,8 @@ class ResourceModel:
         counts.ff["shift_registers"] += copies * 64 * cost.shift_registers
         counts.ff["hoisted"] += copies * cost.hoisted_bits
         counts.ff["values"] += copies * cost.register_bits
+        for source, bits in cost.shared_bits.items():
+            counts.shared_bits[source] = max(counts.shared_bits.get(source, 0), bits)
         counts.ff["addresses"] += copies * cost.address_bits
         counts.lut["accumulators"] += copies * 9 * cost.accumulators
         counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)

@@ -19,6 +19,9 @@ from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
 SHIFT_REGISTER_MIN = 2
 """Copies of a value from which on the tool makes a shift register of the chain."""
 
+_SELECT_LATE = 2
+"""Most banks whose values are all kept until one is selected."""
+
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
 
@@ -49,6 +52,8 @@ class BodyCost:
         Operators needed at the same time.
     register_bits, address_bits : int
         Flip-flops that hold values and addresses between states.
+    shared_bits : dict
+        Bits per operator instance or memory port that bodies of one controller share.
     shift_registers : int
         Values that are delayed so long that a shift register holds them.
     accumulators : int
@@ -75,6 +80,7 @@ class BodyCost:
     is_pipelined: bool
     instances: tuple[tuple[OperatorKey, int], ...]
     register_bits: int
+    shared_bits: dict[tuple[object, ...], int]
     address_bits: int
     shift_registers: int
     accumulators: int
@@ -109,7 +115,13 @@ def measure_body(
     starts = _late_starts(body, ii)
     binding = _bind(body.ops, starts, ii)
     last_use = _last_uses(body.ops, starts)
-    values = _value_registers(body, starts, binding, last_use, ii)
+    candidates = [
+        1
+        if op.op.access is None or op.op.kind is OpKind.STORE
+        else math.prod(unresolved_banks(op.op.access, arrays[op.op.access.array], steps))
+        for op in body.ops
+    ]
+    values = _value_registers(body, starts, binding, last_use, candidates)
     memory = _memory(body, arrays, steps, ivs, starts, ii)
     return BodyCost(
         states=ii,
@@ -117,6 +129,7 @@ def measure_body(
         is_pipelined=body.is_pipelined,
         instances=operator_instances(body),
         register_bits=values.bits,
+        shared_bits=values.shared_bits,
         address_bits=memory.register_bits,
         shift_registers=values.shifts + memory.shift_registers,
         accumulators=values.accumulators,
@@ -183,6 +196,7 @@ def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
 @dataclass(frozen=True, slots=True)
 class _Values:
     bits: int
+    shared_bits: dict[tuple[object, ...], int]
     shifts: int
     accumulators: int
     accumulator_bits: int
@@ -190,13 +204,20 @@ class _Values:
 
 
 def _value_registers(
-    body: BodySchedule, starts: list[int], binding: list[int], last_use: list[int], ii: int
+    body: BodySchedule,
+    starts: list[int],
+    binding: list[int],
+    last_use: list[int],
+    candidates: list[int],
 ) -> _Values:
     """Bits of value registers, shift registers, and which register each value sits in.
 
     Values of one operator instance (or memory port) share registers when they are not alive in
-    the same slot: first fit, in program order.
+    the same slot: first fit, in program order (in a pipeline only results that are used at once
+    do).  A value that is selected among banks and has to
+    wait is kept per bank, and selected when it is used.
     """
+    ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
     bits = shifts = accumulators = carried = 0
     identity: list[object] = list(range(len(body.ops)))
     pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
@@ -212,6 +233,8 @@ def _value_registers(
         if last_use[index] <= end:
             continue
         length = last_use[index] - end
+        if length > 1 and candidates[index] <= _SELECT_LATE:
+            width *= candidates[index]
         chain = max(0, math.ceil(length / ii) - 1) if body.is_pipelined else 0
         if chain >= SHIFT_REGISTER_MIN:
             shifts += 1
@@ -224,15 +247,20 @@ def _value_registers(
         source = (
             (op.key, binding[index], width) if access is None else (access.array, op.bank, width)
         )
+        if body.is_pipelined and length > 1:
+            bits += width
+            continue
         slots = {cycle % ii for cycle in range(end + 1, end + 1 + min(length, ii))}
         pool = pools[source]
         place = next((n for n, used in enumerate(pool) if not used & slots), len(pool))
         if place == len(pool):
             pool.append(set())
-            bits += width
+            if body.is_pipelined:
+                bits += width
         pool[place] |= slots
         identity[index] = (*source, place)
-    return _Values(bits, shifts, accumulators, carried, identity)
+    shared = {} if body.is_pipelined else {s: int(str(s[-1])) * len(p) for s, p in pools.items()}
+    return _Values(bits, shared, shifts, accumulators, carried, identity)
 
 
 def _operand_muxes(
