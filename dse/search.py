@@ -1,0 +1,165 @@
+"""A search in progress: evaluations through the store and an executor, and what is known so far.
+
+A strategy only ever asks `Search.evaluate`. Answers that the store has are not computed again, so
+an interrupted search that is started again walks the same path and ends with the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from pom import __version__
+from pom.dse.evaluation import Evaluation, Evaluator, Request, evaluate, parse_evaluation
+from pom.dse.executor import run_ordered
+from pom.dse.plan import Plan
+from pom.dse.problem import Problem, Resources
+from pom.dse.store import Store, content_key
+
+MODEL_VERSION = "analytical-1"
+"""Part of every key: raised when the analytical model's answers change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a progress line shows."""
+
+    seconds: float
+    evaluated: int
+    from_store: int
+    pruned: int
+    best_cycles: float
+    lower_bound: float
+    front: int
+    phase: str
+
+    @property
+    def gap(self) -> float:
+        """Relative distance of the best design from the bound; 1 while nothing is known."""
+        if self.best_cycles == float("inf") or self.best_cycles <= 0:
+            return 1.0
+        return max(0.0, (self.best_cycles - self.lower_bound) / self.best_cycles)
+
+
+@dataclass
+class Search:
+    """State of a search.
+
+    Parameters
+    ----------
+    problem : Problem
+    store : Store
+    executor : Executor
+    batch : int
+        How many evaluations are asked for at a time; does not change the result.
+    deadline : float, optional
+        ``time.monotonic()`` after which a strategy has to end with what it has.
+    report : callable, optional
+        Called with `Progress` now and then.
+    """
+
+    problem: Problem
+    store: Store
+    executor: Executor
+    batch: int = 4
+    deadline: float | None = None
+    report: Callable[[Progress], None] | None = None
+    evaluated: int = 0
+    from_store: int = 0
+    pruned: int = 0
+    best: Evaluation | None = None
+    lower_bound: float = 0.0
+    phase: str = "start"
+    designs: list[Evaluation] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    _identity: str = ""
+
+    def __post_init__(self) -> None:
+        self.local = Evaluator(self.problem)
+        self._identity = identity(self.problem)
+
+    @property
+    def is_out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def fits(self, resources: Resources) -> bool:
+        """Whether a design with these resources is within the limits."""
+        return not resources.exceeded(self.problem.limits)
+
+    def evaluate(self, plans: Sequence[tuple[Plan, str]]) -> list[Evaluation]:
+        """The model's answers for plans, each whole (``""``) or for one nest alone, in order."""
+        keys = [content_key(self._identity, plan.text, nest) for plan, nest in plans]
+        known = {k: parse_evaluation(r) for k, r in self.store.get(keys).items()}
+        missing = {
+            key: Request(self.problem, plan, nest)
+            for key, (plan, nest) in zip(keys, plans, strict=True)
+            if key not in known
+        }
+        self.from_store += len(keys) - len(missing)
+        answers = run_ordered(self.executor, evaluate, list(missing.values()))
+        for key, answer in zip(missing, answers, strict=True):
+            known[key] = answer
+            self.evaluated += 1
+            self.store.put([(key, answer.record())])
+            self.notify()
+        result = [known[key] for key in keys]
+        for answer in result:
+            self._note(answer)
+        return result
+
+    def _note(self, answer: Evaluation) -> None:
+        if answer.nest or answer.is_refused:
+            return
+        self.designs.append(answer)
+        if self.fits(answer.resources) and (
+            self.best is None or answer.latency_cycles < self.best.latency_cycles
+        ):
+            self.best = answer
+            self.notify()
+
+    def prune(self, count: int) -> None:
+        """Designs that a bound ruled out."""
+        self.pruned += count
+
+    def notify(self) -> None:
+        """Tell whoever watches."""
+        if self.report is not None:
+            self.report(self.progress())
+
+    def progress(self) -> Progress:
+        return Progress(
+            seconds=time.monotonic() - self.started,
+            evaluated=self.evaluated,
+            from_store=self.from_store,
+            pruned=self.pruned,
+            best_cycles=self.best.latency_cycles if self.best else float("inf"),
+            lower_bound=self.lower_bound,
+            front=len(self.designs),
+            phase=self.phase,
+        )
+
+
+def identity(problem: Problem) -> str:
+    """Hash of everything but the plan that an evaluation depends on."""
+    device = problem.device
+    return content_key(
+        __version__,
+        MODEL_VERSION,
+        repr(problem.kernel),
+        repr(device),
+        f"{problem.clock_ns!r} {problem.fast_math}",
+    )
+
+
+def batches(items: Iterable[Plan], size: int) -> Iterable[list[Plan]]:
+    """`items` in lists of `size`."""
+    group: list[Plan] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,0 +1,136 @@
+"""The design space of a kernel: structures × operator implementations × parallelisations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates
+from pom.dse.nests import Nest
+from pom.dse.plan import NestPlan
+from pom.dse.problem import Problem
+from pom.dse.structures import Structure
+from pom.passes.isl_build import domain
+from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
+
+CEILING = 4096
+"""Most lanes of a nest that are considered, whatever the device has."""
+
+_FLOATS = {"h": F16, "f": F32, "d": F64}
+_IN_DSP = ("add", "sub", "mul")
+Implementations = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A structure with a choice of operator implementations, and every nest's candidates."""
+
+    structure: Structure
+    implementations: Implementations
+    candidates: tuple[tuple[Nest, tuple[Candidates, ...]], ...]
+
+    @property
+    def bound(self) -> float:
+        """No design of this variant is faster."""
+        return sum(
+            min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
+            for _, lists in self.candidates
+        )
+
+    @property
+    def size(self) -> int:
+        """Parallelisations, counted per nest and added up, since nests are searched one by one."""
+        return sum(len(c.bound) for _, lists in self.candidates for c in lists)
+
+
+def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> OperatorCost:
+    """The cheapest that an operator can be; nothing for operators that the model gives away.
+
+    Parameters
+    ----------
+    operator : str
+        The tool's name: ``fadd``, ``dmul``, ``mul`` …
+    impl : str
+        As in ``bind_op``; empty for the tool's choice.
+    """
+    dtype: ScalarType | None = _FLOATS.get(operator[0])
+    kind = operator[1:]
+    if dtype is None or kind not in OpKind._value2member_map_:
+        return OperatorCost(0, 0, 0)
+    found = library.lookup(kind, dtype, impl)
+    return OperatorCost(found.latency, found.dsp, found.lut)
+
+
+def implementation_choices(
+    library: OperatorLibrary, structure: Structure
+) -> tuple[Implementations, ...]:
+    """Every assignment of DSP blocks or fabric to the operators that can have either."""
+    used = sorted({w.operator for nest in structure.nests for w in nest.work})
+    choices: list[tuple[tuple[str, str], ...]] = []
+    for operator in used:
+        default = operator_cost(library, operator, "")
+        if operator[:1] in _FLOATS and operator[1:] in _IN_DSP and default.dsp:
+            choices.append(((operator, ""), (operator, "fabric")))
+    return tuple(
+        tuple((op, impl) for op, impl in combination if impl) for combination in product(*choices)
+    )
+
+
+def instance_count(structure: Structure, nest: Nest) -> float:
+    """Instances of the nest's largest statement, exact for a box, else a lower bound.
+
+    Notes
+    -----
+    The bound of a set that is not a box is the count of the box inscribed half-way: for the
+    triangles and wedges that loop nests make, the number of points is at least the product of the
+    extents over the factorial of the number of dims.
+    """
+    if nest.is_box:
+        return float(nest.box)
+    best = 0.0
+    for name in nest.statements:
+        instances = domain(structure.program.statement(name))
+        count = 1.0
+        for dim in range(instances.n_dim()):
+            span = (
+                instances.dim_max_val(dim).to_python() - instances.dim_min_val(dim).to_python() + 1
+            )
+            count *= max(span, 1) / (dim + 1)
+        best = max(best, count)
+    return best
+
+
+def make_variant(
+    problem: Problem,
+    library: OperatorLibrary,
+    structure: Structure,
+    implementations: Implementations,
+) -> Variant:
+    """A structure with implementations, every nest's candidates bounded and ranked."""
+    chosen = dict(implementations)
+    budget = Budget(problem.limits.dsp, problem.limits.lut)
+    costs = {
+        w.operator: operator_cost(library, w.operator, chosen.get(w.operator, ""))
+        for nest in structure.nests
+        for w in nest.work
+    }
+    return Variant(
+        structure,
+        implementations,
+        tuple(
+            (
+                nest,
+                tuple(
+                    candidates(nest, order, costs, budget, CEILING, instance_count(structure, nest))
+                    for order in nest.orders
+                ),
+            )
+            for nest in structure.nests
+        ),
+    )
+
+
+def nest_plan(nest: Nest, choice: Candidates, position: int) -> NestPlan:
+    """The plan of one candidate."""
+    return NestPlan(nest.handle, choice.order, tuple(int(f) for f in choice.factors[position]))
