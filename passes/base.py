@@ -67,3 +67,13 @@ class AffinePass(Pass):
     def run(self, program: Module) -> None:
         """Edit `program`."""
         raise NotImplementedError
+
+
+class Conversion(Pass):
+    """A level → the next one. `level` is that of the input, `output_level` of the result."""
+
+    output_level: ClassVar[Level]
+
+    def run(self, program: Kernel | PolyProgram) -> PolyProgram | Module:
+        """The program at the level below."""
+        raise NotImplementedError

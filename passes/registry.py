@@ -4,6 +4,10 @@ from __future__ import annotations
 
 PASSES: dict[str, str] = {
     # name: "module:Class", sorted by name
+    "affine-expand-numeric": "pom.passes.affine_expand_numeric:AffineExpandNumeric",
+    "affine-to-llvm": "pom.passes.affine_to_llvm:AffineToLlvm",
+    "affine-widen-storage": "pom.passes.affine_widen_storage:AffineWidenStorage",
+    "graph-to-poly": "pom.passes.conversions:GraphToPoly",
     "poly-after": "pom.passes.poly_after:After",
     "poly-auto-schedule": "pom.passes.poly_auto_schedule:AutoSchedule",
     "poly-bind-op": "pom.passes.poly_bind_op:BindOp",
@@ -27,5 +31,6 @@ PASSES: dict[str, str] = {
     "poly-split": "pom.passes.poly_split:Split",
     "poly-stream": "pom.passes.poly_stream:Stream",
     "poly-tile": "pom.passes.poly_tile:Tile",
+    "poly-to-affine": "pom.passes.conversions:PolyToAffine",
     "poly-unroll": "pom.passes.poly_unroll:Unroll",
 }
