@@ -120,7 +120,7 @@ def schedule_leaf(
     result = LoopResult(
         tuple(ivs), nest.total, ii, iteration, cycles, limit,
         ceil(nest.fewest / nest.unroll), ceil(nest.most / nest.unroll), nest.unroll,
-        schedules=(_record(body, placement, maker, ii, limit),), loc=loop.loc,
+        schedules=(_record(body, tasks, placement, maker, ii, limit),), loc=loop.loc,
     )  # fmt: skip
     return Timed(
         result, cycles, is_pipelined, body.hoisted,
@@ -217,11 +217,17 @@ def _sequential(tasks: list[Task], maker: TaskMaker) -> Placement:
 
 
 def _record(
-    body: Body, placement: Placement, maker: TaskMaker, ii: int | None, limit: Limit
+    body: Body,
+    tasks: list[Task],
+    placement: Placement,
+    maker: TaskMaker,
+    ii: int | None,
+    limit: Limit,
 ) -> BodySchedule:
     ops: list[ScheduledOp] = []
     counts: dict[OperatorKey, dict[int, int]] = {}
-    for node, cycle, time in zip(body.nodes, placement.cycles, placement.times, strict=True):
+    placed = zip(body.nodes, tasks, placement.cycles, placement.times, strict=True)
+    for node, task, cycle, time in placed:
         if node.element is None and node.op.kind is not OpKind.CALL:
             key, timing = maker.operator(node)
             latency = timing.latency_cycles
@@ -233,7 +239,14 @@ def _record(
             latency = maker.machine.load_stages - 1 if node.op.kind is OpKind.LOAD else 0
         ops.append(
             ScheduledOp(
-                node.op, node.copy, cycle, cycle + latency, time, key, -1, tuple(node.operands)
+                node.op,
+                node.copy,
+                cycle,
+                cycle + latency,
+                time,
+                key,
+                task.bank,
+                tuple(node.operands),
             )
         )
     instances = tuple((k, max(v.values())) for k, v in counts.items())

@@ -61,6 +61,12 @@ class Task:
     is_switch: bool = False
     rank: int = 1
 
+    @property
+    def bank(self) -> int:
+        """Bank accessed; -1 - the first candidate when it is selected at run time."""
+        first = (self.mask & -self.mask).bit_length() - 1
+        return first if self.mask == 1 << max(0, first) else -1 - max(0, first)
+
 
 @dataclass(slots=True)
 class Carried:

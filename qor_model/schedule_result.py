@@ -93,7 +93,8 @@ class ScheduledOp:
         Time within the first cycle at which its inputs are stable (chaining).
     key : OperatorKey
     bank : int
-        Bank of a memory access (-1 when not a memory access or not known).
+        Bank of a memory access; negative when it is selected at run time (-1 - first candidate)
+        or when this is no memory access.
     operands : tuple of int
         Indices into the schedule's `ops` of the producers in the same body.
     """

@@ -43,6 +43,8 @@ class Sequencer:
     last: int = 0
     expander: Expander = field(default_factory=Expander)
     placed: list[tuple[Task, int, float]] = field(default_factory=list)
+    _own: list[int] = field(default_factory=list)
+    _elsewhere: int = 0
     _done: int = 0
     _call_end: int = -1
     _after_loop: int = -1
@@ -63,6 +65,7 @@ class Sequencer:
             node = nodes[index]
             if node is None:
                 self.placed.append((Task([], [], 0, 0.0, 0.0), self.state, 0.0))
+                self._own.append(0)
                 continue
             task = self.make_task(node)
             floor = self._call_end + 1 if after_call else self.state
@@ -72,6 +75,7 @@ class Sequencer:
             if task.mask:
                 cycle, time = self._claim(task, cycle, time)
             self.placed.append((task, cycle, time))
+            self._own.append(cycle - self._elsewhere)
             self.last = max(self.last, cycle + task.latency)
             if task.is_write and task.candidates > 1:
                 self._branch(task, cycle)
@@ -119,14 +123,19 @@ class Sequencer:
                 self._switch_end = self._after_loop = cycle + 1
 
     def schedules(self) -> tuple[BodySchedule, ...]:
-        """The straight-line code of the body, as one schedule."""
+        """The straight-line code of the body, as one schedule.
+
+        Its cycles are states of the body's own controller: those spent inside loops that are
+        not pipelined do not count, a call of a pipelined loop is two states.
+        """
         ops: list[ScheduledOp] = []
         place: dict[int, int] = {}
         counts: dict[OperatorKey, dict[int, int]] = {}
         for index, (node, placed) in enumerate(zip(self.expander.nodes, self.placed, strict=True)):
             if node is None:
                 continue
-            task, cycle, time = placed
+            task, _, time = placed
+            cycle = self._own[index]
             op = node.op
             key = OperatorKey(op.kind, op.dtype)
             if node.element is None and op.kind is not OpKind.CALL:
@@ -137,17 +146,17 @@ class Sequencer:
             place[index] = len(ops)
             operands = tuple(place[p] for p in node.operands if p in place)
             end = cycle + task.latency
-            ops.append(ScheduledOp(op, node.copy, cycle, end, time, key, -1, operands))
-        if not ops:
-            return ()
+            ops.append(ScheduledOp(op, node.copy, cycle, end, time, key, task.bank, operands))
         limit = Limit(LimitKind.NOT_PIPELINED)
         instances = tuple((k, max(v.values())) for k, v in counts.items())
-        return (BodySchedule(tuple(ops), self.states, self.states, limit, instances),)
+        states = max(1, self.states - self._elsewhere)
+        return (BodySchedule(tuple(ops), states, states, limit, instances),)
 
     def run_loop(self, cycles: float) -> None:
         """A loop that is not pipelined (or one that is part of this state machine)."""
         self.flush()
         self.state = self.last + 1 + round(cycles)
+        self._elsewhere += round(cycles)
         self.last = self.state
         self._after_loop = self.state
 
@@ -170,6 +179,7 @@ class Sequencer:
             elif end >= start:
                 start = end + (1 if out + CALL_INPUT_NS > self.budget_ns else 0)
         self._call_end = start + round(states)
+        self._elsewhere += round(states) - 2
         self.last = max(self.last, self._call_end)
         for array in arrays:
             self._busy_until[array] = self._call_end
