@@ -1,0 +1,191 @@
+"""Verdicts on schedules against enumeration of every pair of instances."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pom.errors import PomError
+from pom.ir.affine import Affine
+from pom.ir.expr import Access, Const, Load
+from pom.ir.graph import Assign
+from pom.ir.poly import Loop, PolyProgram, Sequence
+from pom.ir.types import IntType, f32
+from pom.passes.conflicts import conflicts
+from pom.passes.dependences import dependences
+from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.legality import (
+    Violation,
+    illegal_dependences,
+    is_legal,
+    kept_order,
+    legal,
+    violations_of,
+)
+from pom.passes.poly_reverse import Reverse
+from pom.passes.poly_split import Split
+from pom.passes.reductions import relaxed_statements
+from tests.passes.brute_force import Enumerated, Instance, random_kernel
+from tests.passes.random_schedules import rewrites
+from tests.passes.test_dependences import access, add, gemm, kernel, load, loop
+
+seeds = st.integers(0, 10**9)
+i, j, t = map(Affine.var, "ijt")
+
+
+def ends(violation: Violation) -> tuple[Instance, Instance]:
+    return (
+        (violation.source, tuple(v for _, v in violation.source_point)),
+        (violation.target, tuple(v for _, v in violation.target_point)),
+    )
+
+
+@settings(max_examples=70, deadline=None)
+@given(seeds)
+def test_verdicts_are_those_of_enumeration(seed: int) -> None:
+    rng = random.Random(seed)
+    source = random_kernel(rng)
+    original = graph_to_poly(source)
+    enumerated = Enumerated(source, original)
+    for program, _, candidates in rewrites(rng, original, 3):
+        assert not enumerated.reversed_pairs(program)
+        for candidate in candidates:
+            wrong = enumerated.reversed_pairs(candidate)
+            assert is_legal(program, candidate) == (not wrong)
+            found = violations_of(program, candidate)
+            assert bool(found) == bool(wrong)
+            assert {ends(v) for v in found} <= wrong
+            # the same verdict from the dependences of the unscheduled program
+            assert bool(illegal_dependences(candidate, dependences(original))) == bool(wrong)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from([(f32, True), (IntType(8), False)]))
+def test_reductions_may_be_reordered_and_nothing_else(seed: int, mode: tuple) -> None:  # type: ignore[type-arg]
+    element, fast_math = mode
+    rng = random.Random(seed)
+    source = random_kernel(rng, element)
+    original = graph_to_poly(source)
+    enumerated = Enumerated(source, original)
+    relaxed = relaxed_statements(original, fast_math)
+    for program, _, candidates in rewrites(rng, original, 2, fast_math):
+        for candidate in candidates:
+            wrong = enumerated.reversed_pairs(candidate, relaxed)
+            assert is_legal(program, candidate, fast_math) == (not wrong)
+
+
+@settings(max_examples=70, deadline=None)
+@given(seeds)
+def test_primitives_accept_exactly_what_is_legal(seed: int) -> None:
+    rng = random.Random(seed)
+    source = random_kernel(rng)
+    original = graph_to_poly(source)
+    enumerated = Enumerated(source, original)
+    for program, primitive, candidates in rewrites(rng, original, 2):
+        possible = any(not enumerated.reversed_pairs(c) for c in candidates)
+        if possible:
+            result = primitive.run(program)
+            assert not enumerated.reversed_pairs(result)
+            assert {s.name for s in result.statements} == set(result.schedule.statements)
+        else:
+            with pytest.raises(PomError, match="POM-S001") as refused:
+                primitive.run(program)
+            assert refused.value.notes
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds)
+def test_what_is_handed_on_is_what_would_be_found(seed: int) -> None:
+    rng = random.Random(seed)
+    source = random_kernel(rng)
+    for program, _, candidates in rewrites(rng, graph_to_poly(source), 4):
+        known = kept_order(program, frozenset())
+        for candidate in candidates:
+            fresh = illegal_dependences(candidate, conflicts(program))
+            assert bool(fresh) == bool(illegal_dependences(candidate, known))
+
+
+def stencil() -> PolyProgram:
+    body = add(load("x", i - 1), load("x", i + 1))
+    return graph_to_poly(
+        kernel(loop("t", 0, 4, loop("i", 1, 9, Assign("S", access("x", i), body))))
+    )
+
+
+def test_a_violation_says_everything() -> None:
+    program = stencil()
+    with pytest.raises(PomError, match="POM-S001") as caught:
+        Reverse("S", "i").run(program)
+    error = caught.value
+    assert "reverse('i') of 'S' reverses the" in error.summary
+    assert "writes" in error.notes[0] or "reads" in error.notes[0]
+    assert "decided by loop 'i'" in error.notes[1]
+    assert pickle.loads(pickle.dumps(error)).render() == error.render()
+
+
+def test_equal_times_are_a_violation() -> None:
+    program = stencil()
+    assert isinstance(program.schedule, Loop)
+    flat = replace(program.schedule, exprs=(("S", Affine.const(0)),))
+    found = illegal_dependences(replace(program, schedule=flat), dependences(program))
+    assert found
+    # flat time runs the source of a dependence of distance (1, 0) together with its target
+    assert any(dict(v.source_point)["i"] == dict(v.target_point)["i"] for v in found)
+
+
+def test_order_of_the_text_decides_last() -> None:
+    first = Assign("S", access("x", i), load("y", i))
+    second = Assign("T", access("C", i, 0), load("x", i))
+    program = graph_to_poly(kernel(loop("i", 0, 4, first, second)))
+    assert isinstance(program.schedule, Loop)
+    assert isinstance(program.schedule.child, Sequence)
+    swapped = Sequence(program.schedule.child.children[::-1])
+    late = replace(program, schedule=replace(program.schedule, child=swapped))
+    (found,) = illegal_dependences(late, dependences(program))
+    assert found.loop is None
+    assert found.kind == "flow"
+    assert not found.notes[1].endswith(")")
+
+
+def test_hint_of_fast_math_works() -> None:
+    program = graph_to_poly(gemm())
+    with pytest.raises(PomError, match="fast_math=True"):
+        Reverse("mac", "k").run(program)
+    accepted = Reverse("mac", "k", fast_math=True).run(program)
+    assert accepted != program
+    # what was reassociated once stays reassociated: undoing it needs fast_math as well
+    with pytest.raises(PomError, match="POM-S001"):
+        Reverse("mac", "k").run(accepted)
+
+
+def test_integer_reductions_need_no_permission() -> None:
+    element = IntType(16)
+    target = access("x", 0)
+    update = Assign(
+        "S",
+        target,
+        add(load("x", 0, element=element), load("y", i, element=element), element=element),
+    )
+    program = graph_to_poly(kernel(loop("i", 0, 8, update), element=element))
+    Reverse("S", "i").run(program)
+
+
+def test_assumed_dependences_say_why() -> None:
+    index = Load(access("y", i), IntType(8))
+    scatter = Assign("S", Access("x", (index,)), Const(1, IntType(8)))
+    program = graph_to_poly(kernel(loop("i", 0, 5, scatter), element=IntType(8)))
+    with pytest.raises(PomError, match="affine subscripts") as caught:
+        Reverse("S", "i").run(program)
+    assert any("depend on data" in note for note in caught.value.notes)
+
+
+def test_a_legal_program_is_returned_as_it_is() -> None:
+    program = stencil()
+    new = Split("S", "i", 3).run(program)
+    assert legal(program, new, "split") is new
+    assert violations_of(program, new) == ()

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from pom.errors import PomError
+from pom.passes.poly_flatten import Flatten
+from tests.passes.nests import gemm, imperfect
+
+
+def test_directive() -> None:
+    new = Flatten("mac", "k").run(gemm())
+    assert [n.directives.flatten for n in new.loops("mac")] == [None, None, True]
+    off = Flatten("mac", "k", False).run(new)
+    assert [n.directives.flatten for n in off.loops("mac")] == [None, None, False]
+
+
+def test_refusal() -> None:
+    with pytest.raises(PomError, match="POM-S012"):
+        Flatten("mac", "i").run(gemm())
+    with pytest.raises(PomError, match="POM-S012"):
+        Flatten("mac", "k").run(imperfect())
+    Flatten("mac", "k", False).run(imperfect())
