@@ -263,11 +263,11 @@ def affine_of(e: mlir.AffineExpr, operands: Sequence[Affine], dims: int) -> Affi
 
     def build(node: mlir.AffineExpr) -> Affine:
         if isinstance(node, mlir.AffineConstantExpr):
-            return Affine.const(mlir.AffineConstantExpr(node).value)
+            return Affine.const(int(node.value))
         if isinstance(node, mlir.AffineDimExpr):
-            return operands[mlir.AffineDimExpr(node).position]
+            return operands[int(node.position)]
         if isinstance(node, mlir.AffineSymbolExpr):
-            return operands[dims + mlir.AffineSymbolExpr(node).position]
+            return operands[dims + int(node.position)]
         binary = mlir.AffineBinaryExpr(node)
         a, b = build(binary.lhs), build(binary.rhs)
         if isinstance(node, mlir.AffineAddExpr):

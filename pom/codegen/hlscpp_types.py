@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
+from pom.errors import PomError
 from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 
 _FLOATS = {16: "half", 32: "float", 64: "double"}
@@ -72,7 +73,7 @@ def float_literal(value: float, width: int) -> str:
         sign = "-" if value < 0 else ""
         text = f"{sign}std::numeric_limits<{'double' if width == 64 else 'float'}>::infinity()"
     else:
-        narrow = {16: np.float32, 32: np.float32, 64: np.float64}[width](value)
+        narrow: np.floating[Any] = np.float64(value) if width == 64 else np.float32(value)
         text = np.format_float_positional(narrow, unique=True, trim="0")
         if len(text) > 16:
             text = (
@@ -91,17 +92,24 @@ def integer_literal(value: int, type: IntType) -> str:
 
 
 def fixed_literal(raw: int, type: FixedType) -> str:
-    """A fixed-point literal: a decimal where a double holds it exactly, else its bits.
+    """A fixed-point literal: a decimal where a double holds it exactly, else a sum of such.
 
-    A double literal converts exactly; more significant bits are added up from exact parts, since
-    the string constructors of ``ap_fixed`` differ between releases.
+    The string constructors of ``ap_fixed`` differ between releases, so they are not used.
+
+    Raises
+    ------
+    PomError
+        POM-C008: the exponent is beyond that of double.
     """
     parts = []
     rest, sign = abs(raw), -1 if raw < 0 else 1
     while rest:
         shift = max(rest.bit_length() - 53, 0)
         head = rest >> shift << shift
-        parts.append(math.ldexp(float(head >> shift), shift - type.fraction_bits) * sign)
+        exponent = shift - type.fraction_bits
+        if not -1022 <= exponent <= 970:
+            raise PomError("POM-C008", f"a constant of {type} is beyond the range of double")
+        parts.append(math.ldexp(float(head >> shift), exponent) * sign)
         rest -= head
     texts = [float_literal(p, 64) for p in parts or [0.0]]
     name = cpp_type(type)

@@ -134,9 +134,17 @@ def _source(location: mlir.Location) -> Location | None:
     return None
 
 
+def is_row_major(type: mlir.MemRefType) -> bool:
+    """Whether a memref has no layout of its own."""
+    return bool(type.affine_map == mlir.AffineMap.get_identity(type.rank, type.context))
+
+
 def shape_of(value: mlir.Value) -> tuple[int, ...]:
-    """The shape of a memref."""
-    return tuple(mlir.MemRefType(value.type).shape)
+    """The shape of a memref, which must be constant and laid out row by row."""
+    type = mlir.MemRefType(value.type)
+    if not type.has_static_shape or not is_row_major(type):
+        raise PomError("POM-C004", f"{type} is not an array of constant shape in row-major order")
+    return tuple(type.shape)
 
 
 def functions(module: mlir.Module) -> dict[str, mlir.Operation]:

@@ -33,10 +33,9 @@ GRAMMAR = tuple(
         rf"ARRAY_RESHAPE variable={WORD} type=complete dim={NUMBER}",
         rf"BIND_STORAGE variable={WORD} type=({STORAGE})( impl=({STORAGE_IMPL}))?( latency={NUMBER})?",
         rf"BIND_OP variable={WORD} op=({OPERATORS}) impl=({OPERATOR_IMPL})( latency={NUMBER})?",
-        rf"DEPENDENCE variable={WORD} type=(inter|intra)( direction=(RAW|WAR|WAW))?"
-        r" dependent=(true|false)",
+        rf"DEPENDENCE variable={WORD} type=(inter|intra)( direction={WORD})? dependent=(true|false)",
         rf"STREAM variable={WORD} type=(fifo|pipo) depth={NUMBER}",
-        rf"INTERFACE mode=({PORT}) port={WORD}( {WORD}={WORD})*",
+        rf"INTERFACE mode=({PORT}) port={WORD}( {WORD}=\w+)*",
     )
 )
 
