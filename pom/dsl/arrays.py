@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pom.dsl.literals import as_number, constant
@@ -9,10 +10,9 @@ from pom.dsl.locate import user_location
 from pom.dsl.recorder import Recorder, current
 from pom.dsl.source import assigned_name
 from pom.dsl.types import check_array_type, check_scalar_type
-from pom.dsl.values import EMPTY, Origin, Symbolic, Value, as_affine_value, binary
+from pom.dsl.values import EMPTY, IndexValue, Origin, Symbolic, Value, as_affine_value, binary
 from pom.errors import PomError
-from pom.ir.affine import Affine
-from pom.ir.expr import Access, Apply, Expr, Load
+from pom.ir.expr import Access, Apply, Load
 from pom.ir.graph import Array
 from pom.ir.location import Location
 from pom.ir.types import ArrayType, BoolType, FloatType, IntType, ScalarType
@@ -25,14 +25,16 @@ class Element(Value):
 
     __slots__ = ("access", "array", "target_origin")
 
-    def __init__(self, array: ArrayValue, access: Access, origin: Origin) -> None:
+    def __init__(
+        self, array: ArrayValue, access: Access, origin: Origin, data: Sequence[Value]
+    ) -> None:
         location = user_location()
         recorder = array.recorder
         free = any(v.is_free for v in origin.variables)
         read = recorder.read(array.name, free, location)
         load = Load(access, array.type.element, location)
         own = Origin(recorder, origin.variables, origin.reads | {read})
-        super().__init__(load, own)
+        super().__init__(load, own, data)
         self.array = array
         self.access = access
         self.target_origin = origin
@@ -68,14 +70,14 @@ class ArrayValue(Symbolic):
         return self[()]
 
     def __getitem__(self, key: object) -> Element:
-        access, origin = self._access(key)
-        return Element(self, access, origin)
+        return Element(self, *self._access(key))
 
     def __setitem__(self, key: object, value: object) -> None:
-        access, origin = self._access(key)
+        access, origin, _ = self._access(key)
         store(None, self, access, origin, value)
 
-    def _access(self, key: object) -> tuple[Access, Origin]:
+    def _access(self, key: object) -> tuple[Access, Origin, tuple[Value, ...]]:
+        """The access, what it is made of, and the data among its subscripts."""
         location = user_location()
         self.recorder.check_running(location)
         keys: tuple[object, ...] = key if isinstance(key, tuple) else (key,)
@@ -87,12 +89,12 @@ class ArrayValue(Symbolic):
                 f"write {self.name}[{', '.join('ijklmn'[: self.type.rank]) or '()'}]",
             )
         origin = Origin(self.recorder)
-        subscripts: list[Affine | Expr] = []
-        for one in keys:
-            subscript, of = _subscript(one, self.name, location)
-            subscripts.append(subscript)
-            origin = origin | of
-        return Access(self.name, tuple(subscripts)), origin
+        found = [_subscript(one, self.name, location) for one in keys]
+        for subscript in found:
+            origin = origin | subscript.origin
+        subscripts = tuple(s.affine if isinstance(s, IndexValue) else s.expr for s in found)
+        data = tuple(s for s in found if isinstance(s, Value))
+        return Access(self.name, subscripts), origin, data
 
     def _update(self, op: str, value: object) -> ArrayValue:
         result = binary(op, self.data(), value)
@@ -137,14 +139,14 @@ class ArrayValue(Symbolic):
         return self._update("shr", value)
 
 
-def _subscript(key: object, array: str, location: Location | None) -> tuple[Affine | Expr, Origin]:
+def _subscript(key: object, array: str, location: Location | None) -> IndexValue | Value:
     affine = as_affine_value(key)
     if affine is not None:
-        return affine.affine, affine.origin
+        return affine
     if isinstance(key, Symbolic):
         value = key.data()
         if isinstance(value.type, IntType):
-            return value.expr, value.origin
+            return value
         described = f"a {value.type} value"
     else:
         described = "a slice" if isinstance(key, slice) else repr(key)
@@ -188,7 +190,7 @@ def converted(value: Value, type: ScalarType, what: str, location: Location | No
             location,
             f"convert it with pom.cast(value, pom.{_spelled(type)})",
         )
-    return Value(Apply("cast", (value.expr,), type, location), value.origin)
+    return Value(Apply("cast", (value.expr,), type, location), value.origin, (value,))
 
 
 def _spelled(type: ScalarType) -> str:

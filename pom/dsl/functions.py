@@ -119,7 +119,7 @@ def cast(value: object, type: ScalarType) -> Value:
         data = value.data()
         if data.type == target:
             return data
-        return Value(Apply("cast", (data.expr,), target, location), data.origin)
+        return Value(Apply("cast", (data.expr,), target, location), data.origin, (data,))
     number = as_number(value)
     if number is None:
         raise PomError("POM-D047", f"{value!r} is no operand of a kernel", location)

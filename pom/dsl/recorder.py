@@ -17,6 +17,10 @@ from pom.ir.location import Location
 _current: ContextVar[Recorder | None] = ContextVar("pom_recorder", default=None)
 
 
+MAX_LOOPS = 16
+"""Nesting of loops that every later stage handles."""
+
+
 @dataclass(eq=False, slots=True)
 class Scope:
     """An open loop (with a variable), an open guard (with constraints), or the whole kernel.
@@ -156,6 +160,13 @@ class Recorder:
                     f"call the inner one for example {self.fresh(variable.name)!r}",
                     _first_at(other.location),
                 )
+        if len(self.open_variables) >= MAX_LOOPS:
+            raise PomError(
+                "POM-D051",
+                f"more than {MAX_LOOPS} loops inside each other",
+                variable.location,
+                "split the kernel",
+            )
         self.check_use(variable.origin, "a loop bound", variable.location)
         self.moment += 1
         variable.is_open = True

@@ -8,6 +8,7 @@ outside a loop, or after the array has changed, is refused and not recorded as s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -80,6 +81,11 @@ class Origin:
 
 
 EMPTY = Origin()
+
+MAX_DEPTH = 128
+"""Nesting of operations that every later stage handles without running out of stack."""
+MAX_SIZE = 10_000
+"""Operations of one statement; a value that is used twice counts twice, as it is computed twice."""
 
 
 class Symbolic:
@@ -242,11 +248,21 @@ class Symbolic:
 class Value(Symbolic):
     """Data: an expression of the IR."""
 
-    __slots__ = ("expr",)
+    __slots__ = ("depth", "expr", "size")
 
-    def __init__(self, expr: Expr, origin: Origin) -> None:
+    def __init__(self, expr: Expr, origin: Origin, parts: Sequence[Value] = ()) -> None:
         self.expr = expr
         self.origin = origin
+        self.depth: int = 1 + max((p.depth for p in parts), default=0)
+        self.size: int = 1 + sum(p.size for p in parts)
+        if self.depth > MAX_DEPTH or self.size > MAX_SIZE:
+            raise PomError(
+                "POM-D051",
+                f"an expression of {self.size} operations, {self.depth} of them nested: "
+                f"at most {MAX_SIZE}, {MAX_DEPTH} of them nested",
+                user_location(),
+                "use a recorded loop, or keep partial results in a local scalar",
+            )
 
     def data(self) -> Value:
         return self
@@ -545,7 +561,7 @@ def apply_data(op: str, *values: Value) -> Value:
     origin = values[0].origin
     for value in values[1:]:
         origin = origin | value.origin
-    return Value(Apply(op, tuple(v.expr for v in values), type, location), origin)
+    return Value(Apply(op, tuple(v.expr for v in values), type, location), origin, values)
 
 
 def apply(op: str, value: Symbolic) -> Symbolic:

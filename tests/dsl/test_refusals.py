@@ -310,6 +310,20 @@ IN_BODY: list[tuple[str, str, str, str]] = [
         "no variable of pom.vars",
         'for i in pom.loop("i", 0, 8):\n    pom.compute("s", [i], A[i], 1)',
     ),
+    (
+        "POM-D051",
+        "D[v]",
+        "nested",
+        "v = n\nfor _ in range(999):\n    v = D[v]\nA[0] = A[v]",
+    ),
+    (
+        "POM-D051",
+        'pom.loop(f"i{d}", 0, 2)',
+        "loops inside",
+        'def nest(d):\n    for i in pom.loop(f"i{d}", 0, 2):\n        nest(d + 1)\nnest(0)',
+    ),
+    ("POM-D051", "y * y", "16383 operations", "y = x\nfor _ in range(99):\n    y = y * y"),
+    ("POM-D051", "y + 1", "nested", "y = x\nfor _ in range(999):\n    y = y + 1"),
     ("POM-D062", "1 // 0", "ZeroDivisionError", "A[0] = 1 // 0"),
     ("POM-D062", 'A + "x"', "TypeError", 'A[0] = A + "x"'),
     ("POM-D062", "undefined_name", "NameError", "A[0] = undefined_name"),
@@ -328,7 +342,7 @@ def test_body_is_refused_where_it_is_written(
         tmp_path,
         "@pom.kernel\n"
         "def k(x: pom.f32, n: pom.int8, q: pom.fixed(8, 2), A: pom.f32[8], M: pom.f32[8, 8],\n"
-        "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8]):\n"
+        "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8], D: pom.int8[8]):\n"
         + textwrap.indent(body, "    ")
         + "\n",
     )
@@ -452,7 +466,7 @@ def test_every_refusal_says_what_to_do_next(tmp_path: Path) -> None:
             tmp_path,
             "@pom.kernel\n"
             "def k(x: pom.f32, n: pom.int8, q: pom.fixed(8, 2), A: pom.f32[8], M: pom.f32[8, 8],\n"
-            "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8]):\n"
+            "      N: pom.int8[8], H: pom.f16[8], Q: pom.fixed(8, 2)[8], W: pom.int_(12)[8], D: pom.int8[8]):\n"
             + textwrap.indent(body, "    ")
             + "\n",
         )
