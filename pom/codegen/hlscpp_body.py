@@ -230,7 +230,7 @@ class Body:
         """``A[i][j]``, which reads what its subscripts read and the array itself."""
         reads = frozenset({array.name}).union(*(s.reads for s in subscripts))
         text = array.name + "".join(f"[{s.text}]" for s in subscripts)
-        return Cpp(text, expr.PRIMARY, array.type, reads=reads)
+        return Cpp(text, expr.PRIMARY, array.type, reads=reads, is_place=True)
 
     def store(self, place: Cpp, value: Cpp) -> None:
         """``place = value;``, or ``place += operand;`` where the value is such an update."""

@@ -55,6 +55,8 @@ class Cpp:
     update : (str, str, Cpp), optional
         Place, operator and operand of ``place op operand`` where it may become ``place op= …``.
     is_literal : bool
+    is_place : bool
+        An array element, which can be assigned to.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Cpp:
     stripped: Cpp | None = None
     update: tuple[str, str, Cpp] | None = None
     is_literal: bool = False
+    is_place: bool = False
 
 
 def literal(value: bool | int | float, type: ScalarType) -> Cpp:
@@ -145,7 +148,7 @@ def _update(
     if op not in ("add", "sub", "mul", "div") or (op == "div" and not is_float):
         return None
     place, operand = operands
-    if len(place.reads) != 1 or place.precedence != PRIMARY or place.is_native:
+    if not place.is_place:
         return None
     return place.text, OPS[op].cpp.split()[1], operand
 

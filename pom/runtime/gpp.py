@@ -6,6 +6,7 @@ writes the results to files, in a process of its own, so that a fault in it harm
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -44,6 +45,9 @@ WARNING_FLAGS = (
 )
 """What generated code compiles with: pragmas and labels are the vendor's tool's, and inlined
 constructors of wide ``ap_int`` clear bits of words that they then set."""
+
+_REWRITTEN = re.compile(r"std::(pow|sin|cos)\(")
+"""Calls that gcc replaces from -O1 on: ``pow(x, 2)`` by a product, ``sin`` with ``cos`` by one."""
 
 _STACK = 'ulimit -s unlimited 2>/dev/null || ulimit -s "$(ulimit -H -s)"; exec "$0" "$@"'
 """Local arrays of a kernel live on the stack of the simulation."""
@@ -136,7 +140,8 @@ class CompiledKernel:
             SUPPORT_HEADER: support_file(SUPPORT_HEADER),
         }
         text = "".join(texts.values())
-        flags = ["-std=c++14", "-O1", *EXACT_FLAGS, *flags]
+        level = "-O0" if _REWRITTEN.search(self.source) else "-O1"
+        flags = ["-std=c++14", level, *EXACT_FLAGS, *flags]
         if "<hls_half.h>" in text:
             texts[HALF_HEADER] = support_file(HALF_HEADER)
             flags += ["-I", str(self._folder)]
