@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pom.qor_model.operators import OperatorLibrary
-from pom.qor_model.region import Array, Design, Function, If, Loop, Region
+from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
 from pom.qor_model.resources_body import BodyCost, measure_body
 from pom.qor_model.resources_constants import (
     FF_TERMS,
@@ -33,6 +33,8 @@ from pom.qor_model.schedule_result import (
     LoopResult,
     OperatorKey,
 )
+
+Partitions = Mapping[str, tuple[Partition, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class ResourceReport:
 
 
 @dataclass(slots=True)
-class _Counts:
+class Counts:
     """Terms of one function (or of the whole design), before the constants."""
 
     lut: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LUT_TERMS, 0.0))
@@ -97,18 +99,27 @@ class ResourceModel:
     def __init__(self, library: OperatorLibrary, constants: CostConstants | None = None) -> None:
         self._library = library
         self._constants = load_constants() if constants is None else constants
+        self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
         self._bodies: dict[tuple[object, ...], tuple[BodySchedule, BodyCost]] = {}
 
-    def estimate(self, design: Design, result: DesignResult) -> ResourceReport:
-        """Return the resources of `design`, scheduled as `result` says."""
-        counts = self.count(design, result)
+    def estimate(
+        self, design: Design, result: DesignResult, partitions: Partitions | None = None
+    ) -> ResourceReport:
+        """Return the resources of `design`, scheduled as `result` says.
+
+        Parameters
+        ----------
+        design : Design
+        result : DesignResult
+        partitions : mapping of array name to partitions, optional
+            Partitions other than those of the design, as they were given to the scheduler.
+        """
+        counts = self.count(design, result, partitions)
         constants = self._constants
         lut = [(n, counts.lut[n] * c) for n, c in zip(LUT_TERMS, constants.lut, strict=True)]
         ff = [(n, counts.ff[n] * c) for n, c in zip(FF_TERMS, constants.ff, strict=True)]
         memories = [
-            memory_cost(array, self._library.memory)
-            for function in design.functions
-            for array in function.arrays
+            memory_cost(array, self._library.memory) for array in _arrays(design, partitions)
         ]
         operators = sorted(counts.instances.items(), key=lambda item: str(item[0]))
         found = {key: self._library.operator(key) for key, _ in operators}
@@ -126,15 +137,17 @@ class ResourceModel:
             extrapolated=any(op.extrapolated for op in found.values()),
         )
 
-    def count(self, design: Design, result: DesignResult) -> _Counts:
+    def count(
+        self, design: Design, result: DesignResult, partitions: Partitions | None = None
+    ) -> Counts:
         """Return the terms of the whole design, before the constants."""
-        total = _Counts()
+        total = Counts()
         users: Counter[OperatorKey] = Counter()
         dataflow = design.function(result.top).dataflow
         seen: Counter[tuple[str, int, bool]] = Counter()
         for timing in result.functions:
             function = design.function(timing.name)
-            counts = self._function(function, timing)
+            counts = self.count_function(function, timing, partitions)
             for name, value in counts.lut.items():
                 total.lut[name] += value
             for name, value in counts.ff.items():
@@ -145,11 +158,10 @@ class ResourceModel:
                 joined = dataflow or not self._library.timing(key).is_shared
                 before = total.instances.get(key, 0)
                 total.instances[key] = before + number if joined else max(before, number)
-        for function in design.functions:
-            for array in function.arrays:
-                cost = memory_cost(array, self._library.memory)
-                total.lut["memory"] += cost.lut
-                total.ff["memory"] += cost.ff
+        for array in _arrays(design, partitions):
+            cost = memory_cost(array, self._library.memory)
+            total.lut["memory"] += cost.lut
+            total.ff["memory"] += cost.ff
         total.lut["function_ports"] += sum(n for n in seen.values() if n > 1)
         for key, number in total.instances.items():
             operator = self._library.operator(key)
@@ -160,9 +172,20 @@ class ResourceModel:
                 total.lut["shared_operators"] += number
         return total
 
-    def _function(self, function: Function, timing: FunctionResult) -> _Counts:
-        counts = _Counts()
-        arrays = {array.name: array for array in function.arrays}
+    def count_function(
+        self, function: Function, timing: FunctionResult, partitions: Partitions | None = None
+    ) -> Counts:
+        """Return the terms of one function (kept, as the scheduler keeps its results)."""
+        changed = partitions or {}
+        key = (id(timing), tuple(changed.get(a.name, a.partitions) for a in function.arrays))
+        found = self._functions.get(key)
+        if found is None:
+            found = self._functions[key] = (timing, self._count(function, timing, changed))
+        return found[1]
+
+    def _count(self, function: Function, timing: FunctionResult, partitions: Partitions) -> Counts:
+        counts = Counts()
+        arrays = {array.name: _partitioned(array, partitions) for array in function.arrays}
         steps = dict.fromkeys(_loop_names(function.body), 0)
         for loop in _all_loops(timing.loops):
             for position, name in enumerate(loop.names):
@@ -181,15 +204,19 @@ class ResourceModel:
         for users in counts.ports.values():
             accesses = [number for number in users if number]
             counts.lut["accesses"] += sum(accesses)
+            counts.ff["accesses"] += sum(accesses)
             for number in accesses:
                 if number > 1:
                     counts.lut["port_muxes"] += mux_lut(number + 1)
                     counts.lut["shared_ports"] += 1
             if len(accesses) > 1:
                 counts.lut["port_controllers"] += len(accesses)
+                counts.ff["port_controllers"] += len(accesses)
         for key, controllers in counts.controllers.items():
             if controllers > 1 and self._library.timing(key).is_shared:
-                counts.lut["operator_controllers"] += controllers * counts.instances.get(key, 0)
+                shared = controllers * counts.instances.get(key, 0)
+                counts.lut["operator_controllers"] += shared
+                counts.ff["operator_controllers"] += shared
         return counts
 
     def _instances(
@@ -228,7 +255,7 @@ class ResourceModel:
 
     def _add_loop(
         self,
-        counts: _Counts,
+        counts: Counts,
         loop: LoopResult,
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
@@ -248,6 +275,7 @@ class ResourceModel:
         counts.lut["counters"] += copies * counters * (bits + 7 + compare + 9)
         counts.ff["counters"] += copies * counters * bits * (1 if loop.is_pipelined else 2)
         counts.lut["loops"] += copies
+        counts.lut["flattened"] += copies * (len(loop.names) - 1)
         counts.ff["loops"] += copies
         if loop.is_pipelined:
             counts.lut["pipelines"] += copies
@@ -255,7 +283,7 @@ class ResourceModel:
 
     def _add_body(
         self,
-        counts: _Counts,
+        counts: Counts,
         body: BodySchedule,
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
@@ -286,6 +314,8 @@ class ResourceModel:
             counts.shared_bits[source] = max(counts.shared_bits.get(source, 0), bits)
         counts.ff["addresses"] += copies * cost.address_bits
         counts.lut["accumulators"] += copies * 9 * cost.accumulators
+        counts.ff["accumulators"] += copies * cost.accumulators
+        counts.ff["select_muxes"] += copies * len(cost.bank_mux)
         counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)
         counts.lut["address_offsets"] += copies * cost.address_or_bits
         counts.lut["run_time_banks"] += copies * cost.demux_stores
@@ -325,6 +355,16 @@ def estimate_resources(
 ) -> ResourceReport:
     """Return the resources of a scheduled design (see :class:`ResourceModel`)."""
     return ResourceModel(library).estimate(design, result)
+
+
+def _partitioned(array: Array, partitions: Partitions) -> Array:
+    wanted = partitions.get(array.name, array.partitions)
+    return array if wanted == array.partitions else replace(array, partitions=wanted)
+
+
+def _arrays(design: Design, partitions: Partitions | None) -> list[Array]:
+    changed = partitions or {}
+    return [_partitioned(array, changed) for f in design.functions for array in f.arrays]
 
 
 def _all_loops(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:

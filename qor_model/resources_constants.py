@@ -33,6 +33,7 @@ LUT_TERMS = (
     "port_controllers",
     "operator_controllers",
     "function_ports",
+    "flattened",
 )
 FF_TERMS = (
     "operators",
@@ -52,6 +53,11 @@ FF_TERMS = (
     "functions",
     "loops",
     "run_time_banks",
+    "accesses",
+    "port_controllers",
+    "operator_controllers",
+    "accumulators",
+    "select_muxes",
 )
 
 
@@ -78,8 +84,8 @@ def load_constants() -> CostConstants:
     path = resources.files("pom.qor_model").joinpath("data", "resources.toml")
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return CostConstants(
-        lut=tuple(float(data["lut"][name]) for name in LUT_TERMS),
-        ff=tuple(float(data["ff"][name]) for name in FF_TERMS),
+        lut=tuple(float(data["lut"].get(name, 0.0)) for name in LUT_TERMS),
+        ff=tuple(float(data["ff"].get(name, 0.0)) for name in FF_TERMS),
         source=data["source"],
     )
 
