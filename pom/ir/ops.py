@@ -147,6 +147,18 @@ def _division_operands(types: Sequence[ScalarType]) -> Sequence[ScalarType]:
     return a, b
 
 
+_DIVIDEND_BITS = 64
+"""Widest dividend: above, the headers' long division gives wrong digits (it loses a borrow)."""
+
+
+def _check_dividend(what: str, bits: int) -> None:
+    if bits > _DIVIDEND_BITS:
+        raise TypeRuleError(
+            f"{what} needs a dividend of {bits} bits, and the simulation headers divide no more "
+            f"than {_DIVIDEND_BITS} correctly: cast the operands to fewer bits"
+        )
+
+
 def operand_types(op: str, types: Sequence[ScalarType]) -> Sequence[ScalarType]:
     """The types that the operands of `op` are converted to, exactly, before it is applied.
 
@@ -193,7 +205,13 @@ def _product_rule(types: Sequence[ScalarType]) -> ScalarType:
 def _quotient_rule(types: Sequence[ScalarType]) -> ScalarType:
     kind = _same_kind(types, "the quotient")
     _no_bool(kind, "the quotient")
+    raw = types[0]
     a, b = _division_operands(types)
+    if isinstance(raw, IntType):
+        _check_dividend(f"the quotient of {raw} and {types[1]}", raw.width)
+    if isinstance(raw, FixedType) and isinstance(a, FixedType) and isinstance(b, FixedType):
+        shift = a.fraction_bits - raw.fraction_bits + max(b.fraction_bits, 0)
+        _check_dividend(f"the quotient of {raw} and {types[1]}", raw.width + shift)
     if isinstance(a, IntType) and isinstance(b, IntType):
         return _integral(a.width + b.signed, a.signed or b.signed)
     if isinstance(a, FixedType) and isinstance(b, FixedType):
@@ -207,6 +225,7 @@ def _remainder_rule(types: Sequence[ScalarType]) -> ScalarType:
     a, b = types
     if not (isinstance(a, IntType) and isinstance(b, IntType)):
         raise TypeRuleError(f"the remainder of {a} and {b}: only integers have one")
+    _check_dividend(f"the remainder of {a} and {b}", a.width)
     first, second = _one_signedness(types)
     return _integral(min(first.width, second.width), a.signed or b.signed)
 

@@ -198,7 +198,7 @@ class _Translator:
         if isinstance(source, IntType) and isinstance(target, IntType):
             return self.wrapped(text, target)
         if isinstance(source, FloatType) and isinstance(target, FloatType):
-            return f"{self.source.bind(target, numpy_float(target))}({text})"
+            return f"{self.source.bind(('class', target), numpy_float(target))}({text})"
         names = [self.source.bind(t, t) for t in (source, target)]
         return f"_convert({text}, {names[0]}, {names[1]})"
 
