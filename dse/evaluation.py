@@ -148,8 +148,8 @@ class Evaluator:
     def estimate(self, program: PolyProgram) -> tuple[float, Resources, DesignResult]:
         """Latency and resources of a program as it stands."""
         from pom.passes.poly_to_affine import poly_to_affine
-        from pom.qor_model.latency import estimate_latency
         from pom.qor_model.from_affine import design_from_affine
+        from pom.qor_model.latency import estimate_latency
 
         design = design_from_affine(poly_to_affine(program, self._context))
         result = estimate_latency(design, self.library)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates
+from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates, max_lanes
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Problem
@@ -14,8 +14,10 @@ from pom.passes.isl_build import domain
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
 
-CEILING = 4096
+CEILING = 2048
 """Most lanes of a nest that are considered, whatever the device has."""
+COPY_LANES = 16
+"""Lanes of nests without arithmetic, where no nest has any."""
 
 _FLOATS = {"h": F16, "f": F32, "d": F64}
 _IN_DSP = ("add", "sub", "mul")
@@ -115,20 +117,17 @@ def make_variant(
         for nest in structure.nests
         for w in nest.work
     }
-    return Variant(
-        structure,
-        implementations,
-        tuple(
-            (
-                nest,
-                tuple(
-                    candidates(nest, order, costs, budget, CEILING, instance_count(structure, nest))
-                    for order in nest.orders
-                ),
-            )
-            for nest in structure.nests
-        ),
-    )
+    ceilings = [max_lanes(nest, costs, budget, CEILING) for nest in structure.nests]
+    # A nest that only moves data could have as many lanes as its arrays have elements; banks that
+    # no nest with arithmetic needs only cost it multiplexers.
+    working = [c for c in ceilings if c < CEILING]
+    found = []
+    for nest, ceiling in zip(structure.nests, ceilings, strict=True):
+        lanes = ceiling if ceiling < CEILING else max(working, default=COPY_LANES)
+        count = instance_count(structure, nest)
+        lists = tuple(candidates(nest, o, costs, budget, lanes, count) for o in nest.orders)
+        found.append((nest, lists))
+    return Variant(structure, implementations, tuple(found))
 
 
 def nest_plan(nest: Nest, choice: Candidates, position: int) -> NestPlan:

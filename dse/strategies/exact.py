@@ -138,7 +138,8 @@ class Exact:
     ) -> NestSearch:
         """Evaluate a nest's candidates, best bound first, until the next cannot be better."""
         known = NestSearch(nest)
-        queue = _by_bound(nest, lists)
+        scale = _LaneScale(search)
+        queue = (item for item in _by_bound(nest, lists) if scale.may_fit(item[1]))
         total = sum(len(c.bound) for c in lists)
         taken = 0
         since_better = 0
@@ -162,6 +163,7 @@ class Exact:
             taken += len(batch)
             for answer in answers:
                 since_better += 1
+                scale.learn(answer)
                 if not answer.is_refused and search.fits(answer.resources):
                     known.found.append(answer)
                     if answer.latency_cycles < best * (1 - 1e-9):
@@ -190,6 +192,37 @@ class Exact:
             if step is None:
                 return
             positions[step] += 1
+
+
+class _LaneScale:
+    """Leaves out plans that cannot fit, judging by plans of the same nest that did not.
+
+    The model's logic grows at least in proportion to the lanes that an array of operators has,
+    but for a fixed part; so a plan with more lanes than the limit allows at the lowest
+    logic per lane seen so far, with a margin, is not worth an evaluation.
+    """
+
+    MARGIN = 0.85
+
+    def __init__(self, search: Search) -> None:
+        self.limits = search.problem.limits
+        self.lut_per_lane = 0.0
+        self.ff_per_lane = 0.0
+
+    def learn(self, answer: Evaluation) -> None:
+        lanes = answer.plan.nests[0].lanes
+        if answer.is_refused or not answer.resources.exceeded(self.limits):
+            return
+        lut, ff = answer.resources.lut / lanes, answer.resources.ff / lanes
+        self.lut_per_lane = min(self.lut_per_lane or lut, lut)
+        self.ff_per_lane = min(self.ff_per_lane or ff, ff)
+
+    def may_fit(self, plan: NestPlan) -> bool:
+        lanes = plan.lanes * self.MARGIN
+        return (
+            lanes * self.lut_per_lane <= self.limits.lut
+            and lanes * self.ff_per_lane <= self.limits.ff
+        )
 
 
 def _cheapest_step(ladders: list[list[Evaluation]], positions: list[int]) -> int | None:
