@@ -173,7 +173,8 @@ def _loads_of(expression: Expr, array: str) -> list[Load]:
 
 
 def _access_text(entry: Instances, access: Access, array: Array) -> str:
-    dims = [f"d{k}_" for k in range(array.type.rank)]
+    # User names never begin with an underscore.
+    dims = [f"_{k}" for k in range(array.type.rank)]
     extra = [
         f"{dim} = {subscript}" if isinstance(subscript, Affine) else f"0 <= {dim} < {extent}"
         for dim, subscript, extent in zip(dims, access.subscripts, array.type.shape, strict=True)

@@ -229,3 +229,19 @@ def test_exposed_reads_and_sure_writes() -> None:
     assert str(writes.count_val()) == "5"
     assert exposed_reads(kernel, Array("u", t.type)) is None
     assert sure_writes(kernel, Array("u", t.type)) is None
+
+
+@pytest.mark.parametrize("name", ["d0", "d0_", "c0", "i0", "e", "S", "t0", "x_"])
+def test_no_loop_name_collides_with_one_of_ours(name: str) -> None:
+    def record(start: int) -> None:
+        @pom.kernel
+        def k(out: pom.f32[4, 4]):
+            t = pom.array(pom.f32[4])
+            for a in pom.loop(name, start, 4):
+                t[3 - a] = 1
+            for a in pom.loop(name, 0, 4):
+                out[3 - a, a] = t[a]
+
+    record(0)
+    with pytest.raises(PomError, match=r"POM-D023: t\[3\]"):
+        record(1)
