@@ -35,6 +35,24 @@ class IndexRanges:
     """The loop variables in scope, outermost first, and what follows about affine expressions."""
 
     iterators: list[LoopRange] = field(default_factory=list)
+    _spans: dict[Atom, tuple[int | None, int | None]] = field(default_factory=dict)
+
+    def enter(self, iterator: LoopRange) -> None:
+        """Into a loop."""
+        self.iterators.append(iterator)
+        self._spans.clear()
+
+    def leave(self) -> None:
+        """Out of the innermost loop."""
+        self.iterators.pop()
+        self._spans.clear()
+
+    def span(self, atom: Atom) -> tuple[int | None, int | None]:
+        """The least and the greatest value of a variable or a division."""
+        if atom not in self._spans:
+            e = Affine(((atom, 1),))
+            self._spans[atom] = self.minimum(e), self.maximum(e)
+        return self._spans[atom]
 
     def minimum(self, e: Affine) -> int | None:
         """A lower bound of `e` over the loops in scope; exact over nests without divisions."""
@@ -223,15 +241,15 @@ def _non_negative(e: Affine, ranges: IndexRanges) -> Affine:
 
 def _fits_int(e: Affine, ranges: IndexRanges) -> bool:
     """Whether every partial sum of `e`, taken in any order, is an ``int``."""
-    low = high = 0
-    for atom, c in (*e.terms, (None, e.constant)):
-        term = Affine((), c) if atom is None else Affine(((atom, c),))
+    low, high = min(e.constant, 0), max(e.constant, 0)
+    for atom, c in e.terms:
         if isinstance(atom, FloorDiv) and not _fits_int(atom.numerator, ranges):
             return False
-        bottom, top = ranges.minimum(term), ranges.maximum(term)
+        bottom, top = ranges.span(atom)
         if bottom is None or top is None:
             return False
-        low, high = low + min(bottom, 0), high + max(top, 0)
+        low += min(bottom * c, top * c, 0)
+        high += max(bottom * c, top * c, 0)
     return low > INT_MIN and high <= INT_MAX
 
 

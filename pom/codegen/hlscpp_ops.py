@@ -108,13 +108,13 @@ def _loop(body: Body, op: mlir.Operation) -> None:
             body.pragma(pragma)
         if not is_fixed and trips is not None and attributes.get("unroll", 1) != 0:
             body.pragma(f"LOOP_TRIPCOUNT min={trips[0]} max={trips[1]}")
-        body.ranges.iterators.append(LoopRange(name, lowers, uppers))
+        body.ranges.enter(LoopRange(name, lowers, uppers))
         outer_wide = body.wide_names
         body.wide_names = (outer_wide | {name}) if is_wide else (outer_wide - {name})
         body.values[block.arguments[0]] = Affine.var(name)
         body.run(block)
         body.wide_names = outer_wide
-        body.ranges.iterators.pop()
+        body.ranges.leave()
 
 
 def _bounds(body: Body, op: mlir.Operation) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
