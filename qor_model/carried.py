@@ -6,31 +6,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pom.qor_model.banks import ArrayBanks
-from pom.qor_model.expand import Body, Element
+from pom.qor_model.conflict import may_conflict
+from pom.qor_model.expand import Body, Element, Node
 from pom.qor_model.modulo import Carried, Task
-from pom.qor_model.region import OpKind
+from pom.qor_model.region import Loop, OpKind
+from pom.qor_model.settings import ToolSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One loop of the pipelined (flattened) nest: name, hardware stride and iterations."""
+    """One loop of the pipelined (flattened) nest.
+
+    Parameters
+    ----------
+    name : str
+    stride : int
+        Step of the induction variable from one hardware iteration to the next.
+    trips, most : int
+        Fewest and most iterations.
+    """
 
     name: str
     stride: int
     trips: int
+    most: int
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether the number of iterations is not a constant."""
+        return self.trips != self.most
 
 
 def carried_constraints(
     body: Body,
     tasks: Sequence[Task],
     levels: Sequence[Level],
+    loops: Sequence[Loop],
     banks: dict[str, ArrayBanks],
     budget_ns: float,
-    *,
-    shortens_self: bool,
+    settings: ToolSettings,
 ) -> list[Carried]:
-    """Constraints between iterations: registers that accumulate, and memory."""
+    """Constraints between iterations: registers that accumulate, and memory.
+
+    In a flattened nest only accesses with equal linear parts are related, and an element that is
+    found again after a varying number of iterations is forwarded beside the memory.
+    """
     edges: list[Carried] = []
+    shortens_self = settings.shortens_self_recurrence
     for acc in body.accumulators:
         if acc.final < 0:
             continue
@@ -52,15 +74,36 @@ def carried_constraints(
             gap = distance(levels, store.element, node.element)
             if gap is None:
                 continue
-            if not banks[node.element.array].is_register:
+            if len(loops) > 1 and store.element.linear != node.element.linear:
+                continue
+            is_kept = is_kept_in_register(store.element, body.nodes, loops)
+            is_forwarded = len(loops) > 1 and levels[-1].is_variable and not is_kept
+            if not banks[node.element.array].is_register and not is_kept and not is_forwarded:
                 tasks[j].is_late = True
-                edges.append(Carried(i, j, 1, gap, node.element.array))
+                wait = 1 if len(store.element.const) < 2 else settings.matrix_store_gap
+                edges.append(Carried(i, j, wait, gap, node.element.array))
                 continue
             source = store.operands[0] if store.operands else i
             for k in users.get(j, ()):
                 cycles = register_gap(tasks, source, k, budget_ns, shortens_self=shortens_self)
+                cycles += is_forwarded
                 edges.append(Carried(source, k, cycles, gap, node.element.array))
     return edges
+
+
+def is_kept_in_register(
+    element: Element, nodes: Sequence[Node], loops: Sequence[Loop]
+) -> bool:
+    """Whether a flattened nest keeps the element in a register while the inner loop runs."""
+    if len(loops) < 2 or element.depends_on((loops[-1].name,)):
+        return False
+    for node in nodes:
+        other = node.element
+        if other is None or other.array != element.array or other == element:
+            continue
+        if other.linear == element.linear or may_conflict(loops, element, other):
+            return False
+    return True
 
 
 def register_gap(
@@ -70,17 +113,17 @@ def register_gap(
     producer, consumer = tasks[source], tasks[sink]
     if source == sink and shortens_self:
         return producer.latency
-    out = producer.delay_out if producer.latency else producer.delay_in
-    if source == sink and not producer.latency:
+    if not producer.latency:
         return 1
-    return producer.latency + (1 if out + consumer.delay_in > budget_ns else 0)
+    return producer.latency + (producer.delay_out + consumer.delay_in > budget_ns)
 
 
 def distance(levels: Sequence[Level], source: Element, sink: Element) -> int | None:
     """Iterations of the flattened loop from a store to the next load of the element.
 
     None means never.  Subscripts whose linear parts differ are taken to meet in the next
-    iteration unless a dimension separates them.
+    iteration unless a dimension separates them; so are different rows when the number of
+    iterations is unknown, as the tool compares linear addresses.
     """
     if source.linear is None or sink.linear is None:
         return 1
@@ -92,7 +135,7 @@ def distance(levels: Sequence[Level], source: Element, sink: Element) -> int | N
         moving = [(iv, c) for iv, c in part if iv in strides]
         if not moving:
             if a != b:
-                return None
+                return 1 if levels[-1].is_variable else None
             continue
         if len(moving) > 1:
             return 1
@@ -107,13 +150,10 @@ def distance(levels: Sequence[Level], source: Element, sink: Element) -> int | N
 
 
 def _may_meet(source: Element, sink: Element) -> bool:
+    """Whether different subscripts are taken to meet: in one row, not in different ones."""
     assert source.linear is not None and sink.linear is not None
-    for mine, theirs, a, b in zip(
-        source.linear, sink.linear, source.const, sink.const, strict=True
-    ):
-        if not mine and not theirs and a != b:
-            return False
-    return True
+    rows = zip(source.linear, sink.linear, source.const, sink.const, strict=True)
+    return all(mine == theirs and a == b for mine, theirs, a, b in list(rows)[:-1])
 
 
 def _smallest(levels: Sequence[Level], delta: dict[str, int]) -> int | None:
@@ -125,12 +165,12 @@ def _smallest(levels: Sequence[Level], delta: dict[str, int]) -> int | None:
         weight *= max(level.trips, 1)
     weights.reverse()
     for level in levels:
-        if abs(delta.get(level.name, 0)) >= max(level.trips, 1):
+        if abs(delta.get(level.name, 0)) >= max(level.most, 1):
             return None
     base = sum(delta.get(v.name, 0) * w for v, w in zip(levels, weights, strict=True))
     if base > 0:
         return base
     for level, own in reversed(list(zip(levels, weights, strict=True))):
-        if level.name not in delta and level.trips > 1 and base + own > 0:
+        if level.name not in delta and level.most > 1 and base + own > 0:
             return base + own
     return None

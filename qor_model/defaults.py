@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pom.qor_model.carried import Level, distance
 from pom.qor_model.expand import element_of
-from pom.qor_model.leaf import has_loops
+from pom.qor_model.leaf import all_loops, has_loops
 from pom.qor_model.region import Block, If, Loop, LoopDirectives, Op, OpKind, Region
 from pom.qor_model.settings import ToolSettings
 
@@ -112,7 +112,7 @@ def _stays_whole(loop: Loop) -> bool:
         element = element_of(op.access, {})
         if element.array not in written and not element.depends_on((inner.name,)):
             return False
-    levels = [Level(item.name, item.step, 1 << 30) for item in (loop, inner)]
+    levels = [Level(item.name, item.step, 1 << 30, 1 << 30) for item in (loop, inner)]
     for store in stores:
         for op in ops:
             if op.kind is OpKind.LOAD and op.access is not None:
@@ -160,7 +160,7 @@ def is_flattened_into(
     position = next(n for n, r in enumerate(outer.body) if r is inner)
     before, behind = operations(outer.body[:position]), operations(outer.body[position + 1 :])
     if not before and not behind:
-        return not accumulates(chain[-1])
+        return not accumulates(chain[-1]) and not carries(chain[-1])
     if not settings.flatten_imperfect:
         return False
     return _is_initialisation(before) and _is_simple_end(behind, before)
@@ -181,13 +181,23 @@ def accumulates(loop: Loop) -> bool:
     return False
 
 
-def all_loops(regions: tuple[Region, ...]) -> list[Loop]:
-    """Every loop inside."""
-    result: list[Loop] = []
-    for loop in inner_loops(regions):
-        result.append(loop)
-        result += all_loops(loop.body)
-    return result
+def carries(loop: Loop) -> bool:
+    """Whether an element that one iteration stores is a neighbour's operand in the next ones."""
+    ops = operations(loop.body)
+    if has_loops(loop.body):
+        return False
+    count = loop.constant_trip_count or 1
+    level = Level(loop.name, loop.step, count, count)
+    stores = [element_of(o.access, {}) for o in ops if o.kind is OpKind.STORE and o.access]
+    loads = [element_of(o.access, {}) for o in ops if o.kind is OpKind.LOAD and o.access]
+    return any(
+        store.array == load.array
+        and store != load
+        and store.linear == load.linear
+        and distance((level,), store, load) is not None
+        for store in stores
+        for load in loads
+    )
 
 
 def _is_initialisation(ops: list[Op]) -> bool:

@@ -303,13 +303,15 @@ class Expander:
         self.values[op.id] = position
         if linear is not None:
             self._stored[element] = position
-            if operands:
-                self._known[element] = operands[0]
-            else:
-                self._known.pop(element, None)
+            self._known[element] = operands[0] if operands else self._constant(op)
         else:
             for stored in [e for e in self._stored if e.array == element.array]:
                 del self._stored[stored]
+
+    def _constant(self, store: Op) -> int:
+        """The constant or scalar argument that a store writes, as a value of its own."""
+        op = Op(-store.id, OpKind.CONST, store.dtype, scalars=store.scalars, loc=store.loc)
+        return self._append(Node(op, self._copy, []))
 
     def restart_values(self, choose: Callable[[Op], Op]) -> None:
         """From here on, stored elements hold a choice of their value and a carried one."""
@@ -366,7 +368,9 @@ def compact(nodes: Sequence[Node | None], values: dict[int, int]) -> list[Node]:
     return kept
 
 
-def split_invariants(nodes: list[Node], ivs: Sequence[str], *, promote: bool) -> Body:
+def split_invariants(
+    nodes: list[Node], ivs: Sequence[str], *, promote: bool, inner: frozenset[str] = frozenset()
+) -> Body:
     """Move what does not depend on `ivs` in front, and registers for accumulated elements.
 
     Parameters
@@ -377,6 +381,8 @@ def split_invariants(nodes: list[Node], ivs: Sequence[str], *, promote: bool) ->
         Induction variables of the loop that will execute the body.
     promote : bool
         Whether elements that stay the same may move into registers.
+    inner : frozenset of str
+        Induction variables of loops that were unrolled: what moves with them is not promoted.
     """
     stores: dict[str, list[int]] = {}
     loads: dict[str, list[int]] = {}
@@ -389,7 +395,7 @@ def split_invariants(nodes: list[Node], ivs: Sequence[str], *, promote: bool) ->
     for array, written in sorted(stores.items()) if promote else ():
         for index in written:
             element = nodes[index].element
-            if element is None or element.depends_on(ivs):
+            if element is None or element.depends_on(ivs) or not _is_fixed(nodes[index].op, inner):
                 continue
             others = [i for i in (*written, *loads.get(array, ())) if i != index]
             same = [i for i in others if nodes[i].element == element]
@@ -408,6 +414,15 @@ def split_invariants(nodes: list[Node], ivs: Sequence[str], *, promote: bool) ->
             if load is not None:
                 promoted[load] = element
     return _partition(nodes, ivs, stores, promoted, registers)
+
+
+def _is_fixed(op: Op, inner: frozenset[str]) -> bool:
+    if op.access is None or not inner:
+        return True
+    return all(
+        subscript is not None and not any(iv in inner for iv, _ in subscript.terms)
+        for subscript in op.access.subscripts
+    )
 
 
 def _may_meet(other: Element, element: Element, ivs: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from pom.qor_model.carried import Level, carried_constraints
+from pom.qor_model.carried import Level, carried_constraints, is_kept_in_register
 from pom.qor_model.expand import Body, Env, Expander, Node, shifted, split_invariants
 from pom.qor_model.modulo import (
     Carried,
@@ -96,7 +96,8 @@ def schedule_leaf(
     nodes = _expand(nest)
     if nodes is None:
         return None
-    body = split_invariants(nodes, ivs, promote=True)
+    inner = frozenset(item.name for item in all_loops(loop.body))
+    body = split_invariants(nodes, ivs, promote=True, inner=inner)
     muxes = maker.select_banks(body, set(ivs), strides)
     maker.order_banks(body, strides)
     if not is_pipelined and not muxes:
@@ -106,6 +107,10 @@ def schedule_leaf(
         for i, n in enumerate(body.nodes)
     ]
     if len(nest.loops) > 1:
+        for node, task in zip(body.nodes, tasks, strict=True):
+            if node.element is not None and task.mask:
+                if is_kept_in_register(node.element, body.nodes, nest.loops):
+                    task.mask, task.array = _kept(node, body, task)
         maker.late_select(body, tasks, loop.name, strides)
     if is_pipelined:
         placement, limit = _pipelined(nest, body, tasks, maker, strides, directives)
@@ -151,6 +156,14 @@ def _expand(nest: Nest) -> list[Node] | None:
     return expander.finish()
 
 
+def _kept(node: Node, body: Body, task: Task) -> tuple[int, str]:
+    """An element that the nest loads and stores again stays in a register: no port is used."""
+    kinds = {n.op.kind for n in body.nodes if n.element == node.element}
+    if OpKind.STORE in kinds and OpKind.LOAD in kinds:
+        return 0, ""
+    return task.mask, task.array
+
+
 def _inner_position(loop: Loop, inner: Loop) -> int:
     return next(n for n, region in enumerate(loop.body) if region is inner)
 
@@ -169,16 +182,16 @@ def _pipelined(
     directives: Mapping[str, LoopDirectives],
 ) -> tuple[Placement, Limit]:
     machine = maker.machine
-    levels = [
-        Level(loop.name, strides[loop.name], max(1, round(trip)))
-        for loop, trip in zip(nest.loops, nest.trips, strict=True)
-    ]
-    levels[-1] = Level(
-        levels[-1].name, levels[-1].stride, max(1, ceil(nest.innermost_trip / nest.unroll))
-    )
+    levels = []
+    for loop in nest.loops:
+        unroll = nest.unroll if loop is nest.loops[-1] else 1
+        count = loop.constant_trip_count
+        trips, most = (count, count) if count is not None else (1, 1 << 30)
+        levels.append(
+            Level(loop.name, strides[loop.name], ceil(trips / unroll), ceil(most / unroll))
+        )
     carried = carried_constraints(
-        body, tasks, levels, maker.banks, machine.budget_ns,
-        shortens_self=machine.settings.shortens_self_recurrence,
+        body, tasks, levels, nest.loops, maker.banks, machine.budget_ns, machine.settings
     )  # fmt: skip
     carried += restart_constraints(body, tasks, machine.budget_ns)
     bound, who = port_bound(tasks, maker.ports)
@@ -262,6 +275,18 @@ def has_loops(regions: tuple[Region, ...]) -> bool:
         if isinstance(region, If) and (has_loops(region.then_body) or has_loops(region.else_body)):
             return True
     return False
+
+
+def all_loops(regions: tuple[Region, ...]) -> list[Loop]:
+    """Every loop inside, outermost first."""
+    result: list[Loop] = []
+    for region in regions:
+        match region:
+            case Loop():
+                result += [region, *all_loops(region.body)]
+            case If():
+                result += all_loops(region.then_body) + all_loops(region.else_body)
+    return result
 
 
 def is_only_loop(loop: Loop) -> bool:

@@ -287,6 +287,7 @@ def _attempt(
     extra: dict[int, int] = {}
     grown = 0
     edge: Carried | None = None
+    patience = 4
     for _ in range(min(2 * ii, RETRIES) + 2):
         found = place(
             tasks, ports, budget_ns, ii, order=order, soonest=soonest, tight=tight, extra=extra
@@ -300,8 +301,12 @@ def _attempt(
         if not broken:
             return found, edge
         edge = max(broken, key=lambda e: _excess(e, found, ii))
-        if edge.source == edge.sink or tasks[edge.sink].is_late:
+        if edge.source == edge.sink:
             return None, edge
+        if tasks[edge.sink].is_late:
+            patience -= 1
+            if not patience:
+                return None, edge
         if not tight:
             tight = chains
             continue

@@ -20,6 +20,9 @@ class ToolSettings:
     shortens_self_recurrence : bool
         An operator that feeds only itself may restart one cycle early (Vitis HLS 2022.1 on
         UltraScale+: a float sum reaches II = stages - 1).
+    matrix_store_gap : int
+        Cycles from a store to a load of the same element of an array with several dimensions
+        (0: they may share a cycle).
     default_ram : str
         Memory type of an argument or buffer without a storage directive.
     unsafe_math : bool
@@ -29,12 +32,15 @@ class ToolSettings:
     pipeline_loops: int = 0
     flatten_imperfect: bool = False
     shortens_self_recurrence: bool = False
+    matrix_store_gap: int = 1
     default_ram: str = "ram_2p"
     unsafe_math: bool = False
 
 
 DIRECTIVES_ONLY = ToolSettings(default_ram="ram_s2p", shortens_self_recurrence=True)
-VITIS_DEFAULTS = ToolSettings(pipeline_loops=64, flatten_imperfect=True)
+VITIS_DEFAULTS = ToolSettings(
+    pipeline_loops=64, flatten_imperfect=True, matrix_store_gap=0, default_ram="ram_t2p"
+)
 UNOPTIMISED = ToolSettings()
 SETTINGS = {
     "directives": DIRECTIVES_ONLY,

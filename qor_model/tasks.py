@@ -9,7 +9,7 @@ from math import gcd
 from pom.qor_model.banks import ArrayBanks, Ports, array_banks, is_distinct_by_compiler, reach
 from pom.qor_model.expand import Body, Element, Node
 from pom.qor_model.modulo import Task
-from pom.qor_model.region import Array, OpKind, Partition
+from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import ToolSettings
 
@@ -62,8 +62,7 @@ class TaskMaker:
         op = node.op
         found = self._keys.get(op.id)
         if found is None:
-            types, constants = op.operand_types, op.constant_operands
-            key = OperatorKey(op.kind, op.dtype, types, constants, op.impl)
+            key = operator_key(op)
             found = key, self.machine.times.timing(key)
             self._keys[op.id] = found
         return found
@@ -203,6 +202,14 @@ class TaskMaker:
                 if where.dynamic_dims == split:
                     early.append(index)
         return branches, early
+
+
+def operator_key(op: Op) -> OperatorKey:
+    """The operator of an operation; fixed point is divided by a constant with a multiplication."""
+    kind = op.kind
+    if kind is OpKind.DIV and op.constant_operands and not op.dtype.is_float:
+        kind = OpKind.MUL
+    return OperatorKey(kind, op.dtype, op.operand_types, op.constant_operands, op.impl)
 
 
 def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> bool:

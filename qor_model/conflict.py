@@ -1,0 +1,69 @@
+"""Exact test whether a store meets a later load in a loop nest, with the loops' bounds (isl)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import islpy as isl
+
+from pom.qor_model.expand import Element
+from pom.qor_model.region import Affine, Loop
+
+
+def may_conflict(loops: Sequence[Loop], source: Element, sink: Element) -> bool:
+    """Whether some iteration's store is read in a later iteration of the nest.
+
+    Induction variables of loops around the nest are unknown but the same for both.
+
+    Parameters
+    ----------
+    loops : sequence of Loop
+        The nest, outermost first.
+    source, sink : Element
+        Element stored and element loaded.
+    """
+    if source.linear is None or sink.linear is None:
+        return True
+    names = [loop.name for loop in loops]
+    parameters = sorted(_free(loops, source, sink) - set(names))
+    plain = {n: f"p{k}" for k, n in enumerate(parameters)}
+    first = {**plain, **{n: f"a{k}" for k, n in enumerate(names)}}
+    second = {**plain, **{n: f"b{k}" for k, n in enumerate(names)}}
+    parts = _bounds(loops, first) + _bounds(loops, second)
+    for mine, theirs, a, b in zip(
+        source.linear, sink.linear, source.const, sink.const, strict=True
+    ):
+        parts.append(f"{_text(Affine(mine, a), first)} = {_text(Affine(theirs, b), second)}")
+    later = []
+    for depth in range(len(names)):
+        equal = [f"a{k} = b{k}" for k in range(depth)]
+        later.append(" and ".join([*equal, f"a{depth} < b{depth}"]))
+    order = " or ".join(f"({text})" for text in later)
+    dims = ", ".join([f"a{k}" for k in range(len(names))] + [f"b{k}" for k in range(len(names))])
+    head = f"[{', '.join(plain.values())}] -> " if plain else ""
+    text = f"{head}{{ [{dims}] : {' and '.join(parts)} and ({order}) }}"
+    return not isl.Set(text).is_empty()
+
+
+def _free(loops: Sequence[Loop], source: Element, sink: Element) -> set[str]:
+    found: set[str] = set()
+    for loop in loops:
+        found |= {n for b in (*loop.lower, *loop.upper) for n, _ in b.terms}
+    for element in (source, sink):
+        for part in element.linear or ():
+            found |= {n for n, _ in part}
+    return found
+
+
+def _bounds(loops: Sequence[Loop], names: dict[str, str]) -> list[str]:
+    parts: list[str] = []
+    for loop in loops:
+        own = names[loop.name]
+        parts += [f"{_text(b, names)} <= {own}" for b in loop.lower]
+        parts += [f"{own} < {_text(b, names)}" for b in loop.upper]
+    return parts
+
+
+def _text(value: Affine, names: dict[str, str]) -> str:
+    parts = [f"{coef}*{names[name]}" for name, coef in value.terms]
+    return " + ".join([*parts, str(value.const)])
