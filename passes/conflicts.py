@@ -23,7 +23,7 @@ import islpy as isl
 from pom.ir.expr import Access
 from pom.ir.graph import Array, Scalar
 from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
-from pom.passes.isl_build import AccessInfo, accesses, compact_times, domain, time_map
+from pom.passes.isl_build import AccessInfo, accesses, compact_times, time_map
 from pom.passes.reductions import reductions
 
 Kind = Literal["flow", "anti", "output"]
@@ -91,36 +91,36 @@ def conflicts(program: PolyProgram, relaxed: frozenset[str] = frozenset()) -> tu
         program.callees,
         relaxed,
     )
-    return _conflicts(key)
+    return _cached(key)
 
 
 @lru_cache(maxsize=256)
-def _conflicts(key: _Key) -> tuple[Conflict, ...]:
+def _cached(key: _Key) -> tuple[Conflict, ...]:
     program = PolyProgram(
         "", key.params, key.locals, key.statements, key.schedule, callees=key.callees
     )
+    return find_conflicts(program, key.relaxed)
+
+
+def find_conflicts(
+    program: PolyProgram, relaxed: frozenset[str] = frozenset()
+) -> tuple[Conflict, ...]:
+    """`conflicts`, computed anew."""
     infos = {s.name: accesses(program, s) for s in program.statements}
     written = {i.array for found in infos.values() for i in found if i.is_write}
-    tagged = _Tagged(program, infos, written, key.relaxed)
+    tagged = _Tagged(program, infos, written, relaxed)
     found = [*tagged.flow(), *tagged.output(), *tagged.anti()]
     order = {s.name: position for position, s in enumerate(program.statements)}
-    return tuple(
-        sorted(
-            found,
-            key=lambda c: (
-                order[c.source],
-                order[c.target],
-                c.kind,
-                c.array,
-                c.source_access,
-                c.target_access,
-            ),
-        )
-    )
+
+    def place(c: Conflict) -> tuple[int, int, str, str, str, str]:
+        accessed = c.array, c.source_access, c.target_access
+        return (order[c.source], order[c.target], c.kind, *accessed)
+
+    return tuple(sorted(found, key=place))
 
 
 class _Tagged:
-    """The accesses of a program as union maps ``[instance -> access number] -> element``."""
+    """The accesses of a program as union maps; the instances of each have a name of their own."""
 
     def __init__(
         self,
@@ -136,28 +136,27 @@ class _Tagged:
         }
         empty = isl.UnionMap("{ }")
         self.reads, self.must_writes, self.may_writes = empty, empty, empty
+        self.may_reads = empty
         self.schedule, self.backwards = empty, empty
         times = compact_times(program)
         for statement in program.statements:
-            instances = domain(statement)
             time = time_map(statement, times[statement.name])
             reversed_time = time_map(statement, tuple(-t for t in times[statement.name]))
             for number, info in enumerate(infos[statement.name]):
                 if info.array not in arrays:
                     continue
-                tag = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, 0)
-                tag = tag.set_tuple_name(isl.dim_type.set, f"a{number}")
-                pairs = isl.Map.from_domain_and_range(instances, isl.Set.universe(tag))
-                untag = pairs.domain_map()
-                relation = isl.UnionMap.from_map(untag.apply_range(info.relation))
+                tag = f"{statement.name}#{number}"
+                relation = isl.UnionMap.from_map(_tag(info.relation, tag))
                 if not info.is_write:
                     self.reads = self.reads.union(relation)
+                    if info.is_may:
+                        self.may_reads = self.may_reads.union(relation)
                 elif info.is_may or statement.name in relaxed:
                     self.may_writes = self.may_writes.union(relation)
                 else:
                     self.must_writes = self.must_writes.union(relation)
-                forwards = isl.UnionMap.from_map(untag.apply_range(time))
-                backwards = isl.UnionMap.from_map(untag.apply_range(reversed_time))
+                forwards = isl.UnionMap.from_map(_tag(time, tag))
+                backwards = isl.UnionMap.from_map(_tag(reversed_time, tag))
                 self.schedule = self.schedule.union(forwards)
                 self.backwards = self.backwards.union(backwards)
 
@@ -165,8 +164,26 @@ class _Tagged:
         """``{ write -> sink }``: the last certain write before the sink, and what may write since."""
         info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
         info = info.set_may_source(self.may_writes).set_schedule_map(schedule)
-        found = info.compute_flow().get_may_dependence().get_map_list()
+        try:
+            nearest = info.compute_flow().get_may_dependence()
+        except isl.Error:
+            # isl fails on some strided domains ("affine expression involves …").
+            nearest = self.nearest_by_subtraction(sink, schedule)
+        found = nearest.get_map_list()
         return [found.get_at(position) for position in range(found.n_map())]
+
+    def nearest_by_subtraction(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
+        """The same pairs from the definition: conflicting, in order, and no certain write between.
+
+        Pairs of which one access is an upper bound stay even where a write lies between.
+        """
+        before = schedule.lex_lt_union_map(schedule)
+        writes = self.must_writes.union(self.may_writes)
+        pairs = writes.apply_range(sink.reverse()).intersect(before)
+        to_write = self.must_writes.apply_range(self.must_writes.reverse()).intersect(before)
+        exact = sink.subtract(self.may_reads).subtract(self.may_writes)
+        from_write = self.must_writes.apply_range(exact.reverse()).intersect(before)
+        return pairs.subtract(to_write.apply_range(from_write))
 
     def flow(self) -> Iterator[Conflict]:
         """Last write → read."""
@@ -189,19 +206,22 @@ class _Tagged:
                 yield conflict
 
     def _conflict(self, tagged: isl.Map) -> Conflict | None:
-        source, a = self._access(tagged.get_space().domain())
-        target, b = self._access(tagged.get_space().range())
+        source, a = self._access(tagged.get_tuple_name(isl.dim_type.in_))
+        target, b = self._access(tagged.get_tuple_name(isl.dim_type.out))
         if source == target and source in self.relaxed:
             accumulator = self.accumulators[source]
             if a.access == accumulator and b.access == accumulator:
                 return None
-        relation = tagged.domain_factor_domain().range_factor_domain().coalesce()
+        relation = _tag(tagged, source).set_tuple_name(isl.dim_type.out, target).coalesce()
         kind: Kind = "output" if a.is_write and b.is_write else "flow" if a.is_write else "anti"
         reason = a.may_reason or b.may_reason
         return Conflict(kind, source, target, a.array, a.text, b.text, relation, reason)
 
-    def _access(self, space: isl.Space) -> tuple[str, AccessInfo]:
-        pair = space.unwrap()
-        statement = pair.get_tuple_name(isl.dim_type.in_)
-        number = pair.get_tuple_name(isl.dim_type.out)
-        return statement, self.infos[statement][int(number[1:])]
+    def _access(self, tag: str) -> tuple[str, AccessInfo]:
+        statement, _, number = tag.rpartition("#")
+        return statement, self.infos[statement][int(number)]
+
+
+def _tag(relation: isl.Map, name: str) -> isl.Map:
+    """`relation` with its domain called `name`."""
+    return relation.set_tuple_name(isl.dim_type.in_, name)

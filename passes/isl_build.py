@@ -108,9 +108,7 @@ def parse_domain(name: str, iterators: tuple[str, ...], text: str) -> isl.Set:
     """The set that `text` describes, its tuple called `name` and its dims `iterators`."""
     result = isl.Set(text)
     if result.dim(_SET) != len(iterators):
-        if not result.is_empty():
-            raise ValueError(f"domain {text} of {name!r} does not have dims {iterators}")
-        result = isl.Set.empty(_space(name, iterators))
+        raise ValueError(f"domain {text} of {name!r} does not have dims {iterators}")
     for position, iterator in enumerate(iterators):
         result = result.set_dim_name(_SET, position, iterator)
     return result.set_tuple_name(name)

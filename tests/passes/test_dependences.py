@@ -14,7 +14,7 @@ from pom.ir.expr import Access, Apply, Const, Load
 from pom.ir.graph import Array, Assign, Call, For, Kernel
 from pom.ir.poly import Loop
 from pom.ir.types import ArrayType, FixedType, IntType, f32
-from pom.passes.conflicts import conflicts
+from pom.passes.conflicts import conflicts, find_conflicts
 from pom.passes.dependences import Distance, common_loops, dependences
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.reductions import reduction_of, reductions, relaxed_statements
@@ -64,6 +64,33 @@ def test_conflicts_are_the_nearest_pairs(seed: int) -> None:
     found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
     for conflict in conflicts(program):
         assert not conflict.is_may
+        found[conflict.kind] |= pairs_of(conflict.relation)
+    assert found == Enumerated(source, program).nearest()
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_nearest_pairs_from_the_definition(seed: int) -> None:
+    """What is used where isl's own analysis fails gives the same."""
+    source = random_kernel(random.Random(seed))
+    program = graph_to_poly(source)
+    found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl.UnionAccessInfo, "compute_flow", _fail)
+        for conflict in find_conflicts(program):
+            found[conflict.kind] |= pairs_of(conflict.relation)
+    assert found == Enumerated(source, program).nearest()
+
+
+def _fail(info: object) -> None:
+    raise isl.Error("affine expression involves some of the domain dimensions")
+
+
+def test_a_kernel_on_which_isl_fails() -> None:
+    source = random_kernel(random.Random(8388607))
+    program = graph_to_poly(source)
+    found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
+    for conflict in conflicts(program):
         found[conflict.kind] |= pairs_of(conflict.relation)
     assert found == Enumerated(source, program).nearest()
 
