@@ -13,6 +13,9 @@ FREE_KINDS = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 WAITING_CYCLES = 10
 """How long, beyond its own path, a value may wait for a sequential chain (fitted, see Notes)."""
 
+SELECTED_CYCLES = 4
+"""How much longer when an operand is selected among memory banks."""
+
 _FULL_INTERVAL = 16
 
 
@@ -26,8 +29,8 @@ def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...
 
     In a body that is not pipelined all operations of one state need an operator each.  What feeds
     an accumulation starts early only as far as its value need not wait long: a lane starts at
-    most `WAITING_CYCLES` + its own path before it is needed, divided by the number of
-    accumulations that go on at the same time; without an accumulation everything starts as late
+    most `WAITING_CYCLES` + its own path (and `SELECTED_CYCLES` if a bank is selected) before it is
+    needed, divided by the number of accumulations that go on at the same time; without an accumulation everything starts as late
     as possible.  Found in hgnn_designs.csv (unrolled reductions of six kernels).
     """
     used = _pipelined(body) if body.is_pipelined else _sequential(body)
@@ -101,7 +104,9 @@ def sequential_starts(body: BodySchedule) -> list[int]:
             window = 0.0
             if finals:
                 path = _path(index, ops, users, late, frozenset(finals))
-                window = (WAITING_CYCLES + path) / len(finals)
+                selected = any(ops[p].op.is_memory and ops[p].bank < 0 for p in op.operands)
+                waiting = WAITING_CYCLES + (SELECTED_CYCLES if selected else 0)
+                window = (waiting + path) / len(finals)
             start = max(start, math.ceil(late[index] - window))
         starts[index] = start
     return starts
