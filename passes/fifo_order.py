@@ -38,7 +38,7 @@ def _single(program: PolyProgram, used: list[tuple[str, AccessInfo]], verb: str)
         if info.is_may:
             return info.may_reason
         body = program.statement(statement).body
-        if isinstance(body, Assign) and body.reads.count(info.access) > 1:  # type: ignore[arg-type]
+        if isinstance(body, Assign) and body.reads.count(info.access) > 1:
             return f"{statement} reads {info.text} more than once"
     times = _time_of_elements(program, used)
     if not times.is_single_valued():

@@ -51,7 +51,7 @@ def isl_names(names: Iterable[str]) -> tuple[str, ...]:
     """`names` as isl text can hold them: reserved words get underscores until they are unique."""
     given = tuple(names)
     taken = set(given)
-    result = []
+    result: list[str] = []
     for name in given:
         while name.lower() in RESERVED or (name != given[len(result)] and name in taken):
             name += "_"

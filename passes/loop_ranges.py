@@ -84,7 +84,8 @@ def trip_count(program: PolyProgram, statement: str, loop: Loop) -> TripCount:
 
 
 def _step(values: isl.Set) -> int:
-    return max(values.get_stride(values.dim(isl.dim_type.set) - 1).to_python(), 1)
+    step: int = values.get_stride(values.dim(isl.dim_type.set) - 1).to_python()
+    return max(step, 1)
 
 
 def loop_step(program: PolyProgram, statement: str, loop: Loop) -> int:
