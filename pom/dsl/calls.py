@@ -66,10 +66,16 @@ def _bind(
     given |= named
     missing = [n for n in names if n not in given]
     if wrong or missing or len(positional) > len(names):
+        problem = (
+            f"{wrong[0]!r} is not one of them, or is given twice"
+            if wrong
+            else f"{missing[0]!r} is missing"
+            if missing
+            else f"{len(positional)} are given"
+        )
         raise PomError(
             "POM-D063",
-            f"kernel {callee.name!r} takes ({', '.join(names)}): "
-            + (f"{missing[0]!r} is missing" if missing else "there are too many arguments"),
+            f"kernel {callee.name!r} takes ({', '.join(names)}): {problem}",
             location,
         )
     arrays: dict[str, ArrayValue] = {}

@@ -129,7 +129,7 @@ def _record(
         raise PomError(
             "POM-D062",
             f"kernel {recorder.name!r} raised {type(error).__name__}: {error}",
-            traceback_location(error.__traceback__) or location,
+            traceback_location(error.__traceback__, code.co_filename) or location,
         ) from error
     finally:
         _current.reset(token)

@@ -154,8 +154,9 @@ def test_callee_writes_count_as_writes() -> None:
 CALLEE = "@pom.kernel{}\ndef f(x: pom.f32, A: pom.f32[4], B: pom.f32[4]):\n    B[0] = A[0] + x\n    B[1] = x\n"
 REFUSED = [
     ("POM-D063", "f(1, A)", "'B' is missing", ""),
-    ("POM-D063", "f(1, A, B, B)", "too many", ""),
-    ("POM-D063", "f(1, A, B, y=2)", "too many", ""),
+    ("POM-D063", "f(1, A, B, B)", "4 are given", ""),
+    ("POM-D063", "f(1, A, B, y=2)", "'y' is not one", ""),
+    ("POM-D063", "f(1, A, B, A=A)", "given twice", ""),
     ("POM-D063", "f(1, A, M)", "f32[4], not M: f32[5]", ""),
     ("POM-D063", "f(1, A, 3)", "not 3", ""),
     ("POM-D063", 'f("a", A, B)', "'a'", ""),
