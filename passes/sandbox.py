@@ -85,7 +85,7 @@ def _failure(code: int, is_parsed: bool, timed_out: bool, timeout_s: float, tail
         return PomError(
             "POM-U010",
             f"MLIR crashed on the text ({signal.Signals(-code).name})",
-            hint="the text is not valid at some place that MLIR does not check; halve it to find where",
+            hint="the text nests too deeply, or breaks a rule that MLIR does not check but assumes",
             notes=tuple(tail.strip().splitlines()[:3]),
         )
     return InternalError(f"the worker died with status {code}:\n{tail}")

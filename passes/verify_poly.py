@@ -45,8 +45,19 @@ def verify_instances(program: PolyProgram) -> None:
             f"two instances of {statement.name!r} run at the same time",
             statement.location,
             "every iterator of a statement has to appear in the values of its loops",
-            (f"both at once: {witness.sample()}",),
+            (f"both at once: {_two_instances(witness, statement)}",),
         )
+
+
+def _two_instances(pairs: isl.Map, statement: PolyStatement) -> str:
+    """``S(6) and S(7)``, from a relation of the instances of `statement`."""
+    point = pairs.wrap().sample_point()
+    values = [
+        str(point.get_coordinate_val(isl.dim_type.set, k).to_python())
+        for k in range(2 * len(statement.iterators))
+    ]
+    first, second = values[: len(values) // 2], values[len(values) // 2 :]
+    return f"{statement.name}({', '.join(first)}) and {statement.name}({', '.join(second)})"
 
 
 def _check_domain(statement: PolyStatement) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -131,10 +132,8 @@ def test_pipelines_that_are_refused(text: str, code: str, part: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text('ab-{}=," 1', max_size=20))
 def test_any_text_is_split_or_refused(text: str) -> None:
-    try:
-        split_pipeline(text)
-    except PomError as error:
-        assert error.code in ("POM-U005", "POM-U006")
+    with contextlib.suppress(PomError):
+        assert all(p.name in text for p in split_pipeline(text))
 
 
 def test_options_of_every_type() -> None:
@@ -337,4 +336,4 @@ def test_text_that_aborts_mlir_does_not_end_this_process() -> None:
     """The recursion of MLIR's parser has no limit, so that deep text overflows its stack."""
     depth = 200_000
     text = f"module attributes {{a = {'[' * depth}{']' * depth}}} {{}}"
-    refused("POM-U0", "", lambda: run_text(text, ""))
+    refused("POM-U010", "SIGSEGV", lambda: run_text(text, ""))
