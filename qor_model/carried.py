@@ -91,9 +91,7 @@ def carried_constraints(
     return edges
 
 
-def is_kept_in_register(
-    element: Element, nodes: Sequence[Node], loops: Sequence[Loop]
-) -> bool:
+def is_kept_in_register(element: Element, nodes: Sequence[Node], loops: Sequence[Loop]) -> bool:
     """Whether a flattened nest keeps the element in a register while the inner loop runs."""
     if len(loops) < 2 or element.depends_on((loops[-1].name,)):
         return False

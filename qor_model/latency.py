@@ -21,6 +21,7 @@ from pom.qor_model.region import (
     OpKind,
     Partition,
     Region,
+    with_loop_directives,
 )
 from pom.qor_model.schedule_result import DesignResult, FunctionResult
 from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
@@ -92,6 +93,23 @@ class LatencyModel:
             self.design.top, latency, latency + 1, tuple(found[n] for n in order),
             self.library.clock_ns,
         )  # fmt: skip
+
+    def with_directives(
+        self, loops: Directives | None = None, partitions: Partitions | None = None
+    ) -> Design:
+        """The design that :meth:`estimate` times for these arguments."""
+        changed = tuple(
+            replace(
+                function,
+                body=with_loop_directives(function.body, dict(loops or {})),
+                arrays=tuple(
+                    replace(a, partitions=(partitions or {}).get(a.name, a.partitions))
+                    for a in function.arrays
+                ),
+            )
+            for function in self.design.functions
+        )
+        return replace(self.design, functions=changed)
 
     def _function(
         self,

@@ -14,7 +14,6 @@ from math import ceil
 
 from pom.qor_model.banks import Ports, PortTable, busiest
 
-
 RETRIES = 64
 PATIENCE = 8
 

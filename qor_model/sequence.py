@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pom.qor_model.expand import Element, Env, Expander, Node, shifted
 from pom.qor_model.banks import Ports, PortTable
+from pom.qor_model.expand import Element, Env, Expander, Node, shifted
 from pom.qor_model.modulo import Task
 from pom.qor_model.region import OpKind
 from pom.qor_model.schedule_result import (

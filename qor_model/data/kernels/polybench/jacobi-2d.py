@@ -13,10 +13,14 @@ def make(size="medium", dtype=pom.f64, name="jacobi_2d"):
         for _ in pom.loop("lp1", 0, tsteps):
             for i in pom.loop("lp2", 1, n - 1):
                 for j in pom.loop("lp3", 1, n - 1):
-                    B[i, j] = 0.2 * (A[i, j] + A[i, j - 1] + A[i, j + 1] + A[i + 1, j] + A[i - 1, j])
+                    B[i, j] = 0.2 * (
+                        A[i, j] + A[i, j - 1] + A[i, j + 1] + A[i + 1, j] + A[i - 1, j]
+                    )
             for i in pom.loop("lp4", 1, n - 1):
                 for j in pom.loop("lp5", 1, n - 1):
-                    A[i, j] = 0.2 * (B[i, j] + B[i, j - 1] + B[i, j + 1] + B[i + 1, j] + B[i - 1, j])
+                    A[i, j] = 0.2 * (
+                        B[i, j] + B[i, j - 1] + B[i, j + 1] + B[i + 1, j] + B[i - 1, j]
+                    )
 
     return jacobi_2d
 

@@ -1,0 +1,123 @@
+"""``pom qor``: the models of quality of results against measured designs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pom.cli.common import json_option
+
+if TYPE_CHECKING:
+    from pom.qor_model.evaluate import Evaluation
+    from pom.qor_model.region import Design
+
+
+@click.group()
+def qor() -> None:
+    """Evaluate the models of quality of results."""
+
+
+@qor.command("eval")
+@click.option(
+    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+    help="Measured designs; the kind of file is told from its columns.",
+)  # fmt: skip
+@click.option(
+    "--kernels", required=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="One kernel file per kernel, with loops named as the labels name them.",
+)  # fmt: skip
+@click.option(
+    "--model", type=click.Choice(["analytical"]), default="analytical", show_default=True,
+    help="The model to evaluate.",
+)  # fmt: skip
+@json_option
+def eval_(labels: Path, kernels: Path, model: str, as_json: bool) -> None:
+    """Estimate every labelled design and print the errors."""
+    from functools import cache
+
+    from pom import devices
+    from pom.qor_model.evaluate import evaluate
+    from pom.qor_model.labels import read_labels
+    from pom.qor_model.operators import OperatorLibrary
+
+    @cache
+    def library(part: str, clock_ns: float) -> OperatorLibrary:
+        return OperatorLibrary.for_device(devices.load(part), clock_ns)
+
+    result = evaluate(read_labels(labels), KernelFiles(kernels), library)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2))
+    else:
+        click.echo(table(result))
+
+
+class KernelFiles:
+    """Kernels of a folder, built through the front end.
+
+    A file may offer sizes and types with ``make(size, dtype)``; otherwise it holds one kernel.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def design(self, kernel: str, size: str, dtype: str) -> Design:
+        """The kernel without directives, as the estimator reads it.
+
+        Raises
+        ------
+        PomError
+            ``POM-Q024`` if there is no file for the kernel.
+        """
+        import pom
+        from pom.dsl.load import load_kernel, load_module
+        from pom.errors import PomError
+        from pom.passes.poly_to_affine import poly_to_affine
+        from pom.qor_model.from_affine import design_from_affine
+
+        path = self._file(kernel)
+        if path is None:
+            raise PomError("POM-Q024", f"{self.folder} has no file for the kernel {kernel}")
+        if size:
+            types = {"fixed": pom.fixed(32, 16), "float": pom.f64}
+            function = load_module(path).make(size, types[dtype])
+        else:
+            function = load_kernel(path)
+        return design_from_affine(poly_to_affine(pom.schedule(function).program))
+
+    def _file(self, kernel: str) -> Path | None:
+        for name in (kernel, kernel.replace("-", "_"), f"k{kernel}", kernel.removeprefix("k")):
+            path = self.folder / f"{name}.py"
+            if path.is_file():
+                return path
+        return None
+
+
+def table(result: Evaluation) -> str:
+    """The evaluation as a table for people."""
+    from pom.qor_model.labels import METRICS
+
+    lines = [f"{result.kind}: {len(result.outcomes)} designs, {len(result.refused)} refused"]
+    head = f"{'kernel':<16}{'metric':<9}{'MAPE %':>10}{'median':>10}{'p99':>10}{'worst':>10}"
+    lines.append(head + f"{'exact %':>10}")
+    for kernel in (*result.kernels(), None):
+        for metric in METRICS:
+            found = result.statistics(metric, kernel)
+            if found is not None:
+                numbers = (found.mape, found.median, found.p99, found.worst, found.exact)
+                text = "".join(f"{n:>10.3f}" for n in numbers)
+                lines.append(f"{kernel or 'overall':<16}{metric:<9}{text}")
+    shares = {
+        "II exact": "is_ii_exact",
+        "iteration latency within one cycle": "is_depth_close",
+        "set of pipelined loops exact": "is_pipelining_exact",
+    }
+    for text, name in shares.items():
+        share = result.share(name)
+        if share is not None:
+            lines.append(f"{text}: {share:.2f} %")
+    lines += [f"refused {design}: {reason}" for design, reason in result.refused[:20]]
+    return "\n".join(lines)

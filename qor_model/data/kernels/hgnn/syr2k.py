@@ -1,0 +1,16 @@
+"""syr2k as in the H-GNN data set: C := alpha (A B' + B A') + beta C."""
+
+import pom
+
+N = 64
+
+
+@pom.kernel
+def syr2k(alpha: pom.f32, beta: pom.f32, A: pom.f32[N, N], B: pom.f32[N, N], C: pom.f32[N, N]):
+    for i in pom.loop("lp1", 0, N):
+        for j in pom.loop("lp2", 0, N):
+            C[i, j] *= beta
+    for i in pom.loop("lp3", 0, N):
+        for j in pom.loop("lp4", 0, N):
+            for k in pom.loop("lp5", 0, N):
+                C[i, j] += A[j, k] * alpha * B[i, k] + B[j, k] * alpha * A[i, k]

@@ -1,0 +1,309 @@
+"""The analytical model against measured designs: errors per kernel and overall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pom.errors import PomError
+from pom.qor_model.defaults import all_loops
+from pom.qor_model.labels import METRICS, Label, LabelFile, LabelKind
+from pom.qor_model.latency import LatencyModel
+from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.region import (
+    INDEX,
+    Block,
+    Design,
+    Function,
+    Loop,
+    LoopDirectives,
+    Op,
+    OpKind,
+    Region,
+)
+from pom.qor_model.resources import ResourceModel
+from pom.qor_model.schedule_result import DesignResult, LoopResult
+from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, ToolSettings
+
+_EXACT = 0.5
+
+
+class DesignSource(Protocol):
+    """Where the designs of labels come from: a kernel file through the front end."""
+
+    def design(self, kernel: str, size: str, dtype: str) -> Design:
+        """The kernel without directives."""
+
+
+LibraryOf = Callable[[str, float], OperatorLibrary]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One label with what was estimated: metric, truth and estimate."""
+
+    label: Label
+    pairs: tuple[tuple[str, float, float], ...]
+    is_ii_exact: bool | None = None
+    is_depth_close: bool | None = None
+    is_pipelining_exact: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Absolute relative errors in percent, and the share of exact estimates in percent."""
+
+    mape: float
+    median: float
+    p99: float
+    worst: float
+    exact: float
+
+    def to_json(self) -> dict[str, float]:
+        """As numbers."""
+        return {
+            "mape": self.mape, "median": self.median, "p99": self.p99, "worst": self.worst,
+            "exact": self.exact,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Outcomes of a label file, and the designs that were refused with the reason."""
+
+    kind: LabelKind
+    outcomes: tuple[Outcome, ...]
+    refused: tuple[tuple[str, str], ...]
+
+    def kernels(self) -> tuple[str, ...]:
+        """Kernels with at least one outcome."""
+        return tuple(sorted({o.label.kernel for o in self.outcomes}))
+
+    def statistics(self, metric: str, kernel: str | None = None) -> Statistics | None:
+        """Errors of one metric, of one kernel or overall; None where nothing was measured."""
+        chosen = [o for o in self.outcomes if kernel is None or o.label.kernel == kernel]
+        return summarise([p for o in chosen for p in o.pairs if p[0] == metric])
+
+    def share(self, name: str, kernel: str | None = None) -> float | None:
+        """Share in percent of outcomes where a check (``is_…``) holds; None where it is open."""
+        values = [
+            getattr(o, name) for o in self.outcomes if kernel is None or o.label.kernel == kernel
+        ]
+        known = [v for v in values if v is not None]
+        return 100.0 * sum(known) / len(known) if known else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as JSON values."""
+
+        def metrics(kernel: str | None) -> dict[str, Any]:
+            found = {m: self.statistics(m, kernel) for m in METRICS}
+            return {m: None if s is None else s.to_json() for m, s in found.items()}
+
+        return {
+            "overall": metrics(None),
+            "kernels": {k: metrics(k) for k in self.kernels()},
+            "designs": len(self.outcomes),
+            "refused": [{"design": d, "reason": r} for d, r in self.refused],
+        }
+
+
+def summarise(pairs: Iterable[tuple[str, float, float]]) -> Statistics | None:
+    """Statistics of (metric, truth, estimate) triples."""
+    listed = list(pairs)
+    if not listed:
+        return None
+    errors = sorted(100.0 * abs(e - t) / t if t else 100.0 * (e != 0) for _, t, e in listed)
+    count = len(errors)
+    middle = errors[count // 2]
+    if count % 2 == 0:
+        middle = (middle + errors[count // 2 - 1]) / 2
+    last = min(count - 1, max(0, -(-99 * count // 100) - 1))
+    exact = sum(abs(e - t) < _EXACT for _, t, e in listed)
+    return Statistics(sum(errors) / count, middle, errors[last], errors[-1], 100.0 * exact / count)
+
+
+def evaluate(file: LabelFile, source: DesignSource, library_of: LibraryOf) -> Evaluation:
+    """Estimate every labelled design.
+
+    Parameters
+    ----------
+    file : LabelFile
+    source : DesignSource
+        Builds a kernel through the front end.
+    library_of : callable
+        Operator library for a part name and a clock in ns.
+    """
+    runner = _Runner(file.kind, source, library_of)
+    outcomes: list[Outcome] = []
+    refused: list[tuple[str, str]] = []
+    for label in file.labels:
+        try:
+            outcomes.append(runner.outcome(label))
+        except PomError as error:
+            refused.append((label.design, str(error).splitlines()[0]))
+    return Evaluation(file.kind, tuple(outcomes), tuple(refused))
+
+
+class _Runner:
+    """Estimates labels, keeping one latency model per kernel, size, type and device."""
+
+    def __init__(self, kind: LabelKind, source: DesignSource, library_of: LibraryOf) -> None:
+        self.kind = kind
+        self.source = source
+        self.library_of = library_of
+        self.models: dict[tuple[str, ...], LatencyModel] = {}
+        self.failed: dict[tuple[str, ...], PomError] = {}
+        self.resources: dict[tuple[str, float], ResourceModel] = {}
+
+    def outcome(self, label: Label) -> Outcome:
+        model = self._model(label)
+        loops = dict(label.loops)
+        partitions = dict(label.partitions)
+        if "*" in partitions:
+            raise PomError("POM-Q022", "whole-array partitions of this collection are not read")
+        if label.top_loop:
+            return self._alone(model, label, loops)
+        result = model.estimate(loops, partitions)
+        truths = dict(label.values)
+        pairs = [("latency", truths["latency"], result.latency_cycles)]
+        wanted = [m for m in METRICS[1:] if m in truths]
+        if wanted:
+            measured = self._resource_model(label).estimate(
+                model.with_directives(loops, partitions), result
+            )
+            total = measured.total
+            found = {"lut": total.lut, "ff": total.ff, "dsp": total.dsp}
+            pairs += [(m, truths[m], float(found[m])) for m in wanted]
+        ii = None if label.ii is None else _first_ii(result, loops, label.ii)
+        pipelined = None
+        if label.pipelined is not None:
+            pipelined = _is_same_pipelining(result, model.design, label.pipelined)
+        return Outcome(label, tuple(pairs), ii, None, pipelined)
+
+    def _model(self, label: Label) -> LatencyModel:
+        key = (label.kernel, label.size, label.dtype, label.part, str(label.clock_ns))
+        if key in self.failed:
+            raise self.failed[key]
+        found = self.models.get(key)
+        if found is None:
+            try:
+                design = self.source.design(label.kernel, label.size, label.dtype)
+            except PomError as error:
+                self.failed[key] = error
+                raise
+            if self.kind in (LabelKind.HGNN_DESIGNS, LabelKind.HGNN_INNER):
+                design = outline_nests(design)
+            library = self.library_of(label.part, label.clock_ns)
+            found = LatencyModel(design, library, settings_of(self.kind))
+            self.models[key] = found
+        return found
+
+    def _resource_model(self, label: Label) -> ResourceModel:
+        key = (label.part, label.clock_ns)
+        if key not in self.resources:
+            self.resources[key] = ResourceModel(self.library_of(*key))
+        return self.resources[key]
+
+    def _alone(
+        self, model: LatencyModel, label: Label, loops: dict[str, LoopDirectives]
+    ) -> Outcome:
+        """A loop that was measured alone: its function, nothing asked of the loops around it."""
+        name = next(
+            (
+                f.name
+                for f in model.design.functions
+                if any(i.name == label.top_loop for i in all_loops(f.body))
+            ),
+            None,
+        )
+        if name is None:
+            raise PomError("POM-Q023", f"the kernel has no loop {label.top_loop}")
+        for item in all_loops(model.design.function(name).body):
+            loops.setdefault(item.name, LoopDirectives(False, None, 1, False))
+        result = model.estimate(loops, dict(label.partitions)).function(name)
+        path = _path(result.loops, label.top_loop)
+        found = path[-1]
+        inner = next((i for i in _all(found.children, found) if i.ii is not None), found)
+        ii = inner.ii if inner.ii is not None else int(inner.iteration_latency)
+        latency = _measured_latency(path, result.interval_cycles)
+        truth = dict(label.values)["latency"]
+        depth = abs(inner.iteration_latency - (label.iteration_latency or 0)) <= 1
+        return Outcome(label, (("latency", truth, latency),), ii == label.ii, depth)
+
+
+def settings_of(kind: LabelKind) -> ToolSettings:
+    """How the tool was set when a collection was made."""
+    return VITIS_DEFAULTS if kind is LabelKind.HLSFACTORY else DIRECTIVES_ONLY
+
+
+def outline_nests(design: Design) -> Design:
+    """Make a function of every top-level nest of a kernel that has several and calls nothing.
+
+    The collections of H-GNN are made of functions that run one after the other.
+    """
+    top = design.function(design.top)
+    nests = [r for r in top.body if isinstance(r, Loop)]
+    if len(design.functions) > 1 or len(nests) < 2 or len(nests) != len(top.body):
+        return design
+    functions: list[Function] = []
+    calls: list[Region] = []
+    for number, nest in enumerate(nests):
+        name = f"{top.name}_{number}"
+        functions.append(Function(name, top.arrays, (nest,), False, loc=nest.loc))
+        op = Op(-1 - number, OpKind.CALL, INDEX, callee=name)
+        calls.append(Block((op,)))
+    body = Function(top.name, top.arrays, tuple(calls), scalars=top.scalars, loc=top.loc)
+    return Design(design.top, (*functions, body))
+
+
+def _all(loops: tuple[LoopResult, ...], *first: LoopResult) -> list[LoopResult]:
+    found = list(first)
+    for loop in loops:
+        found += _all(loop.children, loop)
+    return found
+
+
+def _path(loops: tuple[LoopResult, ...], name: str) -> list[LoopResult]:
+    for loop in loops:
+        if name in loop.names:
+            return [loop]
+        below = _path(loop.children, name)
+        if below:
+            return [loop, *below]
+    return []
+
+
+def _measured_latency(path: list[LoopResult], function_states: float) -> float:
+    """What the collection calls a loop's latency: its function, or the iteration around it."""
+    if len(path) == 1:
+        return function_states
+    parent, loop = path[-2], path[-1]
+    is_bare = not parent.schedules and loop.is_pipelined
+    return parent.iteration_latency - is_bare
+
+
+def _first_ii(
+    result: DesignResult, loops: Mapping[str, LoopDirectives], measured: int
+) -> bool | None:
+    """Whether the interval of the first nest's pipelined loop is right; None without one."""
+    nests = [f for f in result.functions if f.loops]
+    if not nests:
+        return None
+    inner = [i for i in _all(nests[0].loops) if i.ii is not None]
+    return inner[0].ii == measured if inner else None
+
+
+def _is_same_pipelining(result: DesignResult, design: Design, measured: tuple[str, ...]) -> bool:
+    order = {
+        loop.name: str(number + 1)
+        for number, loop in enumerate(all_loops(design.function(design.top).body))
+    }
+    function = result.function(design.top)
+    found = tuple(
+        "_".join(order[n] for n in loop.names)
+        for loop in _all(function.loops)
+        if loop.ii is not None
+    )
+    is_alone = len(function.loops) == 1 and function.loops[0].ii is not None
+    return found == measured or (is_alone and not measured)

@@ -1,0 +1,197 @@
+"""Label files: measured designs, told apart by their columns, as values."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pom.errors import PomError
+from pom.qor_model.region import LoopDirectives, Partition, PartitionKind
+
+_LEVELS = re.compile(r"([np])(\d+)")
+
+
+class LabelKind(StrEnum):
+    """The collection a label file comes from."""
+
+    HGNN_DESIGNS = "hgnn_designs"
+    HGNN_INNER = "hgnn_inner_loops"
+    HLSFACTORY = "hlsfactory_polybench"
+    ML4ACCEL = "ml4accel_postroute"
+
+
+METRICS = ("latency", "lut", "ff", "dsp")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One measured design.
+
+    Parameters
+    ----------
+    design : str
+        Its name in the file.
+    kernel : str
+    size, dtype : str
+        Problem size and number format, where the kernel file offers several.
+    loops : tuple of (str, LoopDirectives)
+    partitions : tuple of (str, tuple of Partition)
+    top_loop : str
+        For a loop measured alone.
+    part : str
+    clock_ns : float
+    values : tuple of (str, float)
+        Measured latency (cycles), lut, ff, dsp; what the file does not have is absent.
+    ii, iteration_latency : int or None
+    pipelined : tuple of str, or None
+        Loops pipelined by the tool, as positions in source order joined by ``_``.
+    """
+
+    design: str
+    kernel: str
+    part: str
+    clock_ns: float
+    values: tuple[tuple[str, float], ...]
+    size: str = ""
+    dtype: str = ""
+    loops: tuple[tuple[str, LoopDirectives], ...] = ()
+    partitions: tuple[tuple[str, tuple[Partition, ...]], ...] = ()
+    top_loop: str = ""
+    ii: int | None = None
+    iteration_latency: int | None = None
+    pipelined: tuple[str, ...] | None = None
+    unsafe_math: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """All labels of one file."""
+
+    kind: LabelKind
+    labels: tuple[Label, ...]
+
+
+def read_labels(path: Path) -> LabelFile:
+    """Read a CSV of labels.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q020`` if the file cannot be read, ``POM-Q021`` if its columns are not known.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise PomError("POM-Q020", f"cannot read the labels {path}: {error.strerror}") from error
+    columns = set(rows[0]) if rows else set()
+    if {"lp1_pipe", "config", "latency"} <= columns:
+        return LabelFile(LabelKind.HGNN_DESIGNS, tuple(_hgnn(rows)))
+    if {"top_loop", "loops", "latency"} <= columns:
+        return LabelFile(LabelKind.HGNN_INNER, tuple(_hgnn_inner(rows)))
+    if {"variant", "pipelined_loops"} <= columns:
+        return LabelFile(LabelKind.HLSFACTORY, tuple(_hlsfactory(rows)))
+    if {"prj", "hls_lut"} <= columns:
+        return LabelFile(LabelKind.ML4ACCEL, tuple(_ml4accel(rows)))
+    raise PomError(
+        "POM-Q021",
+        f"{path.name} has columns of no known label file: {', '.join(sorted(columns)) or 'none'}",
+        hint="known are " + ", ".join(k.value for k in LabelKind),
+    )
+
+
+def _values(row: Mapping[str, str], names: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
+    return tuple((m, float(row[c])) for m, c in names.items() if row.get(c) not in (None, ""))
+
+
+def _hgnn(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
+    for row in rows:
+        loops: list[tuple[str, LoopDirectives]] = []
+        number = 1
+        while row.get(f"lp{number}_pipe") not in (None, ""):
+            name = f"lp{number}"
+            directives = LoopDirectives(
+                row[f"{name}_pipe"] == "1",
+                None,
+                int(row[f"{name}_unroll"]),
+                None if row[f"{name}_flat"] == "1" else False,
+            )
+            loops.append((name, directives))
+            number += 1
+        yield Label(
+            f"{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
+            _values(row, {m: m for m in METRICS}), loops=tuple(loops),
+            partitions=_partitions(row["partition"]),
+            ii=int(row["II"]), iteration_latency=int(row["IL"]),
+        )  # fmt: skip
+
+
+def _partitions(text: str) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
+    found: dict[str, list[Partition]] = {}
+    for entry in text.split():
+        place, factor = entry.split("=")
+        array, dim = place.split(".")
+        entries = found.setdefault(array, [])
+        if int(factor) > 1:
+            entries.append(Partition(int(dim) - 1, PartitionKind.CYCLIC, int(factor)))
+    return tuple((a, tuple(p)) for a, p in sorted(found.items()))
+
+
+def _hgnn_inner(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
+    for row in rows:
+        loops: list[tuple[str, LoopDirectives]] = []
+        for entry in row["loops"].split():
+            name, pipelined, unroll, flatten = entry.split(":")
+            directives = LoopDirectives(
+                pipelined == "p", None, int(unroll), None if flatten == "f" else False
+            )
+            loops.append((name, directives))
+        yield Label(
+            f"{row['set']}/{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
+            _values(row, {"latency": "latency"}), loops=tuple(loops),
+            partitions=_partitions(row["partition"]), top_loop=row["top_loop"],
+            ii=int(row["II"]), iteration_latency=int(row["IL"]),
+        )  # fmt: skip
+
+
+def _hlsfactory(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
+    for row in rows:
+        parts = row["variant"].split("__")
+        pipelined = tuple(
+            "_".join(re.findall(r"L\d+_(\d+)", entry)) for entry in row["pipelined_loops"].split()
+        )
+        yield Label(
+            f"{row['variant']}/{row['kernel']}", row["kernel"], row["part"].split("-")[0].lower(),
+            float(row["clk"]), _values(row, {m: m for m in ("latency", "lut", "ff")}),
+            size=parts[-1], dtype="fixed" if "fixed" in parts else "float",
+            pipelined=pipelined, unsafe_math="unsafe" in parts,
+        )  # fmt: skip
+
+
+def _ml4accel(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
+    names = {"lut": "hls_lut", "ff": "hls_ff", "dsp": "hls_dsp"}
+    for row in rows:
+        factor = int(row["io"])
+        loops: list[tuple[str, LoopDirectives]] = []
+        for entry in row["prj"].split("_")[1:]:
+            match = re.fullmatch(r"l(\d+)((?:[np]\d+)+)", entry)
+            if match is None:
+                continue
+            first = int(match.group(1))
+            levels = _LEVELS.findall(match.group(2))
+            base = first - max(0, len(levels) - 2)
+            for offset, (pipelined, unroll) in enumerate(levels):
+                directives = LoopDirectives(pipelined == "p", None, int(unroll))
+                loops.append((f"lp{base + offset}", directives))
+        split = (Partition(-1, PartitionKind.CYCLIC, factor),) if factor > 1 else ()
+        if row["dim1"] == "1" and "d1d2" in row["prj"]:
+            split = (Partition(0, PartitionKind.CYCLIC, factor), *split)
+        yield Label(
+            f"{row['kernel']}/{row['part']}/{row['prj']}", row["kernel"],
+            row["part"].split("-")[0], 10.0, _values(row, names), loops=tuple(loops),
+            partitions=(("*", split),),
+        )  # fmt: skip
