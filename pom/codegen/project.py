@@ -72,7 +72,7 @@ def project_files(
         f"{name}.h": header(kernel),
         "hls_config.cfg": _config(name, target, has_testbench),
         "run_hls.tcl": _tcl(name, target, has_testbench),
-        "README.md": _readme(name, target, has_testbench),
+        "README.md": _readme(kernel, target, has_testbench),
         MARKER: "A project that POM wrote. It may be written again.\n",
     }
     files: dict[str, bytes] = {}
@@ -267,7 +267,8 @@ def _tcl(name: str, target: ProjectTarget, has_testbench: bool) -> str:
     return "\n".join([*lines, "export_design -format ip_catalog", "exit"]) + "\n"
 
 
-def _readme(name: str, target: ProjectTarget, has_testbench: bool) -> str:
+def _readme(kernel: Interface, target: ProjectTarget, has_testbench: bool) -> str:
+    name = kernel.name
     new = [f"v++ -c --mode hls --config hls_config.cfg --work_dir {name}_hls"]
     if has_testbench:
         new = [
@@ -280,12 +281,13 @@ def _readme(name: str, target: ProjectTarget, has_testbench: bool) -> str:
         "With Vitis 2023.1 or later:\n\n" + "".join(f"    {c}\n" for c in new),
         "With vitis_hls (up to 2024.2):\n\n    vitis_hls -f run_hls.tcl\n",
     ]
-    if has_testbench:
+    if has_testbench and "hls_half.h" not in kernel.headers:
         parts.append(
             "Without either, with g++ and the simulation headers of ap_int and ap_fixed in AP:\n\n"
             f"    g++ -std=c++14 -ffp-contract=off -I AP {name}.cpp {name}_tb.cpp -o {name}_tb\n"
             f"    ./{name}_tb\n"
         )
+    if has_testbench:
         parts.append(
             "`data/` holds one run: the arguments, and the arrays that the kernel writes as they\n"
             "must be after it.\n"

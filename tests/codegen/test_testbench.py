@@ -103,6 +103,25 @@ module {
     start = {"A": np.float32([0.0, np.nan, np.inf])}
     assert compiled.check(start, {"A": np.float32([-0.0, np.nan, -np.inf])}) is None
     assert compiled.check(start, {"A": np.float32([-0.0, 1.0, -np.inf])}) is not None
+    assert compiled.check(start, {"A": np.float32([0.0, np.nan, -np.inf])}) is not None
+
+
+def test_one_step_of_double_is_a_difference() -> None:
+    text = """
+module {
+  func.func @k(%A: memref<1xf64> {hls.name = "A", hls.type = "f64", hls.direction = "inout"}) {
+    %0 = affine.load %A[0] : memref<1xf64>
+    %1 = arith.addf %0, %0 : f64
+    affine.store %1, %A[0] : memref<1xf64>
+    return
+  }
+}
+"""
+    compiled = CompiledKernel(parse(text))
+    for start in (0.1, 1e-310, -3e300):
+        arguments, exact = {"A": np.array([start])}, np.array([start + start])
+        assert compiled.check(arguments, {"A": exact}) is None
+        assert compiled.check(arguments, {"A": np.nextafter(exact, 9)}) is not None
 
 
 def test_tolerance_is_in_the_text() -> None:

@@ -34,19 +34,26 @@ template <class T, class UINT, class WIDE> struct FloatCodec {
         return wide != wide;
     }
 
-    // Numbers of T between two values; NaN equals NaN.
+    // Numbers of T between two values. NaN equals NaN; zeros of unlike sign are half a step apart.
     static double distance(const unsigned char *a, const unsigned char *b) {
+        if (std::memcmp(a, b, size) == 0)
+            return 0.0;
         if (is_nan(a) || is_nan(b))
             return is_nan(a) && is_nan(b) ? 0.0 : HUGE_VAL;
-        return std::fabs(position(a) - position(b));
+        const UINT x = magnitude(a), y = magnitude(b);
+        if (is_negative(a) != is_negative(b))
+            return x == 0 && y == 0 ? 0.5 : (double)x + (double)y;
+        return (double)(UINT)(x > y ? x - y : y - x);
     }
 
-    static double position(const unsigned char *bytes) {
+    static UINT bits_of(const unsigned char *bytes) {
         UINT bits;
         std::memcpy(&bits, bytes, size);
-        const UINT sign = (UINT)((UINT)1 << (8 * size - 1));
-        return bits & sign ? -(double)(UINT)(bits & (UINT)~sign) : (double)bits;
+        return bits;
     }
+    static UINT sign() { return (UINT)((UINT)1 << (8 * size - 1)); }
+    static UINT magnitude(const unsigned char *bytes) { return (UINT)(bits_of(bytes) & ~sign()); }
+    static bool is_negative(const unsigned char *bytes) { return (bits_of(bytes) & sign()) != 0; }
 
     static std::string text(const unsigned char *bytes) {
         T value;
