@@ -3,6 +3,7 @@
 ========  ==========================================================================
 POM-P011  a domain is the text of a bounded isl set with the statement's name and iterators
 POM-P012  no two instances of a statement run at the same time
+POM-P013  affine subscripts stay within the array
 ========  ==========================================================================
 """
 
@@ -14,7 +15,7 @@ import islpy as isl
 
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram, PolyStatement
-from pom.passes.isl_build import domain, isl_names, schedule_times, time_map
+from pom.passes.isl_build import accesses, domain, isl_names, schedule_times, time_map
 
 _DIGITS = 17
 _NUMBER = re.compile(rf"\d{{{_DIGITS + 1}}}")
@@ -27,12 +28,13 @@ def verify_instances(program: PolyProgram) -> None:
     Raises
     ------
     PomError
-        POM-P011 or POM-P012, with two instances as witness.
+        POM-P011 to POM-P013, with instances as witness.
     """
     for callee in program.callees:
         verify_instances(callee)
     for statement in program.statements:
         _check_domain(statement)
+        _check_bounds(program, statement)
     times = schedule_times(program)
     for statement in program.statements:
         schedule = time_map(statement, times[statement.name])
@@ -47,6 +49,27 @@ def verify_instances(program: PolyProgram) -> None:
             "every iterator of a statement has to appear in the values of its loops",
             (f"both at once: {_two_instances(witness, statement)}",),
         )
+
+
+def _check_bounds(program: PolyProgram, statement: PolyStatement) -> None:
+    arrays = program.arrays
+    for info in accesses(program, statement):
+        if info.is_may:
+            continue
+        elements = info.relation.range()
+        inside = isl.Set.universe(elements.get_space())
+        for dim, extent in enumerate(arrays[info.array].type.shape):
+            inside = inside.lower_bound_val(isl.dim_type.set, dim, isl.Val(0))
+            inside = inside.upper_bound_val(isl.dim_type.set, dim, isl.Val(extent - 1))
+        if not elements.is_subset(inside):
+            outside = info.relation.subtract_range(inside)
+            raise PomError(
+                "POM-P013",
+                f"{info.text} of {statement.name!r} leaves {info.array!r}, which is "
+                f"{arrays[info.array].type}",
+                statement.location,
+                notes=(f"for example {outside.sample()}",),
+            )
 
 
 def _two_instances(pairs: isl.Map, statement: PolyStatement) -> str:

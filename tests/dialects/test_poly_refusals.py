@@ -142,6 +142,15 @@ def test_domains(domain: str, part: str) -> None:
     assert caught.value.location == HERE
 
 
+def test_subscripts_stay_in_the_array() -> None:
+    body = Assign("S", Access("A", (IDX + 1,)), Const(1.0, f32), HERE)
+    program = replace(PROGRAM, statements=(replace(statement("S"), body=body),))
+    poly.verify(program)
+    with pytest.raises(PomError, match="POM-P013") as caught:
+        verify_instances(program)
+    assert "i = 7" in caught.value.notes[0]
+
+
 def test_two_instances_at_once() -> None:
     program = replace(PROGRAM, schedule=loop(Leaf("S"), ("S", IDX // 2)))
     poly.verify(program)
