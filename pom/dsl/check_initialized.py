@@ -2,12 +2,13 @@
 
 For each local array: the flow from its (sure) writes to its reads in program order; a read that no
 write reaches has no value. A write with a data-dependent subscript is not sure, and a read with one
-may read any element.
+may read any element. Most reads need no isl: the same element was written by a statement that stands
+before them in the same body or in one around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from pom.dsl.domain import Instances, instances
 from pom.errors import PomError
 from pom.ir.affine import Affine
 from pom.ir.expr import Access, Expr, Load, loads
-from pom.ir.graph import Array, Assign, Call, Kernel
+from pom.ir.graph import Array, Assign, Call, For, Kernel, Node, When
 from pom.ir.location import Location
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def check_initialized(kernel: Kernel) -> None:
     if not kernel.locals:
         return
     found = instances(kernel)
+    plain = _plainly_written(kernel)
     for array in kernel.locals:
-        reads, writes = _uses(kernel, found, array)
+        reads, writes = _uses(kernel, found, array, plain)
         if reads:
             _check(array, reads, writes)
 
@@ -79,7 +81,7 @@ def _check(array: Array, reads: Sequence[_Use], writes: Sequence[_Use]) -> None:
 
 def exposed_reads(kernel: Kernel, array: Array) -> isl.Set | None:
     """Elements of `array` that `kernel` may read before it has written them; None if none."""
-    reads, writes = _uses(kernel, instances(kernel), array)
+    reads, writes = _uses(kernel, instances(kernel), array, _plainly_written(kernel))
     if not reads:
         return None
     elements = _unreached(reads, writes).range()
@@ -90,7 +92,7 @@ def sure_writes(kernel: Kernel, array: Array) -> isl.Set | None:
     """Elements of `array` that `kernel` certainly writes; None if none."""
     import islpy as isl
 
-    _, writes = _uses(kernel, instances(kernel), array)
+    _, writes = _uses(kernel, instances(kernel), array, _plainly_written(kernel))
     union = isl.UnionSet("{ }")
     for use in writes:
         union = union.union(isl.UnionMap(use.map_text).range())
@@ -115,8 +117,58 @@ def _unreached(reads: Sequence[_Use], writes: Sequence[_Use]) -> isl.UnionMap:
     return info.compute_flow().get_must_no_source()
 
 
+def _plainly_written(kernel: Kernel) -> frozenset[tuple[str, Access]]:
+    """Reads, by statement and access, of what has certainly been written before.
+
+    Either the same iteration has written the same element, or a nest of constant loops before it
+    has written the whole array.
+    """
+    found: set[tuple[str, Access]] = set()
+    shapes = {a.name: a.type.shape for a in kernel.locals}
+
+    def visit(nodes: tuple[Node, ...], written: set[Access], whole: set[str]) -> None:
+        for node in nodes:
+            match node:
+                case For() | When():
+                    # What the body writes is not sure afterwards: it may not run.
+                    visit(node.body, set(written), set(whole))
+                    whole |= _filled(node, {}, shapes)
+                case Assign():
+                    found.update(
+                        (node.name, a) for a in node.reads if a in written or a.array in whole
+                    )
+                    if node.target.is_affine:
+                        written.add(node.target)
+
+    visit(kernel.body, set(), set())
+    return frozenset(found)
+
+
+def _filled(
+    node: Node, extents: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> set[str]:
+    """Arrays that `node` writes as a whole, below loops from 0 to `extents`."""
+    match node:
+        case For(lowers=(Affine(terms=(), constant=0),), uppers=(Affine(terms=()) as upper,)):
+            inner = {**extents, node.var: upper.constant}
+            if node.step > 1 or upper.constant < 1:
+                return set()
+            return {a for child in node.body for a in _filled(child, inner, shapes)}
+        case Assign(target=Access(array=array, subscripts=subscripts)) if array in shapes:
+            names = [str(s) for s in subscripts]
+            covered = [extents.get(name, 0) for name in names]
+            is_whole = len(set(names)) == len(names) and all(
+                have >= need for have, need in zip(covered, shapes[array], strict=True)
+            )
+            return {array} if is_whole else set()
+    return set()
+
+
 def _uses(
-    kernel: Kernel, found: Sequence[Instances], array: Array
+    kernel: Kernel,
+    found: Sequence[Instances],
+    array: Array,
+    plain: frozenset[tuple[str, Access]],
 ) -> tuple[list[_Use], list[_Use]]:
     reads: list[_Use] = []
     writes: list[_Use] = []
@@ -135,6 +187,8 @@ def _uses(
                 _call_uses(kernel, entry, statement, array, reads, writes)
         for expression in expressions:
             for load in _loads_of(expression, array.name):
+                if (statement.name, load.access) in plain:
+                    continue
                 text = _access_text(entry, load.access, array)
                 reads.append(_Use(entry, text, load.location))
     return reads, writes

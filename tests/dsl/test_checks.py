@@ -37,7 +37,8 @@ def bodies(
 ) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for _ in range(draw(st.integers(1, 2))):
-        kind = draw(st.sampled_from(("assign", "loop", "loop", "when") if depth else ("assign",)))
+        kinds = ("assign", "loop", "loop", "when", "fill") if depth else ("assign",)
+        kind = draw(st.sampled_from(kinds))
         if kind == "loop":
             var = f"i{len(variables)}"
             lowers = draw(st.lists(affines(variables), min_size=1, max_size=2))
@@ -45,6 +46,13 @@ def bodies(
             step = draw(st.sampled_from((1, 1, 2, 3))) if len(lowers) == 1 else 1
             inner = draw(bodies(arrays, (*variables, var), depth - 1))
             nodes.append(For(var, var, tuple(lowers), tuple(uppers), inner, step))
+        elif kind == "fill":
+            var = f"i{len(variables)}"
+            low, high = draw(st.sampled_from(((0, 7), (0, 7), (1, 7), (0, 6), (0, 0))))
+            element_written = draw(st.sampled_from((Affine.var(var), 6 - Affine.var(var))))
+            body = (Assign("S", Access("t", (element_written,)), Const(1.0, F32)),)
+            bounds = (Affine.const(low),), (Affine.const(high),)
+            nodes.append(For(var, var, *bounds, body, draw(st.sampled_from((1, 1, 2)))))
         elif kind == "when":
             constraint = Constraint(draw(affines(variables)), draw(st.booleans()))
             nodes.append(When((constraint,), draw(bodies(arrays, variables, depth - 1))))
