@@ -12,8 +12,8 @@ from pom.dsl.domain import Instances, instances, ranges_around
 from pom.dsl.ranges import interval
 from pom.errors import PomError
 from pom.ir.affine import Affine
-from pom.ir.expr import Access, Expr, Load, walk
-from pom.ir.graph import Assign, Call, Kernel
+from pom.ir.expr import Access, Apply, Expr, Load, loads, walk
+from pom.ir.graph import Assign, Call, Kernel, Statement
 from pom.ir.location import Location
 from pom.ir.types import ArrayType
 
@@ -79,12 +79,19 @@ def _decide(
             f"{access} leaves the array: subscript {dim + 1} of {access.array!r} is {value}, "
             f"allowed is 0 … {extent - 1}",
             location,
-            _hint(value),
+            _hint(value, entry.statement, access),
             (f"at {at}" if at else "in the only iteration",),
         )
 
 
-def _hint(value: int) -> str:
+def _hint(value: int, statement: Statement, access: Access) -> str:
+    if isinstance(statement, Assign) and any(
+        isinstance(node, Apply)
+        and node.op == "select"
+        and access in [load.access for load in loads(node)]
+        for node in walk(statement.value)
+    ):
+        return "pom.select evaluates both of its values: guard the statement with pom.when instead"
     return (
         "begin the loop later, or guard with pom.when; negative subscripts do not wrap around"
         if value < 0

@@ -92,6 +92,12 @@ IN_BODY: list[tuple[str, str, str, str]] = [
     ("POM-D021", "A[1:2]", "a slice", "A[1:2] = 0"),
     ("POM-D021", "A[1.5]", "1.5", "A[0] = A[1.5]"),
     ("POM-D021", "A[x]", "f32 value", "A[0] = A[x]"),
+    (
+        "POM-D022",
+        "A[i - 1]",
+        "evaluates both",
+        'for i in pom.loop("i", 0, 8):\n    M[0, i] = pom.select(i > 0, A[i - 1], 0)',
+    ),
     ("POM-D022", "A[i + 1]", "at i = 7", 'for i in pom.loop("i", 0, 8):\n    A[i] = A[i + 1]'),
     ("POM-D022", "A[i - 1]", "at i = 0", 'for i in pom.loop("i", 0, 8):\n    A[i - 1] = 0'),
     ("POM-D022", "A[-1]", "do not wrap around", "A[-1] = 0"),
