@@ -14,11 +14,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from pom.qor_model.region import OpKind, ScalarKind, ScalarType
-from pom.qor_model.schedule_result import OperatorKey, OperatorTiming
-
 from pom.devices import Device
 from pom.errors import PomError
+from pom.qor_model.region import OpKind, ScalarKind, ScalarType
+from pom.qor_model.schedule_result import OperatorKey, OperatorTiming
 
 _TECHNOLOGY = {
     "zynq": "7series",
@@ -369,6 +368,8 @@ class OperatorLibrary:
 
     def _multiplier(self, wide: int, narrow: int, text: str, impl: str) -> Operator:
         rules = self._table.integer
+        if impl == "mac":
+            return self._integer("mac", text, rules.mac_stages, rules.mac_delay_ns, 1, 0, 0)
         product = wide + narrow
         if wide <= rules.fabric_bits or impl in ("fabric", "no_dsp"):
             lut = 0.62 * wide * narrow + 5

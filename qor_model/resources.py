@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
+from pom.qor_model.resources_address import address_operators
 from pom.qor_model.resources_body import BodyCost, measure_body
 from pom.qor_model.resources_constants import (
     FF_TERMS,
@@ -196,6 +197,8 @@ class ResourceModel:
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
         counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
+        for key, number in address_operators(function, timing.loops, arrays).items():
+            counts.instances[key] = counts.instances.get(key, 0) + number
         counts.lut["sequential_control"] += mux_lut(counts.states + 1)
         counts.ff["sequential_control"] += counts.states
         counts.ff["values"] += sum(counts.shared_bits.values())
@@ -228,8 +231,8 @@ class ResourceModel:
     ) -> dict[OperatorKey, int]:
         """Operators of a controller: its own states', and those of the loops that it runs.
 
-        Loops run one after the other and share.  With several pipelined loops in a row the code
-        between them overlaps a running one, and needs operators of its own.
+        Loops run one after the other and share.  Between the copies of a pipelined loop in an
+        unrolled one, code overlaps the running copy, and needs operators of its own.
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
@@ -247,7 +250,8 @@ class ResourceModel:
                     inner[key] = max(inner.get(key, 0), number)
                 else:
                     inner[key] = inner.get(key, 0) + number * max(1, loop.copies)
-        overlaps = sum(max(1, loop.copies) for loop in loops if loop.is_pipelined) > 1
+        names = [loop.names for loop in loops if loop.is_pipelined]
+        overlaps = len(set(names)) < len(names)
         for key, number in inner.items():
             joined = overlaps or not self._library.timing(key).is_shared
             own[key] = own.get(key, 0) + number if joined else max(own.get(key, 0), number)

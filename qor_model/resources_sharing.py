@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 from pom.qor_model.region import OpKind
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
@@ -17,6 +18,36 @@ SELECTED_CYCLES = 4
 """How much longer when an operand is selected among memory banks."""
 
 _FULL_INTERVAL = 16
+
+
+def shared_key(op: ScheduledOp) -> OperatorKey:
+    """Return the operator that executes `op`: floating-point sums and differences are one."""
+    key = op.key
+    if key.kind is OpKind.SUB and key.dtype.is_float:
+        return replace(key, kind=OpKind.ADD)
+    return key
+
+
+def operator_keys(body: BodySchedule) -> list[OperatorKey]:
+    """Return the operator that executes each operation of `body`.
+
+    A fixed-point product that is only ever cast is computed to as many bits as the cast keeps.
+    """
+    keys = [shared_key(op) for op in body.ops]
+    kept: dict[int, int] = {}
+    for op in body.ops:
+        for p in op.operands:
+            producer = keys[p]
+            if producer.kind is not OpKind.MUL or not producer.dtype.is_fixed:
+                continue
+            width = producer.dtype.width
+            if op.op.kind is OpKind.CAST and op.op.dtype.is_fixed:
+                width = min(width, producer.dtype.fraction_bits + op.op.dtype.int_bits)
+            kept[p] = max(kept.get(p, 0), width)
+    for p, width in kept.items():
+        if width != keys[p].dtype.width:
+            keys[p] = replace(keys[p], dtype=replace(keys[p].dtype, width=width))
+    return keys
 
 
 def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...]:
@@ -37,13 +68,14 @@ def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...
     return tuple(sorted(used.items(), key=lambda item: str(item[0])))
 
 
-def _operators(body: BodySchedule) -> list[ScheduledOp]:
-    return [op for op in body.ops if not op.op.is_memory and op.op.kind not in FREE_KINDS]
-
-
 def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
     ii = max(1, body.ii)
-    uses = Counter(op.key for op in _operators(body))
+    keys = operator_keys(body)
+    uses = Counter(
+        key
+        for op, key in zip(body.ops, keys, strict=True)
+        if not op.op.is_memory and op.op.kind not in FREE_KINDS
+    )
     circular = _circular(body)
     needed: dict[OperatorKey, int] = {}
     for key, count in uses.items():
@@ -59,22 +91,22 @@ def _circular(body: BodySchedule) -> Counter[OperatorKey]:
     mixed = set()
     chain = [False] * len(body.ops)
     for index, op in enumerate(body.ops):
-        same = [p for p in op.operands if body.ops[p].key == op.key]
+        same = [p for p in op.operands if shared_key(body.ops[p]) == shared_key(op)]
         chain[index] = len(op.operands) < len(op.op.operands) or any(chain[p] for p in same)
         if len({chain[p] for p in same}) == 2:
-            mixed.add(op.key)
+            mixed.add(shared_key(op))
     result: Counter[OperatorKey] = Counter()
     for op, on in zip(body.ops, chain, strict=True):
-        if on and op.key in mixed:
-            result[op.key] += 1
+        if on and shared_key(op) in mixed:
+            result[shared_key(op)] += 1
     return result
 
 
 def _sequential(body: BodySchedule) -> dict[OperatorKey, int]:
     starts = sequential_starts(body)
     busy = Counter(
-        (op.key, start)
-        for op, start in zip(body.ops, starts, strict=True)
+        (key, start)
+        for op, key, start in zip(body.ops, operator_keys(body), starts, strict=True)
         if not op.op.is_memory and op.op.kind not in FREE_KINDS
     )
     needed: dict[OperatorKey, int] = defaultdict(int)
@@ -88,7 +120,7 @@ def sequential_starts(body: BodySchedule) -> list[int]:
     ops = body.ops
     late, users = _latest(ops)
     finals = [
-        op.key
+        shared_key(op)
         for op, mine in zip(ops, users, strict=True)
         if not mine and not op.op.is_memory and op.op.kind not in FREE_KINDS
     ]
@@ -141,7 +173,7 @@ def _path(
     while users[index]:
         follower = min(users[index], key=lambda u: ops[u].start_cycle)
         waits = ops[follower].start_cycle - ops[index].end_cycle > 1
-        is_sum = ops[follower].key in finals
+        is_sum = shared_key(ops[follower]) in finals
         if waits or is_sum or late[follower] <= ops[follower].start_cycle:
             break
         index = follower
