@@ -68,8 +68,10 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of `source`, one change each."""
     tree = ast.parse(source)
-    count = sum(1 for _ in ast.walk(tree))
-    for position in range(count):
+    skipped = _not_mutated(tree)
+    for position, original in enumerate(ast.walk(tree)):
+        if original in skipped:
+            continue
         for change in range(2):
             changed = copy.deepcopy(tree)
             node = next(n for k, n in enumerate(ast.walk(changed)) if k == position)
@@ -77,6 +79,22 @@ def mutants(source: str) -> Iterator[Mutant]:
             if what:
                 text = ast.unparse(ast.fix_missing_locations(changed))
                 yield Mutant(getattr(node, "lineno", 0), what, text)
+
+
+def _not_mutated(tree: ast.Module) -> set[ast.AST]:
+    """Decorators, and names in capitals: sizes of caches, immutability, no behaviour."""
+    roots: list[ast.AST] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.ClassDef():
+                roots += node.decorator_list
+            case ast.Assign(targets=[ast.Name(id=name)]) if name.isupper():
+                roots.append(node)
+            case ast.While() if any(
+                isinstance(n, ast.Name) and n.id.isupper() for n in ast.walk(node.test)
+            ):
+                roots.append(node.test)
+    return {inner for root in roots for inner in ast.walk(root)}
 
 
 def _mutate(node: ast.AST, change: int) -> str:
