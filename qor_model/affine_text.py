@@ -19,11 +19,11 @@ def expression(
     Returns None when an operand is not affine, or for a division or remainder.
     """
     if isinstance(expr, mlir.AffineConstantExpr):
-        return Affine((), expr.value)
+        return Affine((), int(expr.value))
     if isinstance(expr, mlir.AffineDimExpr):
-        return operands[expr.position]
+        return operands[int(expr.position)]
     if isinstance(expr, mlir.AffineSymbolExpr):
-        return operands[dims + expr.position]
+        return operands[dims + int(expr.position)]
     if isinstance(expr, (mlir.AffineAddExpr, mlir.AffineMulExpr)):
         left = expression(expr.lhs, operands, dims)
         right = expression(expr.rhs, operands, dims)

@@ -9,6 +9,7 @@ port of every candidate is taken.  Sets of banks are bit masks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, gcd
 
@@ -124,7 +125,7 @@ def array_banks(array: Array, default_ports: str) -> ArrayBanks:
     return ArrayBanks(array, tuple(splits), Ports(reads, writes, shared), is_register)
 
 
-def reach(banks: ArrayBanks, element: Element, strides: dict[str, int]) -> Reach:
+def reach(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> Reach:
     """Where an access goes; `strides` gives each induction variable's step in the hardware.
 
     An induction variable that is absent from `strides` advances by one.
@@ -160,7 +161,7 @@ def reach(banks: ArrayBanks, element: Element, strides: dict[str, int]) -> Reach
 
 
 def is_distinct_by_compiler(
-    banks: ArrayBanks, first: Element, second: Element, strides: dict[str, int]
+    banks: ArrayBanks, first: Element, second: Element, strides: Mapping[str, int]
 ) -> bool:
     """Whether the tool sees that two different elements do not share an address.
 

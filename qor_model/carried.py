@@ -71,8 +71,8 @@ def carried_constraints(
                 continue
             if node.element.array != store.element.array:
                 continue
-            gap = distance(levels, store.element, node.element)
-            if gap is None:
+            apart = distance(levels, store.element, node.element)
+            if apart is None:
                 continue
             if len(loops) > 1 and store.element.linear != node.element.linear:
                 continue
@@ -81,13 +81,13 @@ def carried_constraints(
             if not banks[node.element.array].is_register and not is_kept and not is_forwarded:
                 tasks[j].is_late = True
                 wait = 1 if len(store.element.const) < 2 else settings.matrix_store_gap
-                edges.append(Carried(i, j, wait, gap, node.element.array))
+                edges.append(Carried(i, j, wait, apart, node.element.array))
                 continue
             source = store.operands[0] if store.operands else i
             for k in users.get(j, ()):
                 cycles = register_gap(tasks, source, k, budget_ns, shortens_self=shortens_self)
                 cycles += is_forwarded
-                edges.append(Carried(source, k, cycles, gap, node.element.array))
+                edges.append(Carried(source, k, cycles, apart, node.element.array))
     return edges
 
 
@@ -149,7 +149,8 @@ def distance(levels: Sequence[Level], source: Element, sink: Element) -> int | N
 
 def _may_meet(source: Element, sink: Element) -> bool:
     """Whether different subscripts are taken to meet: in one row, not in different ones."""
-    assert source.linear is not None and sink.linear is not None
+    if source.linear is None or sink.linear is None:
+        return True
     rows = zip(source.linear, sink.linear, source.const, sink.const, strict=True)
     return all(mine == theirs and a == b for mine, theirs, a, b in list(rows)[:-1])
 

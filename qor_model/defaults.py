@@ -117,9 +117,9 @@ def _stays_whole(loop: Loop) -> bool:
         for op in ops:
             if op.kind is OpKind.LOAD and op.access is not None:
                 element = element_of(op.access, {})
-                if element.array == store.array and element.linear == store.linear:
-                    if distance(levels, store, element) is not None:
-                        return False
+                is_same = element.array == store.array and element.linear == store.linear
+                if is_same and distance(levels, store, element) is not None:
+                    return False
     return True
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pom.errors import PomError
-from pom.qor_model.defaults import all_loops
 from pom.qor_model.labels import METRICS, Label, LabelFile, LabelKind
 from pom.qor_model.latency import LatencyModel
+from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import (
     INDEX,

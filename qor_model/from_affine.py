@@ -272,7 +272,7 @@ class _Reader:
     def _index(self, op: mlir.Operation) -> None:
         """A conversion between index and integer costs nothing."""
         source, value = op.operands[0], op.results[0]
-        result = op.attributes["result"] if "result" in op.attributes else None
+        result = _attribute(op, "result")
         self._types[value] = (
             scalar_type(ir_types.parse_scalar_type(mlir.StringAttr(result).value))
             if result is not None
@@ -351,7 +351,7 @@ class _Reader:
                 f"the estimator does not know the operation {op.name}",
                 hint="lower it to arith, math or hls operations first",
             )
-        result = op.attributes["result"] if "result" in op.attributes else None
+        result = _attribute(op, "result")
         if result is not None:
             dtype = scalar_type(ir_types.parse_scalar_type(mlir.StringAttr(result).value))
         else:
@@ -406,6 +406,11 @@ def _partitions(
             factor = shape[dim] if kind is PartitionKind.COMPLETE else int(entry["factor"])
             found.append(Partition(dim, kind, factor))
     return tuple(found)
+
+
+def _attribute(op: mlir.Operation, name: str) -> mlir.Attribute | None:
+    """An attribute; the mapping of the bindings has no ``get``."""
+    return op.attributes[name] if name in op.attributes else None  # noqa: SIM401
 
 
 def _text(op: mlir.Operation, name: str) -> str:

@@ -108,9 +108,10 @@ def schedule_leaf(
     ]
     if len(nest.loops) > 1:
         for node, task in zip(body.nodes, tasks, strict=True):
-            if node.element is not None and task.mask:
-                if is_kept_in_register(node.element, body.nodes, nest.loops):
-                    task.mask, task.array = _kept(node, body, task)
+            if node.element is None or not task.mask:
+                continue
+            if is_kept_in_register(node.element, body.nodes, nest.loops):
+                task.mask, task.array = _kept(node, body, task)
         maker.late_select(body, tasks, loop.name, strides)
     if is_pipelined:
         placement, limit = _pipelined(nest, body, tasks, maker, strides, directives)

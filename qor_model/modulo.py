@@ -200,10 +200,10 @@ def place(
                 )
             ):
                 cycle, time = cycle + 1, 0.0
-                if limits is None and extra is not None:
-                    if cycle - first > PATIENCE or index in tight:
-                        extra[task.unit] = extra.get(task.unit, 0) + 1
-                        return None
+                is_patient = cycle - first <= PATIENCE and index not in tight
+                if limits is None and extra is not None and not is_patient:
+                    extra[task.unit] = extra.get(task.unit, 0) + 1
+                    return None
                 if cycle - first > limit:
                     return None
             if limits is not None:
@@ -256,17 +256,18 @@ def pipeline(
     order = priority(late)
     sinks = {c.sink for c in carried}
     first = [late[i] if i in sinks and t.is_late else 0 for i, t in enumerate(tasks)]
-    ii, reason = wanted_ii, None
+    ii = wanted_ii
+    reason: Carried | None = None
     chains = frozenset(i for c in carried if c.source != c.sink for i in _members(tasks, c))
     for edge in carried:
         need = ceil((_path(tasks, edge, budget_ns) + edge.cycles) / edge.distance)
         if need > ii:
             ii, reason = need, edge
     while ii <= max_ii:
-        placement, edge = _attempt(tasks, ports, carried, budget_ns, ii, order, first, chains)
+        placement, broken = _attempt(tasks, ports, carried, budget_ns, ii, order, first, chains)
         if placement is not None:
-            return placement, edge or reason
-        ii, reason = ii + 1, edge or reason
+            return placement, broken or reason
+        ii, reason = ii + 1, broken or reason
     raise ValueError(f"no schedule up to an interval of {max_ii}")
 
 

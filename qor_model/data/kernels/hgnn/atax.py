@@ -1,5 +1,6 @@
 """atax as in the H-GNN data set: y := A' (A x)."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

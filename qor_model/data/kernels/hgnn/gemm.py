@@ -1,5 +1,6 @@
 """gemm as in the H-GNN data set: C := alpha A B + beta C."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

@@ -1,5 +1,6 @@
 """gesummv as in the H-GNN data set: y := alpha A x + beta B x."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

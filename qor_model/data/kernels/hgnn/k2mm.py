@@ -1,5 +1,6 @@
 """2mm as in the H-GNN data set: D := alpha A B C + beta D."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

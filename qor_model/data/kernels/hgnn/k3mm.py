@@ -1,5 +1,6 @@
 """3mm as in the H-GNN data set: G := (A B) (C D)."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

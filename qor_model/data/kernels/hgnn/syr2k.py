@@ -1,5 +1,6 @@
 """syr2k as in the H-GNN data set: C := alpha (A B' + B A') + beta C."""
 
+# mypy: ignore-errors
 import pom
 
 N = 64

@@ -1,5 +1,6 @@
 """2mm (PolyBench/C 4.2): D := alpha A B C + beta D."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (16, 18, 22, 24), "small": (40, 50, 70, 80), "medium": (180, 190, 210, 220)}

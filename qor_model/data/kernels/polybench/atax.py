@@ -1,5 +1,6 @@
 """atax (PolyBench/C 4.2): y := A' A x."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (38, 42), "small": (116, 124), "medium": (390, 410)}

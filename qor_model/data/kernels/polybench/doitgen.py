@@ -1,5 +1,6 @@
 """doitgen (PolyBench/C 4.2): multi-resolution analysis."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (8, 10, 12), "small": (20, 25, 30), "medium": (40, 50, 60)}

@@ -1,5 +1,6 @@
 """floyd-warshall (PolyBench/C 4.2): shortest paths between all pairs."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (60,), "small": (180,), "medium": (500,)}

@@ -1,5 +1,6 @@
 """gemm (PolyBench/C 4.2): C := alpha A B + beta C."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (20, 25, 30), "small": (60, 70, 80), "medium": (200, 220, 240)}

@@ -1,5 +1,6 @@
 """gesummv (PolyBench/C 4.2): y := alpha A x + beta B x."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (30,), "small": (90,), "medium": (250,)}

@@ -1,5 +1,6 @@
 """gramschmidt (PolyBench/C 4.2): QR decomposition."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (20, 30), "small": (60, 80), "medium": (200, 240)}

@@ -1,5 +1,6 @@
 """jacobi-2d (PolyBench/C 4.2)."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (20, 30), "small": (40, 90), "medium": (100, 250)}

@@ -1,5 +1,6 @@
 """mvt (PolyBench/C 4.2): x1 := x1 + A y1, x2 := x2 + A' y2."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (40,), "small": (120,), "medium": (400,)}

@@ -1,5 +1,6 @@
 """syr2k (PolyBench/C 4.2): symmetric rank-2k update, lower triangle."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (20, 30), "small": (60, 80), "medium": (200, 240)}

@@ -1,5 +1,6 @@
 """trisolv (PolyBench/C 4.2): forward substitution."""
 
+# mypy: ignore-errors
 import pom
 
 SIZES = {"mini": (40,), "small": (120,), "medium": (400,)}
