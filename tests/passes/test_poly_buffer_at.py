@@ -1,0 +1,131 @@
+"""buffer_at: exact copies, the same results, refusals."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from pom.errors import PomError
+from pom.ir.graph import Call
+from pom.ir.types import IntType, f32
+from pom.passes.poly_buffer_at import BufferAt
+from pom.passes.poly_tile import Tile
+from tests.passes.brute_force import random_kernel
+from tests.passes.data_primitives import (
+    Access,
+    Assign,
+    Kernel,
+    Load,
+    array,
+    assert_same,
+    blur,
+    gemm,
+    i,
+    in_place,
+    load,
+    loop,
+    program,
+    shapes,
+)
+
+
+@pytest.mark.parametrize("remainder", ["isolate", "separate", "guard"])
+@pytest.mark.parametrize(
+    ("name", "at", "shape"),
+    [
+        ("A", "k0", (4, 3)),
+        ("B", "k0", (3, 4)),
+        ("C", "j0", (4, 4)),
+        ("C", "i0", (4, 10)),
+        ("A", "", (9, 11)),
+    ],
+)
+def test_a_tile_is_copied_in_and_out(
+    name: str, at: str, shape: tuple[int, ...], remainder: str
+) -> None:
+    kernel = gemm()
+    tiled = Tile("mac", ("i", "j", "k"), (4, 4, 3), remainder).run(program(kernel))  # type: ignore[arg-type]
+    new = BufferAt("mac", name, at).run(tiled)
+    assert shapes(new) == {f"{name}_buf": shape}
+    assert_same(kernel, new)
+
+
+def test_only_what_is_read_first_is_copied_in_and_only_what_is_written_out() -> None:
+    first = Assign("first", Access("X", (i,)), load("Y", f32, i))
+    second = Assign("second", Access("Z", (i,)), load("X", f32, i))
+    kernel = Kernel(
+        "two", tuple(array(n, f32, 9) for n in "XYZ"), (), (loop("i", 0, 9, first, second),)
+    )
+    new = BufferAt("first", "X", "i", "x").run(program(kernel))
+    assert [s.name for s in new.statements] == ["first", "second", "x_out"]
+    new = BufferAt("first", "Y", "i", "y").run(new)
+    assert [s.name for s in new.statements] == ["y_in", "first", "second", "x_out"]
+    assert shapes(new) == {"x": (), "y": ()}
+    assert_same(kernel, new)
+
+
+def test_the_footprint_of_a_stencil_row_is_exact() -> None:
+    kernel = blur()
+    new = BufferAt("blur", "X", "i").run(program(kernel))
+    assert shapes(new) == {"X_buf": (3, 11)}
+    assert_same(kernel, new)
+
+
+def test_an_in_place_sweep_keeps_its_values() -> None:
+    kernel = in_place()
+    for at in ("", "i"):
+        assert_same(kernel, BufferAt("s", "X", at).run(program(kernel)))
+
+
+def test_a_buffer_of_a_buffer() -> None:
+    kernel = gemm(IntType(16))
+    new = Tile("mac", ("i", "j"), (4, 4)).run(program(kernel))
+    new = BufferAt("mac", "A", "", "whole").run(new)
+    new = BufferAt("mac", "whole", "j0", "tile").run(new)
+    assert shapes(new) == {"whole": (9, 11), "tile": (4, 11)}
+    assert_same(kernel, new)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    unused = Kernel("k", (array("X", f32, 9), array("Y", f32, 9)), (), (
+        loop("i", 0, 9, Assign("s", Access("X", (i,)), load("X", f32, i))),
+    ))  # fmt: skip
+    with pytest.raises(PomError, match="POM-P060"):
+        BufferAt("s", "Y", "i").run(program(unused))
+    with pytest.raises(PomError, match="POM-P064"):
+        BufferAt("s", "X", "i", "Y").run(program(unused))
+    with pytest.raises(PomError, match="POM-P064"):
+        BufferAt("s", "X", "i", "a b").run(program(unused))
+    with pytest.raises(PomError, match="POM-S003"):
+        BufferAt("s", "X", "q").run(program(unused))
+
+
+def test_data_dependent_subscripts_and_calls_are_refused() -> None:
+    index = Load(Access("P", (i,)), IntType(8))
+    gather = Assign("g", Access("X", (i,)), Load(Access("X", (index,)), f32))
+    arrays = (array("X", f32, 256), array("P", IntType(8), 9))
+    with pytest.raises(PomError, match="POM-P061"):
+        BufferAt("g", "X", "i").run(program(Kernel("k", arrays, (), (loop("i", 0, 9, gather),))))
+    inner = Kernel(
+        "f",
+        (array("V", f32, 9),),
+        (),
+        (loop("i", 0, 9, Assign("s", Access("V", (i,)), load("V", f32, i))),),
+    )
+    caller = Kernel(
+        "k", (array("X", f32, 9),), (), (loop("i", 0, 2, Call("c", "f", ("X",))),), (inner,)
+    )
+    with pytest.raises(PomError, match="POM-P061"):
+        BufferAt("c", "X", "i").run(program(caller))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_kernels_keep_their_results(seed: int) -> None:
+    rng = random.Random(seed)
+    kernel = random_kernel(rng)
+    before = program(kernel)
+    statement = rng.choice(before.statements)
+    name = rng.choice(sorted({a.array for a in (*statement.body.reads, statement.body.target)}))  # type: ignore[union-attr]
+    at = rng.choice(["", *(n.name for n in before.loops(statement.name))])
+    assert_same(kernel, BufferAt(statement.name, name, at).run(before))

@@ -1,0 +1,102 @@
+"""Interleaved reductions: partial results, exact or with fast_math only."""
+
+from __future__ import annotations
+
+import pytest
+
+from pom.errors import PomError
+from pom.ir.graph import Kernel
+from pom.ir.types import FixedType, IntType, ScalarType, f32
+from pom.passes.poly_pipeline import Pipeline
+from pom.passes.poly_reduction import InterleaveReduction
+from tests.passes.data_primitives import (
+    Access,
+    Assign,
+    array,
+    assert_close,
+    gemm,
+    i,
+    in_place,
+    k,
+    load,
+    loop,
+    program,
+    run_both,
+    shapes,
+    triangle_sum,
+)
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize("factor", [2, 3, 5, 8])
+def test_floats_are_reassociated_with_fast_math(factor: int, tree: bool) -> None:
+    for kernel, name in ((gemm(), "mac"), (triangle_sum(), "acc")):
+        new = InterleaveReduction(name, "k", factor, tree, fast_math=True).run(program(kernel))
+        assert list(shapes(new).values()) == [(factor,)]
+        assert_close(kernel, Pipeline(name, "k", 1).run(new))
+
+
+def test_the_number_of_levels_is_logarithmic() -> None:
+    new = InterleaveReduction("mac", "k", 8, True, "p", fast_math=True).run(program(gemm()))
+    names = [s.name for s in new.statements]
+    assert names == ["scale", "p_init", "mac", "p_level0", "p_level1", "p_level2", "p_sum"]
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize(
+    ("op", "type"),
+    [
+        ("add", IntType(8)), ("sub", IntType(8, False)), ("mul", IntType(12)), ("min", IntType(9)),
+        ("max", IntType(9, False)), ("and", IntType(8)), ("or", IntType(8, False)), ("xor", IntType(8)),
+        ("add", FixedType(12, 5)), ("sub", FixedType(12, 5)), ("min", FixedType(12, 5)), ("max", FixedType(9, -1, False)),
+        ("and", IntType(8, False)), ("add", IntType(1, False)), ("max", FixedType(8, 12)),
+    ],
+)  # fmt: skip
+def test_exact_arithmetic_stays_exact_without_fast_math(
+    op: str, type: ScalarType, tree: bool
+) -> None:
+    kernel = triangle_sum(type, op)
+    new = InterleaveReduction("acc", "k", 3, tree).run(program(kernel))
+    for kind in ("random", "extremes"):
+        expected, found = run_both(kernel, new, kind)
+        assert (expected["x"] == found["x"]).all()
+
+
+@pytest.mark.parametrize("op", ["mul", "min", "max"])
+def test_other_operations_on_floats(op: str) -> None:
+    kernel = triangle_sum(f32, op)
+    assert_close(kernel, InterleaveReduction("acc", "k", 4, fast_math=True).run(program(kernel)))
+
+
+def test_floats_without_fast_math_are_refused_and_the_hint_works() -> None:
+    with pytest.raises(PomError, match="POM-P067") as caught:
+        InterleaveReduction("mac", "k", 4).run(program(gemm()))
+    assert caught.value.hint == "allow it with fast_math=True"
+
+
+def test_products_that_cannot_start_at_one_are_refused() -> None:
+    kernel = triangle_sum(FixedType(8, 0), "mul")
+    with pytest.raises(PomError, match="POM-P069"):
+        InterleaveReduction("acc", "k", 2, fast_math=True).run(program(kernel))
+
+
+def test_what_is_not_a_reduction_of_the_loop_is_refused() -> None:
+    with pytest.raises(PomError, match="POM-P066"):
+        InterleaveReduction("s", "i", 2, fast_math=True).run(program(in_place()))
+    with pytest.raises(PomError, match="POM-P068"):
+        InterleaveReduction("mac", "j", 2, fast_math=True).run(program(gemm()))
+    with pytest.raises(PomError, match="POM-S004"):
+        InterleaveReduction("mac", "k", 12, fast_math=True).run(program(gemm()))
+    total = Assign("total", Access("x", ()), triangle_sum().body[0].body[0].body[0].value)  # type: ignore[union-attr]
+    assert total.name == "total"
+
+
+def test_another_reader_in_the_loop_is_refused() -> None:
+    kernel = triangle_sum()
+    outer = kernel.body[0]
+    inner = outer.body[0]  # type: ignore[union-attr]
+    spy = Assign("spy", Access("y", (i, k)), load("x", f32, i))
+    nest = loop("i", 0, 12, loop("k", 0, i, *inner.body, spy))  # type: ignore[union-attr]
+    watched = Kernel("sums", (*kernel.params, array("y", f32, 12, 12)), (), (nest,))
+    with pytest.raises(PomError, match="POM-P068"):
+        InterleaveReduction("acc", "k", 2, fast_math=True).run(program(watched))
