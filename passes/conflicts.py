@@ -14,7 +14,7 @@ them stays ordered with what comes before and after, and the pairs among them ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -22,8 +22,15 @@ import islpy as isl
 
 from pom.ir.expr import Access
 from pom.ir.graph import Array, Scalar
-from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
-from pom.passes.isl_build import AccessInfo, accesses, compact_times, time_map
+from pom.ir.poly import PolyProgram, PolyStatement
+from pom.passes.isl_build import (
+    AccessInfo,
+    Time,
+    accesses,
+    compact_times,
+    schedule_times,
+    time_map,
+)
 from pom.passes.reductions import reductions
 
 Kind = Literal["flow", "anti", "output"]
@@ -63,15 +70,16 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """What conflicts depend on, and nothing else: directives and callee schedules are left out."""
+class ConflictKey:
+    """What the conflicts of `program` depend on, and nothing else: no directives, no names."""
 
     statements: tuple[PolyStatement, ...]
-    schedule: ScheduleNode
+    times: tuple[tuple[str, Time], ...]
     params: tuple[Scalar | Array, ...]
     locals: tuple[Array, ...]
     callees: tuple[PolyProgram, ...]
     relaxed: frozenset[str]
+    program: PolyProgram = field(compare=False)
 
 
 def conflicts(program: PolyProgram, relaxed: frozenset[str] = frozenset()) -> tuple[Conflict, ...]:
@@ -83,23 +91,25 @@ def conflicts(program: PolyProgram, relaxed: frozenset[str] = frozenset()) -> tu
     relaxed : frozenset of str
         Reductions whose instances commute.
     """
-    key = _Key(
+    return _cached(conflict_key(program, relaxed))
+
+
+def conflict_key(program: PolyProgram, relaxed: frozenset[str]) -> ConflictKey:
+    """The key under which the conflicts of `program` are kept."""
+    return ConflictKey(
         program.statements,
-        program.schedule,
+        tuple(schedule_times(program).items()),
         program.params,
         program.locals,
         program.callees,
         relaxed,
+        program,
     )
-    return _cached(key)
 
 
 @lru_cache(maxsize=256)
-def _cached(key: _Key) -> tuple[Conflict, ...]:
-    program = PolyProgram(
-        "", key.params, key.locals, key.statements, key.schedule, callees=key.callees
-    )
-    return find_conflicts(program, key.relaxed)
+def _cached(key: ConflictKey) -> tuple[Conflict, ...]:
+    return find_conflicts(key.program, key.relaxed)
 
 
 def find_conflicts(

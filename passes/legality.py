@@ -20,7 +20,7 @@ import islpy as isl
 
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
-from pom.passes.conflicts import Conflict, Kind, conflicts
+from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
 from pom.passes.dependences import PairSpace
 from pom.passes.isl_build import Time, sample, schedule_times
 from pom.passes.loop_directives import check_loop_directives
@@ -170,7 +170,7 @@ def _loop_at(program: PolyProgram, statement: str, position: int) -> str | None:
     return loops[index].name if position % 2 and index < len(loops) else None
 
 
-_INHERITED: OrderedDict[tuple[object, ...], tuple[Conflict, ...]] = OrderedDict()
+_INHERITED: OrderedDict[ConflictKey, tuple[Conflict, ...]] = OrderedDict()
 _INHERITED_SIZE = 512
 
 
@@ -183,12 +183,12 @@ def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict,
     before it say after it what `conflicts` would find. `legal` hands them on, and nothing is
     recomputed along a schedule.
     """
-    known = _INHERITED.get((program.statements, program.schedule, relaxed))
+    known = _INHERITED.get(conflict_key(program, relaxed))
     return conflicts(program, relaxed) if known is None else known
 
 
 def _inherit(old: PolyProgram, new: PolyProgram, relaxed: frozenset[str]) -> None:
-    _INHERITED[new.statements, new.schedule, relaxed] = kept_order(old, relaxed)
+    _INHERITED[conflict_key(new, relaxed)] = kept_order(old, relaxed)
     while len(_INHERITED) > _INHERITED_SIZE:
         _INHERITED.popitem(last=False)
 

@@ -189,3 +189,13 @@ def test_a_legal_program_is_returned_as_it_is() -> None:
     new = Split("S", "i", 3).run(program)
     assert legal(program, new, "split") is new
     assert violations_of(program, new) == ()
+
+
+def test_fast_math_must_be_asked_for() -> None:
+    program = graph_to_poly(gemm())
+    reassociated = Reverse("mac", "k", fast_math=True).run(program)
+    assert legal(program, reassociated, "reverse", fast_math=True) is reassociated
+    assert not is_legal(program, reassociated)
+    assert violations_of(program, reassociated)
+    with pytest.raises(PomError, match="POM-S001"):
+        legal(program, reassociated, "reverse")
