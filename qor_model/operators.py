@@ -108,6 +108,8 @@ class _IntegerRules:
     divide_stages: int
     divide_lut_per_bit: float
     divide_ff_per_bit: float
+    pipelined_divide_lut: float
+    pipelined_divide_ff: float
     shift_lut_per_bit: float
     mac_stages: int
     mac_delay_ns: float
@@ -210,6 +212,11 @@ class OperatorLibrary:
     def effective_clock_ns(self) -> float:
         """What is left of the period after the uncertainty."""
         return self.clock_ns * (1.0 - self.uncertainty)
+
+    @property
+    def tool(self) -> str:
+        """Vendor tool and version that the operators were measured with."""
+        return self._table.tool
 
     @property
     def memory(self) -> MemoryTiming:
@@ -358,6 +365,10 @@ class OperatorLibrary:
                 dividend = widest + (key.dtype.fraction_bits if key.dtype.is_fixed else 0)
                 lut, ff = rules.divide_lut_per_bit * dividend, rules.divide_ff_per_bit * dividend
                 stages = dividend + rules.divide_stages
+                if key.impl == "pipelined":
+                    divisor = min(t.width for t in operands)
+                    lut = rules.pipelined_divide_lut * dividend * divisor
+                    ff = rules.pipelined_divide_ff * dividend * (dividend + divisor)
                 return self._integer(str(kind), text, stages, adder_ns, 0, lut, ff)
             case OpKind.FLOOR | OpKind.CEIL | OpKind.ROUND:
                 return self._integer(str(kind), text, 1, adder_ns, 0, width, 0)

@@ -99,7 +99,7 @@ class ResourceModel:
 
     def __init__(self, library: OperatorLibrary, constants: CostConstants | None = None) -> None:
         self._library = library
-        self._constants = load_constants() if constants is None else constants
+        self._constants = load_constants(library.tool) if constants is None else constants
         self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
         self._bodies: dict[tuple[object, ...], tuple[BodySchedule, BodyCost]] = {}
 

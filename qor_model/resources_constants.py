@@ -79,9 +79,20 @@ class CostConstants:
 
 
 @cache
-def load_constants() -> CostConstants:
-    """Read the shipped constants."""
-    path = resources.files("pom.qor_model").joinpath("data", "resources.toml")
+def load_constants(tool: str = "") -> CostConstants:
+    """Read the shipped constants.
+
+    Parameters
+    ----------
+    tool : str
+        Vendor tool with its version, as operator libraries name it (``Vitis HLS 2023.1``); the
+        constants of the newest version that is not newer are taken, else those of the oldest.
+    """
+    folder = resources.files("pom.qor_model").joinpath("data", "resources")
+    versions = sorted(f.name.removesuffix(".toml") for f in folder.iterdir())
+    wanted = tool.split(" ")[-1]
+    older = [version for version in versions if version <= wanted]
+    path = folder.joinpath((older[-1] if older else versions[0]) + ".toml")
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return CostConstants(
         lut=tuple(float(data["lut"].get(name, 0.0)) for name in LUT_TERMS),

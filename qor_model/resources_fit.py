@@ -86,7 +86,12 @@ def sample(kernel: str, counts: Counts, lut: int, ff: int) -> Sample:
     )
 
 
-def fit_constants(samples: Sequence[Sample], source: str) -> CostConstants:
+def fit_constants(
+    samples: Sequence[Sample],
+    source: str,
+    prior: CostConstants | None = None,
+    pull: float | None = None,
+) -> CostConstants:
     """Return the constants that fit `samples` best.
 
     Parameters
@@ -95,26 +100,35 @@ def fit_constants(samples: Sequence[Sample], source: str) -> CostConstants:
         At least one.
     source : str
         What they are, to be written beside the constants.
+    prior : CostConstants, optional
+        What to stay close to; the mechanism's own numbers by default.
+    pull : float, optional
+        How strongly; small samples want 0.1.
     """
+    near_lut = prior.lut if prior else tuple(_PRIOR.get(n, 1.0) for n in LUT_TERMS)
+    near_ff = prior.ff if prior else tuple(_PRIOR.get(n, 1.0) for n in FF_TERMS)
+    pull_lut, pull_ff = (_PULL["lut"], _PULL["ff"]) if pull is None else (pull, pull)
     lut = np.array([s.lut_terms for s in samples])
     ff = np.array([s.ff_terms for s in samples])
     lut_labels = np.array([float(s.lut) for s in samples])
     ff_labels = np.array([float(s.ff) for s in samples])
     return CostConstants(
-        lut=tuple(_fit(lut, lut_labels, LUT_TERMS, _PULL["lut"])),
-        ff=tuple(_fit(ff, ff_labels, FF_TERMS, _PULL["ff"])),
+        lut=tuple(_fit(lut, lut_labels, LUT_TERMS, near_lut, pull_lut)),
+        ff=tuple(_fit(ff, ff_labels, FF_TERMS, near_ff, pull_ff)),
         source=source,
     )
 
 
-def leave_one_out(samples: Sequence[Sample]) -> tuple[FitError, ...]:
+def leave_one_out(
+    samples: Sequence[Sample], prior: CostConstants | None = None, pull: float | None = None
+) -> tuple[FitError, ...]:
     """Return the error on every kernel, with constants fitted with it and without it."""
-    everything = fit_constants(samples, "")
+    everything = fit_constants(samples, "", prior, pull)
     rows = []
     for kernel in sorted({s.kernel for s in samples}):
         inside = [s for s in samples if s.kernel == kernel]
         others = [s for s in samples if s.kernel != kernel]
-        without = fit_constants(others, "") if others else everything
+        without = fit_constants(others, "", prior, pull) if others else everything
         rows.append(
             FitError(
                 kernel,
@@ -153,12 +167,14 @@ def _dot(terms: Sequence[float], constants: Sequence[float]) -> float:
     return sum(t * c for t, c in zip(terms, constants, strict=True))
 
 
-def _fit(terms: Matrix, labels: Vector, names: tuple[str, ...], pull: float) -> list[float]:
+def _fit(
+    terms: Matrix, labels: Vector, names: tuple[str, ...], near: tuple[float, ...], pull: float
+) -> list[float]:
     fixed = [i for i, name in enumerate(names) if name in _FIXED]
     free = [i for i, name in enumerate(names) if name not in _FIXED]
     inputs = terms[:, free] / labels[:, None]
     target = 1.0 - terms[:, fixed].sum(axis=1) / labels
-    prior = np.array([_PRIOR.get(names[i], 1.0) for i in free])
+    prior = np.array([near[i] for i in free])
     towards = np.sqrt(pull * len(labels)) * np.diag(np.abs(inputs).mean(axis=0) + 1e-9)
     weights = np.ones(len(labels))
     found = prior

@@ -32,6 +32,7 @@ def operator_keys(body: BodySchedule) -> list[OperatorKey]:
     """Return the operator that executes each operation of `body`.
 
     A fixed-point product that is only ever cast is computed to as many bits as the cast keeps.
+    An integer divider in a pipeline takes an input in every cycle, elsewhere it works bit by bit.
     """
     keys = [shared_key(op) for op in body.ops]
     kept: dict[int, int] = {}
@@ -44,6 +45,10 @@ def operator_keys(body: BodySchedule) -> list[OperatorKey]:
             if op.op.kind is OpKind.CAST and op.op.dtype.is_fixed:
                 width = min(width, producer.dtype.fraction_bits + op.op.dtype.int_bits)
             kept[p] = max(kept.get(p, 0), width)
+    if body.is_pipelined:
+        for index, key in enumerate(keys):
+            if key.kind in (OpKind.DIV, OpKind.REM) and not key.dtype.is_float and not key.impl:
+                keys[index] = replace(key, impl="pipelined")
     for p, width in kept.items():
         if width != keys[p].dtype.width:
             keys[p] = replace(keys[p], dtype=replace(keys[p].dtype, width=width))
