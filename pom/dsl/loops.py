@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator as PyIterator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +12,7 @@ from pom.dsl.literals import as_number
 from pom.dsl.locate import user_frame, user_location
 from pom.dsl.ranges import interval, loop_interval
 from pom.dsl.recorder import Recorder, Scope, current
-from pom.dsl.source import carried_names
+from pom.dsl.source import carried_names, reads_after
 from pom.dsl.values import (
     EMPTY,
     Condition,
@@ -203,8 +203,10 @@ class Guard:
         self._constraints = constraints
         self._location = location
         self._scope: Scope | None = None
+        self._before: dict[str, object] = {}
 
     def __enter__(self) -> None:
+        self._before = _local_variables()
         self._scope = self._recorder.enter_guard(self._constraints, self._location)
 
     def __exit__(
@@ -215,6 +217,31 @@ class Guard:
     ) -> None:
         if error is None and self._scope is not None:
             self._recorder.leave(self._scope)
+            _refuse_guarded(self._before, self._location)
+
+
+def _local_variables() -> dict[str, object]:
+    frame = user_frame()
+    return {} if frame is None else dict(frame.f_locals)
+
+
+def _refuse_guarded(before: Mapping[str, object], location: Location | None) -> None:
+    """A guard does not hold back the assignment of a Python variable."""
+    rebound = {
+        name
+        for name, value in _local_variables().items()
+        if (name not in before or before[name] is not value) and not isinstance(value, ArrayValue)
+    }
+    if not rebound or location is None:
+        return
+    for name, place in reads_after(location, rebound):
+        raise PomError(
+            "POM-D029",
+            f"the Python variable {name!r} is assigned under pom.when and read after it",
+            place,
+            f"the guard holds for stores to arrays only; use pom.select, or keep {name!r} in a "
+            f"local scalar: {name} = pom.array({name!r}, pom.f32); {name}[()] = …",
+        )
 
 
 def constraints_of(

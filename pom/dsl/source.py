@@ -167,6 +167,36 @@ def _scan(
                 defined |= set(_stores(statement))
 
 
+def reads_after(location: Location, names: set[str]) -> tuple[tuple[str, Location], ...]:
+    """Which of `names` may be read after the ``with`` whose expression stands at `location`."""
+    tree = module_tree(location.file)
+    path = _path_to_with(tree, location) if tree is not None else None
+    found: dict[str, Location] = {}
+    defined: set[str] = set()
+    for rest in reversed(path or []):
+        _scan(location.file, rest, defined, names, found)
+    return tuple(found.items())
+
+
+def _path_to_with(node: ast.AST, location: Location) -> list[list[ast.stmt]] | None:
+    """What follows a ``with`` in each body around it, within its function, outermost first."""
+    for name in ("body", "orelse", "finalbody", "handlers"):
+        statements = getattr(node, name, None)
+        if not isinstance(statements, list):
+            continue
+        for position, statement in enumerate(statements):
+            is_it = isinstance(statement, ast.With) and any(
+                node_location(location.file, item.context_expr) == location
+                for item in statement.items
+            )
+            inner = [] if is_it else _path_to_with(statement, location)
+            if inner is not None:
+                rest = [s for s in statements[position + 1 :] if isinstance(s, ast.stmt)]
+                is_function = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
+                return inner if is_function else [rest, *inner]
+    return None
+
+
 _TRUTH_HINTS: dict[type, tuple[str, str]] = {
     ast.If: ("`if`", "use `with pom.when(i > 0):` on loop variables, pom.select on data"),
     ast.While: ("`while`", "use pom.loop"),

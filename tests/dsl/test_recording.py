@@ -483,3 +483,25 @@ def test_names_bound_in_the_body_are_not_carried() -> None:
             B[i] += total
 
     assert len(list(k.graph.statements())) == 5
+
+
+def test_variables_under_a_guard_may_be_used_there() -> None:
+    @pom.kernel
+    def k(A: pom.f32[9], B: pom.f32[9]):
+        for i in pom.loop("i", 0, 9):
+            total = pom.array(pom.f32)
+            total[()] = 0
+            with pom.when(i > 0):
+                left = A[i - 1]
+                total += left
+                for j in pom.loop("j", 0, i):
+                    total += B[j]
+            with pom.when(i < 8):
+                left = A[i + 1]
+                total += left
+            for j in pom.loop("j", 0, 9):
+                left = A[j]
+                total += left
+            A[i] = total
+
+    assert len(list(k.graph.statements())) == 6

@@ -208,6 +208,25 @@ IN_BODY: list[tuple[str, str, str, str]] = [
         "step 0",
         'for i in pom.loop("i", 0, 8, 0):\n    A[i] = 0',
     ),
+    (
+        "POM-D029",
+        "best",
+        "under pom.when",
+        (
+            'for i in pom.loop("i", 0, 7):\n    best = A[i]\n    with pom.when(i > 3):\n'
+            "        best = A[i + 1]\n    M[0, i] = best"
+        ),
+    ),
+    (
+        "POM-D029",
+        "late",
+        "under pom.when",
+        (
+            'for i in pom.loop("i", 0, 7):\n    for j in pom.loop("j", 0, 7):\n'
+            "        with pom.when(i > j):\n            late = 2.0\n        M[i, j] = 0\n"
+            "    M[0, i] = late"
+        ),
+    ),
     ("POM-D030", "i // 0", "divided by 0", 'for i in pom.loop("i", 0, 8):\n    A[i // 0] = 0'),
     ("POM-D030", "i % -2", "divided by -2", 'for i in pom.loop("i", 0, 8):\n    A[i % -2] = 0'),
     (
