@@ -24,10 +24,13 @@ from pom.errors import PomError
 from pom.ir.graph import Kernel
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
+from pom.passes.conflicts import conflicts
 from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.legality import illegal_dependences
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_inline import Inline
 from pom.passes.poly_interface import Interface
+from pom.passes.reductions import relaxed_statements
 from pom.passes.schedule_tree import require_statement
 from pom.schedule_handles import ArrayHandle, LoopHandle, StatementHandle, loop_handle
 
@@ -64,6 +67,8 @@ class Schedule:
         self.unscheduled: PolyProgram = graph_to_poly(self.kernel)
         self.program = self.unscheduled
         self.primitives: tuple[PolyPass, ...] = ()
+        self._anchor = self.unscheduled
+        self._is_exact_before_anchor = True
 
     def record(self, make: Callable[[bool], PolyPass]) -> Schedule:
         """Apply and record the primitive that `make` gives for the schedule's ``fast_math``.
@@ -80,12 +85,21 @@ class Schedule:
 
     def apply(self, *primitives: PolyPass) -> Schedule:
         """Apply and record passes of level 2, all or none."""
-        program = self.program
+        result = self.copy()
         for primitive in primitives:
-            program = primitive.run(program)
-        self.program = program
-        self.primitives = (*self.primitives, *primitives)
+            result._run(primitive)
+        self.__dict__.update(result.__dict__)
         return self
+
+    def _run(self, primitive: PolyPass) -> None:
+        program = primitive.run(self.program)
+        if program.statements != self.program.statements:
+            # Its own check compared the values; what follows is compared with its result.
+            is_reassociated = bool(getattr(primitive, "fast_math", False))
+            self._is_exact_before_anchor = self.is_exact and not is_reassociated
+            self._anchor = program
+        self.program = program
+        self.primitives = (*self.primitives, primitive)
 
     def copy(self) -> Schedule:
         """A schedule with the same primitives that can go its own way."""
@@ -151,25 +165,29 @@ class Schedule:
 
     @property
     def keeps_order(self) -> bool:
-        """Whether every dependence, those within reductions included, keeps its order.
+        """Whether every dependence, those within reductions included, keeps its order."""
+        return self._is_exact_before_anchor and self._keeps(frozenset())
 
-        Then the result is the reference's to the last bit, floats included.
+    @property
+    def is_exact(self) -> bool:
+        """Whether the result is the reference's to the last bit, floats included.
+
+        Reductions whose arithmetic is exact may have been reordered.
         """
-        from pom.passes.conflicts import conflicts
-        from pom.passes.legality import illegal_dependences
+        relaxed = relaxed_statements(self._anchor)
+        return self._is_exact_before_anchor and self._keeps(relaxed)
 
-        if self.program.statements != self.unscheduled.statements:
-            return False
-        return not illegal_dependences(self.program, conflicts(self.unscheduled))
+    def _keeps(self, relaxed: frozenset[str]) -> bool:
+        return not illegal_dependences(self.program, conflicts(self._anchor, relaxed))
 
     @property
     def reference_program(self) -> PolyProgram:
         """The program whose dependences the lowered code must keep.
 
-        The kernel as it was written, or, where a reduction was reordered on purpose, the scheduled
-        program.
+        The kernel as it was written, after the primitives that change statements; or, where a
+        reduction was reordered on purpose, the scheduled program.
         """
-        return self.unscheduled if self.keeps_order else self.program
+        return self._anchor if self._keeps(frozenset()) else self.program
 
     def as_python(self) -> str:
         """Source of a function ``schedule(s)`` that makes an equal schedule.
@@ -211,8 +229,8 @@ class Schedule:
 def python_call(primitive: PolyPass) -> str:
     """The call on a schedule `s` that records `primitive`.
 
-    The fields of a primitive are the arguments of its method: `statement` and `array` choose the
-    handle, required fields are positional (tuples spread out), the others are named unless they
+    The fields of a primitive are the arguments of its method: `statement`, or else `array`, chooses
+    the handle, required fields are positional (tuples spread out), the others are named unless they
     go without saying.
     """
     handle = "s"
@@ -222,7 +240,7 @@ def python_call(primitive: PolyPass) -> str:
         value: Any = getattr(primitive, item.name)
         if item.name == "statement":
             handle = f"s[{_literal(value)}]" if value else "s"
-        elif item.name == "array":
+        elif item.name == "array" and handle == "s":
             handle = f"s.array({_literal(value)})"
         elif item.name == "fast_math":
             continue

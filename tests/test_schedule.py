@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import pom
 from pom.errors import PomError
+from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_split import Split
 from pom.schedule import Schedule, load_schedule, python_call, schedule
@@ -103,6 +104,38 @@ def test_reference_program_of_a_schedule_that_keeps_order() -> None:
     s = pom.schedule(gemm)
     s["mac"].reorder("k", "j", "i")
     assert s.reference_program is s.unscheduled
+
+
+def test_exact_reductions_keep_their_bits() -> None:
+    @pom.kernel
+    def total(x: pom.int16[32], y: pom.int16[1]) -> None:
+        for i in pom.loop("i", 0, 32):
+            y[0] = pom.cast(y[0] + x[i], pom.int16)
+
+    s = pom.schedule(total)
+    assert s.keeps_order
+    assert s.is_exact
+    s[s.statements[0]].reverse("i")
+    assert not s.keeps_order
+    assert s.is_exact
+    assert s.reference_program is s.program
+
+
+def test_statements_may_change_on_the_way() -> None:
+    s = pom.schedule(gemm)
+    s["mac"].split("i", 4)
+    s.apply(BufferAt("mac", "C", "i0"))
+    assert s.keeps_order
+    assert s.is_exact
+    assert s.reference_program is s.program
+    s["mac"].interchange("i1", "j")
+    assert s.is_exact
+    assert s.reference_program is not s.program
+    assert s.reference_program.statements == s.program.statements
+    assert python_call(s.primitives[1]) == 's["mac"].buffer_at("C", loop="i0")'
+    s.fast_math = True
+    s["mac"].reverse("k")
+    assert not s.is_exact
 
 
 def test_a_refused_call_changes_nothing() -> None:
