@@ -10,8 +10,10 @@ from pom.passes.base import PolyPass
 from pom.passes.poly_after import After
 from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
+from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
+from pom.passes.poly_double_buffer import DoubleBuffer
 from pom.passes.poly_flatten import Flatten
 from pom.passes.poly_guard import Guard
 from pom.passes.poly_interchange import Interchange
@@ -19,9 +21,12 @@ from pom.passes.poly_interface import Interface
 from pom.passes.poly_partition import PartitionArray
 from pom.passes.poly_peel import Peel
 from pom.passes.poly_pipeline import Pipeline
+from pom.passes.poly_reduction import InterleaveReduction
 from pom.passes.poly_reorder import Reorder
 from pom.passes.poly_reshape import Reshape
+from pom.passes.poly_reuse_at import ReuseAt
 from pom.passes.poly_reverse import Reverse
+from pom.passes.poly_scalar_promotion import ScalarPromotion
 from pom.passes.poly_shift import Shift
 from pom.passes.poly_skew import Skew
 from pom.passes.poly_split import Split
@@ -126,6 +131,32 @@ class StatementHandle:
     def dataflow(self, loop: str) -> Self:
         """See `pom.passes.poly_dataflow.Dataflow`."""
         return self._record(lambda _: Dataflow(self.name, loop))
+
+    def buffer_at(self, array: str, loop: str = "", buffer: str = "") -> Self:
+        """See `pom.passes.poly_buffer_at.BufferAt`."""
+        return self._record(lambda _: BufferAt(self.name, array, loop, buffer))
+
+    def reuse_at(self, array: str, loop: str, addressing: str = "shift", buffer: str = "") -> Self:
+        """See `pom.passes.poly_reuse_at.ReuseAt`."""
+        return self._record(
+            lambda _: ReuseAt(self.name, array, loop, addressing, buffer)  # type: ignore[arg-type]
+        )
+
+    def double_buffer(self, array: str, loop: str) -> Self:
+        """See `pom.passes.poly_double_buffer.DoubleBuffer`."""
+        return self._record(lambda _: DoubleBuffer(self.name, array, loop))
+
+    def scalar_promotion(self, array: str, loop: str, scalar: str = "") -> Self:
+        """See `pom.passes.poly_scalar_promotion.ScalarPromotion`."""
+        return self._record(lambda _: ScalarPromotion(self.name, array, loop, scalar))
+
+    def interleave_reduction(
+        self, loop: str, factor: int, tree: bool = False, partial: str = ""
+    ) -> Self:
+        """See `pom.passes.poly_reduction.InterleaveReduction`."""
+        return self._record(
+            lambda fast: InterleaveReduction(self.name, loop, factor, tree, partial, fast)
+        )
 
     def bind_op(self, op: str, impl: str, latency: int = 0) -> Self:
         """See `pom.passes.poly_bind_op.BindOp`."""
