@@ -82,13 +82,46 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
         if not op.op.is_memory and op.op.kind not in FREE_KINDS
     )
     circular = _circular(body)
+    bursts = _bursts(body, keys)
     needed: dict[OperatorKey, int] = {}
     for key, count in uses.items():
         inside = circular[key]
         needed[key] = math.ceil(inside / ii) + math.ceil((count - inside) / ii)
+        needed[key] = max(needed[key], bursts[key])
         if circular and count % ii == 0 and ii >= _FULL_INTERVAL and not inside:
             needed[key] += 1
     return needed
+
+
+def _bursts(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]:
+    """Operations of one kind that become ready together because they wait for the same value.
+
+    Their other operands are there before: delaying them would only keep those alive, so that the
+    tool starts all of them at once.
+    """
+    ops = body.ops
+    readers = Counter(p for op in ops for p in set(op.operands))
+    ready: list[int | None] = [None] * len(ops)
+    together: Counter[tuple[OperatorKey, int]] = Counter()
+    ends = [op.end_cycle for op in ops]
+    for index, op in enumerate(ops):
+        if op.op.is_memory or op.op.kind in FREE_KINDS or not op.operands:
+            continue
+        last = max(op.operands, key=lambda p: ends[p])
+        others = [p for p in op.operands if p != last]
+        is_common = not ops[last].op.is_memory and readers[last] > 1
+        if not (is_common or ready[last] is not None):
+            continue
+        if any(ends[p] >= ends[last] and ready[p] is None for p in others):
+            continue
+        start = ends[last] + 1
+        ready[index] = start
+        ends[index] = start + op.end_cycle - op.start_cycle
+        together[keys[index], start] += 1
+    most: Counter[OperatorKey] = Counter()
+    for (key, _), count in together.items():
+        most[key] = max(most[key], count)
+    return most
 
 
 def _circular(body: BodySchedule) -> Counter[OperatorKey]:
