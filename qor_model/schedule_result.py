@@ -213,3 +213,14 @@ class DesignResult:
             if item.name == name:
                 return item
         raise KeyError(name)
+
+    def all_loops(self) -> tuple[LoopResult, ...]:
+        """Every loop of every function, outer ones first."""
+
+        def visit(loops: tuple[LoopResult, ...]) -> tuple[LoopResult, ...]:
+            found: tuple[LoopResult, ...] = ()
+            for loop in loops:
+                found += (loop, *visit(loop.children))
+            return found
+
+        return tuple(loop for f in self.functions for loop in visit(f.loops))

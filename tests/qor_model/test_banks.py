@@ -1,0 +1,67 @@
+"""Banks of accesses, and ports."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pom.qor_model.banks import PortTable, array_banks, busiest, reach
+from pom.qor_model.expand import Element
+from pom.qor_model.region import F32, Array, Partition, PartitionKind
+from tests.qor_model.regions import array
+
+
+def _element(coef: int, const: int) -> Element:
+    return Element("A", ((("i", coef),) if coef else (),), (const,))
+
+
+@given(
+    size=st.integers(2, 40), factor=st.integers(1, 12), coef=st.integers(-4, 4),
+    const=st.integers(0, 20), stride=st.integers(1, 8),
+)  # fmt: skip
+def test_candidate_banks_are_those_that_the_subscript_visits(
+    size: int, factor: int, coef: int, const: int, stride: int
+) -> None:
+    banks = array_banks(array("A", size, d1=factor), "ram_s2p")
+    real = banks.splits[0].factor
+    where = reach(banks, _element(coef, const), {"i": stride})
+    visited = {(coef * stride * n + const) % real for n in range(real * 2)}
+    assert where.mask == sum(1 << b for b in visited)
+    assert where.candidates == len(visited)
+    assert (where.bank >= 0) == (len(visited) == 1)
+
+
+def test_a_block_split_knows_only_constant_subscripts() -> None:
+    split = Partition(0, PartitionKind.BLOCK, 4)
+    banks = array_banks(Array("A", (64,), F32, (split,)), "ram_s2p")
+    assert reach(banks, _element(0, 33), {}).bank == 2
+    assert reach(banks, _element(1, 0), {"i": 1}).candidates == 4
+
+
+def test_a_data_dependent_subscript_reaches_every_bank() -> None:
+    banks = array_banks(array("A", 64, d1=4), "ram_s2p")
+    assert reach(banks, Element("A", None, ()), {}).mask == 0b1111
+
+
+def test_a_fully_split_array_is_registers() -> None:
+    assert array_banks(array("A", 8, d1=8), "ram_s2p").is_register
+    assert not array_banks(array("A", 8, 8, d1=8), "ram_s2p").is_register
+
+
+@given(st.lists(st.integers(1, 15), max_size=12))
+def test_busiest_counts_the_fullest_bank(masks: list[int]) -> None:
+    counts = [sum(m >> b & 1 for m in masks) for b in range(4)]
+    assert busiest(masks) == max(counts, default=0)
+
+
+def test_ports_are_taken_per_bank_and_slot() -> None:
+    ports = array_banks(array("A", 64, d1=2), "ram_s2p").ports
+    table = PortTable(4)
+    for mask, cycle in itertools.product((0b01, 0b10), (0, 1)):
+        assert table.is_free("A", ports, mask, False, cycle)
+        table.take("A", ports, mask, False, cycle)
+    assert not table.is_free("A", ports, 0b01, False, 4)
+    assert table.is_free("A", ports, 0b01, True, 4)
+    assert table.is_free("A", ports, 0b11, False, 2)
