@@ -367,8 +367,14 @@ def _partitioned(array: Array, partitions: Partitions) -> Array:
 
 
 def _arrays(design: Design, partitions: Partitions | None) -> list[Array]:
+    """All arrays, once each: functions made from one body list the same ones."""
     changed = partitions or {}
-    return [_partitioned(array, changed) for f in design.functions for array in f.arrays]
+    found: dict[tuple[str, Array], None] = {}
+    for function in design.functions:
+        for array in function.arrays:
+            owner = function.name if design.calls else ""
+            found[owner, _partitioned(array, changed)] = None
+    return [array for _, array in found]
 
 
 def _all_loops(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:
