@@ -194,8 +194,9 @@ class _Interleaver:
         accumulator = self.reduction.accumulator
 
         def change(expr: Expr) -> Expr:
-            is_it = isinstance(expr, Load) and expr.access == accumulator
-            return replace(expr, access=to) if is_it else expr
+            if isinstance(expr, Load) and expr.access == accumulator:
+                return replace(expr, access=to)
+            return expr
 
         return replace(statement, body=replace(body, target=to, value=rebuild(body.value, change)))
 

@@ -142,7 +142,8 @@ def _dependences(
         info = info.set_must_source(writes.must).set_may_source(may).set_schedule_map(schedule)
         result = info.compute_flow()
         found = found.union(result.get_must_dependence()).union(result.get_may_dependence())
-    return found
+    # far fewer pieces, which multiply with those of the times
+    return found.coalesce()
 
 
 class _Accesses:
