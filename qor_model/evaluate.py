@@ -20,6 +20,7 @@ from pom.qor_model.region import (
     LoopDirectives,
     Op,
     OpKind,
+    Partition,
     Region,
 )
 from pom.qor_model.resources import ResourceModel
@@ -161,12 +162,14 @@ class _Runner:
         loops = dict(label.loops)
         partitions = dict(label.partitions)
         if "*" in partitions:
-            raise PomError("POM-Q022", "whole-array partitions of this collection are not read")
+            partitions = every_array(model.design, partitions["*"])
         if label.top_loop:
             return self._alone(model, label, loops)
         result = model.estimate(loops, partitions)
         truths = dict(label.values)
-        pairs = [("latency", truths["latency"], result.latency_cycles)]
+        pairs = []
+        if "latency" in truths:
+            pairs.append(("latency", truths["latency"], result.latency_cycles))
         wanted = [m for m in METRICS[1:] if m in truths]
         if wanted:
             measured = self._resource_model(label).estimate(
@@ -235,6 +238,19 @@ class _Runner:
 def settings_of(kind: LabelKind) -> ToolSettings:
     """How the tool was set when a collection was made."""
     return VITIS_DEFAULTS if kind is LabelKind.HLSFACTORY else DIRECTIVES_ONLY
+
+
+def every_array(design: Design, split: tuple[Partition, ...]) -> dict[str, tuple[Partition, ...]]:
+    """The same partition of every array; dimension -1 is the last one."""
+    found: dict[str, tuple[Partition, ...]] = {}
+    for function in design.functions:
+        for array in function.arrays:
+            rank = len(array.shape)
+            wanted = {p.dim % rank if rank else 0: p for p in split if p.dim < rank}
+            found[array.name] = tuple(
+                Partition(dim, p.kind, p.factor) for dim, p in sorted(wanted.items())
+            )
+    return found
 
 
 def outline_nests(design: Design) -> Design:

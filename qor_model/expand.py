@@ -170,6 +170,7 @@ class Expander:
         self.values: dict[int, int] = {}
         self._copy = 0
         self._restarted: dict[Element, int] = {}
+        self._forms: dict[str, set[Linear]] = {}
 
     def walk(self, regions: tuple[Region, ...], env: Env, copy: int) -> bool:
         """Emit `regions`; False when a loop inside has no constant trip count."""
@@ -277,6 +278,7 @@ class Expander:
         self.values[op.id] = position
         if element.linear is not None:
             self._known[element] = position
+            self._forms.setdefault(element.array, set()).add(element.linear)
 
     def _store(self, op: Op, element: Element, operands: list[int]) -> None:
         node = Node(op, self._copy, operands, element)
@@ -295,14 +297,16 @@ class Expander:
             elif not element.may_alias(other.element):
                 continue
             node.after.append((index, 1 if other.op.kind is OpKind.STORE else 0))
-        for known in [e for e in self._known if e != element and e.array == element.array]:
-            if known.linear != linear and known.may_alias(element):
-                del self._known[known]
+        if self._forms.get(element.array, set()) - {linear}:
+            for known in [e for e in self._known if e.array == element.array]:
+                if known.linear != linear and known.may_alias(element):
+                    del self._known[known]
         position = self._append(node)
         self._memory.setdefault(element.array, []).append(position)
         self.values[op.id] = position
         if linear is not None:
             self._stored[element] = position
+            self._forms.setdefault(element.array, set()).add(linear)
             self._known[element] = operands[0] if operands else self._constant(op)
         else:
             for stored in [e for e in self._stored if e.array == element.array]:

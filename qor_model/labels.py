@@ -40,6 +40,7 @@ class Label:
         Problem size and number format, where the kernel file offers several.
     loops : tuple of (str, LoopDirectives)
     partitions : tuple of (str, tuple of Partition)
+        By array; ``*`` stands for every array, and dimension -1 for its last one.
     top_loop : str
         For a loop measured alone.
     part : str
@@ -183,13 +184,13 @@ def _ml4accel(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
                 continue
             first = int(match.group(1))
             levels = _LEVELS.findall(match.group(2))
-            base = first - max(0, len(levels) - 2)
             for offset, (pipelined, unroll) in enumerate(levels):
                 directives = LoopDirectives(pipelined == "p", None, int(unroll))
-                loops.append((f"lp{base + offset}", directives))
+                loops.append((f"lp{first + offset}", directives))
         split = (Partition(-1, PartitionKind.CYCLIC, factor),) if factor > 1 else ()
-        if row["dim1"] == "1" and "d1d2" in row["prj"]:
+        if row["prj"].endswith("_d1d2"):
             split = (Partition(0, PartitionKind.CYCLIC, factor), *split)
+        loops += [(n, LoopDirectives(False, None, factor)) for n in ("lprd_2", "lpwr_2")]
         yield Label(
             f"{row['kernel']}/{row['part']}/{row['prj']}", row["kernel"],
             row["part"].split("-")[0], 10.0, _values(row, names), loops=tuple(loops),

@@ -46,13 +46,20 @@ def eval_(labels: Path, kernels: Path, model: str, as_json: bool) -> None:
 
     @cache
     def library(part: str, clock_ns: float) -> OperatorLibrary:
-        return OperatorLibrary.for_device(devices.load(part), clock_ns)
+        return OperatorLibrary.for_device(devices.load(device_of(part)), clock_ns)
 
     result = evaluate(read_labels(labels), KernelFiles(kernels), library)
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2))
     else:
         click.echo(table(result))
+
+
+def device_of(part: str) -> str:
+    """The device whose name begins a part's; the part itself if there is none."""
+    from pom import devices
+
+    return max((n for n in devices.available() if part.startswith(n)), key=len, default=part)
 
 
 class KernelFiles:

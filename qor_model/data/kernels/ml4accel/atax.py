@@ -1,0 +1,28 @@
+"""atax as in the ML4Accel data set: inputs are copied in, the result is copied out."""
+
+# mypy: ignore-errors
+import pom
+
+N = 64
+
+
+@pom.kernel
+def atax(A: pom.f32[N, N], x: pom.f32[N], y_out: pom.f32[N]):
+    buff_A = pom.array("buff_A", pom.f32[N, N])
+    buff_x = pom.array("buff_x", pom.f32[N])
+    buff_y = pom.array("buff_y", pom.f32[N])
+    tmp = pom.array("tmp", pom.f32[N])
+    for i in pom.loop("lprd_1", 0, N):
+        buff_x[i] = x[i]
+        tmp[i] = 0
+        buff_y[i] = 0
+        for j in pom.loop("lprd_2", 0, N):
+            buff_A[i, j] = A[i, j]
+    for i in pom.loop("lp1", 0, N):
+        for j in pom.loop("lp2", 0, N):
+            tmp[i] = tmp[i] + buff_A[i, j] * buff_x[j]
+    for i in pom.loop("lp3", 0, N):
+        for j in pom.loop("lp4", 0, N):
+            buff_y[j] = buff_y[j] + buff_A[i, j] * tmp[i]
+    for i in pom.loop("lpwr_1", 0, N):
+        y_out[i] = buff_y[i]
