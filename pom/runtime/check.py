@@ -412,6 +412,6 @@ def check_design(design: Design, **options: Any) -> CheckReport:
         design.kernel,
         design.module,
         design.program,
-        is_exact=design.schedule.keeps_order,
+        is_exact=design.schedule.is_exact,
         **options,
     )
