@@ -160,4 +160,4 @@ def build(
 
     device = target if isinstance(target, Device) else devices.load(target)
     chosen = kernel if isinstance(kernel, Schedule) else schedule(kernel)
-    return Design(chosen, device, device.default_clock_ns if clock_ns is None else clock_ns)
+    return Design(chosen, device, device.clock_ns if clock_ns is None else clock_ns)

@@ -154,7 +154,8 @@ class Exact:
             if batch[0][0] >= min(best, limit) * (1 - self.tolerance):
                 known.bound, known.is_complete = min(best, batch[0][0]), True
                 break
-            if since_better >= self.patience or search.is_out_of_time:
+            patience = self.patience if known.found else 4 * self.patience
+            if since_better >= patience or search.is_out_of_time:
                 known.bound = min(best, batch[0][0])
                 break
             answers = search.evaluate(
@@ -195,14 +196,14 @@ class Exact:
 
 
 class _LaneScale:
-    """Leaves out plans that cannot fit, judging by plans of the same nest that did not.
+    """Leaves out plans that cannot fit, judging by plans of the same nest.
 
     The model's logic grows at least in proportion to the lanes that an array of operators has,
     but for a fixed part; so a plan with more lanes than the limit allows at the lowest
     logic per lane seen so far, with a margin, is not worth an evaluation.
     """
 
-    MARGIN = 0.85
+    MARGIN = 0.95
 
     def __init__(self, search: Search) -> None:
         self.limits = search.problem.limits
@@ -211,7 +212,7 @@ class _LaneScale:
 
     def learn(self, answer: Evaluation) -> None:
         lanes = answer.plan.nests[0].lanes
-        if answer.is_refused or not answer.resources.exceeded(self.limits):
+        if answer.is_refused:
             return
         lut, ff = answer.resources.lut / lanes, answer.resources.ff / lanes
         self.lut_per_lane = min(self.lut_per_lane or lut, lut)
