@@ -390,7 +390,8 @@ class OperatorLibrary:
         steps_b = math.ceil(narrow / (rules.dsp_b - 1))
         swapped = math.ceil(wide / (rules.dsp_b - 1)) * math.ceil(narrow / (rules.dsp_a - 1))
         tiles = min(steps_a * steps_b, swapped)
-        limit = next(row for row in rules.stages_by_tiles if tiles <= row[0])
+        rows = rules.stages_by_tiles
+        limit = next((row for row in rows if tiles <= row[0]), rows[-1])
         ff = 0 if limit[1] == 1 else 165 if tiles <= 4 else 441
         lut = 5 if tiles == 1 else 50 if tiles <= 4 else 256
         return self._integer("mul", text, limit[1], limit[2], tiles, lut, ff)

@@ -1,0 +1,81 @@
+"""Fitting the constants of the resource model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants
+from pom.qor_model.resources_fit import (
+    Sample,
+    fit_constants,
+    leave_one_out,
+    mape,
+    non_negative_least_squares,
+    write_constants,
+)
+
+
+def _samples(seed: int, count: int) -> tuple[list[Sample], CostConstants]:
+    random = np.random.default_rng(seed)
+    lut_true = random.uniform(0.5, 3.0, len(LUT_TERMS))
+    ff_true = random.uniform(0.5, 3.0, len(FF_TERMS))
+    fixed = [LUT_TERMS.index(n) for n in ("operators", "logic", "memory")]
+    lut_true[fixed] = 1.0
+    ff_true[[FF_TERMS.index(n) for n in ("operators", "memory")]] = 1.0
+    samples = []
+    for number in range(count):
+        lut = random.integers(0, 200, len(LUT_TERMS)).astype(float)
+        ff = random.integers(0, 200, len(FF_TERMS)).astype(float)
+        samples.append(
+            Sample(
+                f"k{number % 3}",
+                tuple(lut),
+                tuple(ff),
+                max(1, round(float(lut @ lut_true))),
+                max(1, round(float(ff @ ff_true))),
+            )
+        )
+    return samples, CostConstants(tuple(lut_true), tuple(ff_true), "")
+
+
+def test_known_constants_are_found_again() -> None:
+    samples, truth = _samples(1, 400)
+    found = fit_constants(samples, "made up", pull=1e-6)
+    assert max(mape(samples, found)) < 1.0
+    assert np.allclose(found.lut, truth.lut, rtol=0.25)
+
+
+def test_left_out_errors_are_reported_per_kernel() -> None:
+    samples, _ = _samples(2, 300)
+    rows = leave_one_out(samples, pull=1e-6)
+    assert [r.kernel for r in rows] == ["k0", "k1", "k2"]
+    assert all(r.lut_mape_left_out < 2.0 for r in rows)
+    assert sum(r.designs for r in rows) == 300
+
+
+def test_constants_are_written_as_they_are_read(tmp_path: Path) -> None:
+    import tomllib
+
+    samples, _ = _samples(3, 100)
+    found = fit_constants(samples, "made up")
+    path = tmp_path / "2030.1.toml"
+    write_constants(found, path)
+    data = tomllib.loads(path.read_text())
+    assert data["source"] == "made up"
+    assert [round(v, 4) for v in found.lut] == [data["lut"][n] for n in LUT_TERMS]
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_least_squares_are_non_negative_and_optimal(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    system, goal = random.normal(size=(12, 5)), random.normal(size=12)
+    found = non_negative_least_squares(system, goal)
+    assert (found >= 0).all()
+    gradient = system.T @ (goal - system @ found)
+    assert (gradient <= 1e-6).all()
+    assert abs(float(gradient @ found)) < 1e-6
