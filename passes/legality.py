@@ -18,7 +18,7 @@ from typing import Protocol
 
 import islpy as isl
 
-from pom.errors import PomError
+from pom.errors import InternalError, PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
 from pom.passes.dependences import PairSpace
@@ -122,7 +122,7 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
         pairs, position = found
         point = sample(pairs)
         if point is None:
-            continue
+            raise InternalError(f"no witness in {pairs}")
         depth = len(source.iterators)
         yield Violation(
             dependence.kind,

@@ -39,12 +39,16 @@ class Reverse(PolyPass):
     fast_math: bool = False
 
     def run(self, program: PolyProgram) -> PolyProgram:
-        node = require_loop(program, self.statement, self.loop)
-        low, high = value_range(program, node)
-
-        def change(node: Loop) -> ScheduleNode:
-            return replace(node, exprs=tuple((s, (low + high) - e) for s, e in node.exprs))
-
-        tree = edit_loop(program.schedule, self.statement, self.loop, change)
+        new = reversed_loop(program, self.statement, self.loop)
         what = describe("reverse", self.statement, self.loop)
-        return legal(program, replace(program, schedule=tree), what, self.fast_math)
+        return legal(program, new, what, self.fast_math)
+
+
+def reversed_loop(program: PolyProgram, statement: str, loop: str) -> PolyProgram:
+    """`program` with `loop` running backwards, legal or not."""
+    low, high = value_range(program, require_loop(program, statement, loop))
+
+    def change(node: Loop) -> ScheduleNode:
+        return replace(node, exprs=tuple((s, (low + high) - e) for s, e in node.exprs))
+
+    return replace(program, schedule=edit_loop(program.schedule, statement, loop, change))

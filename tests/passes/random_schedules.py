@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
-from pom.passes.loop_ranges import value_range
 from pom.passes.poly_after import After, fused
 from pom.passes.poly_distribute import Distribute, distribute
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_reorder import Reorder, reordered
-from pom.passes.poly_reverse import Reverse
+from pom.passes.poly_reverse import Reverse, reversed_loop
 from pom.passes.poly_shift import Shift, shifted
 from pom.passes.poly_skew import Skew, skew
 from pom.passes.poly_split import Split, split
 from pom.passes.poly_tile import Tile, tiled
-from pom.passes.schedule_tree import edit_loop
 
 Rewrite = Callable[[], tuple[PolyProgram, ...]]
-
-
-def _reversed(program: PolyProgram, statement: str, loop: str) -> PolyProgram:
-    node = next(n for n in program.loops(statement) if n.name == loop)
-    low, high = value_range(program, node)
-    tree = edit_loop(
-        program.schedule,
-        statement,
-        loop,
-        lambda n: replace(n, exprs=tuple((s, low + high - e) for s, e in n.exprs)),
-    )
-    return replace(program, schedule=tree)
 
 
 def random_primitive(
@@ -61,7 +46,7 @@ def random_primitive(
         case "reverse":
             return (
                 Reverse(statement, loop, fast_math),
-                lambda: (_reversed(program, statement, loop),),
+                lambda: (reversed_loop(program, statement, loop),),
             )
         case "distribute":
             return (

@@ -1,0 +1,119 @@
+"""Times of the polyhedral engine: dependences, legality of a primitive, automatic scheduling.
+
+    python benchmarks/bench_polyhedral.py [--size large] [KERNEL …]
+
+Every PolyBench kernel of the examples; milliseconds of processor time, the median of `--repeat`
+runs; dependences with cold caches. Legality is the verdict on one primitive, the worst of: split,
+interchange of the outer two loops, tile, skew and reverse on the statement in most loops. A refusal
+is the whole error: every violation, a witness, and a hint that was tried. Targets: dependences
+20 ms, legality 2 ms, scheduling 1000 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pom
+from pom.ir.poly import PolyProgram
+from pom.passes.base import PolyPass
+from pom.passes.conflicts import find_conflicts
+from pom.passes.dependences import dependences_from
+from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.legality import is_legal
+from pom.passes.poly_auto_schedule import AutoSchedule
+from pom.passes.poly_interchange import Interchange
+from pom.passes.poly_reorder import reordered
+from pom.passes.poly_reverse import Reverse, reversed_loop
+from pom.passes.poly_skew import Skew, skew
+from pom.passes.poly_split import Split, split
+from pom.passes.poly_tile import Tile, tiled
+
+POLYBENCH = Path(__file__).resolve().parents[1] / "examples" / "polybench"
+
+
+def milliseconds(run: Callable[[], object], repeat: int) -> float:
+    """Median processor time of `run`."""
+    found = []
+    for _ in range(repeat):
+        start = time.process_time()
+        run()
+        found.append(1e3 * (time.process_time() - start))
+    return statistics.median(found)
+
+
+def primitives(program: PolyProgram) -> list[tuple[PolyPass, PolyProgram]]:
+    """Primitives on the statement in most loops, and what they rewrite the program to."""
+    statement = max(program.statements, key=lambda s: len(program.loops(s.name))).name
+    loops = [n.name for n in program.loops(statement)]
+    found: list[tuple[PolyPass, PolyProgram]] = [
+        (Split(statement, loops[0], 4), split(program, statement, loops[0], 4)),
+        (Reverse(statement, loops[0]), reversed_loop(program, statement, loops[0])),
+    ]
+    if len(loops) > 1:
+        outer, inner = loops[:2]
+        found += [
+            (
+                Interchange(statement, outer, inner),
+                reordered(program, statement, (inner, outer))[0],
+            ),
+            (Skew(statement, outer, inner, 1), skew(program, statement, outer, inner, 1)),
+            (
+                Tile(statement, (outer, inner), (4, 4)),
+                tiled(program, statement, (outer, inner), (4, 4))[0],
+            ),
+        ]
+    return found
+
+
+def attempt(primitive: PolyPass, program: PolyProgram) -> None:
+    """Run a primitive, whether it is accepted or not."""
+    try:
+        primitive.run(program)
+    except pom.PomError:
+        return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kernels", nargs="*")
+    parser.add_argument("--size", default="large")
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    paths = sorted(p for p in POLYBENCH.glob("*.py") if not p.stem.startswith("_"))
+    headings = ("statements", "dependences", "ms", "legality", "refusal", "schedule")
+    widths = (10, 11, 8, 8, 8, 9)
+    columns = (f"{h:>{w}}" for h, w in zip(headings, widths, strict=True))
+    print(f"{'kernel':16} {' '.join(columns)}")
+    for path in paths:
+        if options.kernels and path.stem not in options.kernels:
+            continue
+        program = graph_to_poly(pom.load_kernel(path, size=options.size).graph)
+        found = dependences_from(program, find_conflicts(program))
+        analysis = milliseconds(
+            lambda p=program: dependences_from(p, find_conflicts(p)), options.repeat
+        )
+        verdict = refusal = 0.0
+        for primitive, candidate in primitives(program):
+            is_accepted = is_legal(program, candidate)
+            verdict = max(
+                verdict,
+                milliseconds(lambda c=candidate, p=program: is_legal(p, c), options.repeat),
+            )
+            if not is_accepted:
+                refusal = max(
+                    refusal, milliseconds(lambda q=primitive, p=program: attempt(q, p), 1)
+                )
+        scheduling = milliseconds(lambda p=program: AutoSchedule().run(p), 1)
+        print(
+            f"{path.stem:16} {len(program.statements):10} {len(found):11} {analysis:8.1f} "
+            f"{verdict:8.2f} {refusal:8.1f} {scheduling:9.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
