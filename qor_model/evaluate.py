@@ -124,7 +124,12 @@ def summarise(pairs: Iterable[tuple[str, float, float]]) -> Statistics | None:
     return Statistics(sum(errors) / count, middle, errors[last], errors[-1], 100.0 * exact / count)
 
 
-def evaluate(file: LabelFile, source: DesignSource, library_of: LibraryOf) -> Evaluation:
+def evaluate(
+    file: LabelFile,
+    source: DesignSource,
+    library_of: LibraryOf,
+    settings: ToolSettings | None = None,
+) -> Evaluation:
     """Estimate every labelled design.
 
     Parameters
@@ -134,8 +139,11 @@ def evaluate(file: LabelFile, source: DesignSource, library_of: LibraryOf) -> Ev
         Builds a kernel through the front end.
     library_of : callable
         Operator library for a part name and a clock in ns.
+    settings : ToolSettings, optional
+        Other settings of the tool than those that the collection was made with; then only
+        latency is estimated.
     """
-    runner = _Runner(file.kind, source, library_of)
+    runner = _Runner(file.kind, source, library_of, settings)
     outcomes: list[Outcome] = []
     refused: list[tuple[str, str]] = []
     for label in file.labels:
@@ -149,8 +157,15 @@ def evaluate(file: LabelFile, source: DesignSource, library_of: LibraryOf) -> Ev
 class _Runner:
     """Estimates labels, keeping one latency model per kernel, size, type and device."""
 
-    def __init__(self, kind: LabelKind, source: DesignSource, library_of: LibraryOf) -> None:
+    def __init__(
+        self,
+        kind: LabelKind,
+        source: DesignSource,
+        library_of: LibraryOf,
+        settings: ToolSettings | None,
+    ) -> None:
         self.kind = kind
+        self.settings = settings
         self.source = source
         self.library_of = library_of
         self.models: dict[tuple[str, ...], LatencyModel] = {}
@@ -170,7 +185,7 @@ class _Runner:
         pairs = []
         if "latency" in truths:
             pairs.append(("latency", truths["latency"], result.latency_cycles))
-        wanted = [m for m in METRICS[1:] if m in truths]
+        wanted = [m for m in METRICS[1:] if m in truths and self.settings is None]
         if wanted:
             measured = self._resource_model(label).estimate(
                 model.with_directives(loops, partitions), result
@@ -198,7 +213,7 @@ class _Runner:
             if self.kind in (LabelKind.HGNN_DESIGNS, LabelKind.HGNN_INNER):
                 design = outline_nests(design)
             library = self.library_of(label.part, label.clock_ns)
-            found = LatencyModel(design, library, settings_of(self.kind))
+            found = LatencyModel(design, library, self.settings or settings_of(self.kind))
             self.models[key] = found
         return found
 

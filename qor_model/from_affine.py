@@ -137,7 +137,9 @@ class _Reader:
         shape = tuple(int(d) for d in mlir.MemRefType(value.type).shape)
         dtype = self._declared_type(found, value)
         direction = found.get("hls.direction", "inout")
-        storage = found.get("hls.storage", {})
+        storage = dict(found.get("hls.storage", {}))
+        if "hls.stream" in found:
+            storage.setdefault("type", "fifo")
         interface = found.get("hls.interface", {})
         latency = interface.get("latency")
         self._arrays[value] = name

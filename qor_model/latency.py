@@ -90,7 +90,7 @@ class LatencyModel:
         order = [f.name for f in self.design.functions if f.name in found]
         latency = top.latency_cycles
         return DesignResult(
-            self.design.top, latency, latency + 1, tuple(found[n] for n in order),
+            self.design.top, latency, top.interval_cycles, tuple(found[n] for n in order),
             self.library.clock_ns,
         )  # fmt: skip
 
@@ -165,8 +165,14 @@ class LatencyModel:
         nest = NestScheduler(
             maker, directives, self._loops, key, lambda name: callees[name].latency_cycles + 1
         )
-        states, children, schedules = nest.run(function.body)
-        return FunctionResult(function.name, states - 1, children, schedules, members.calls, states)
+        if function.dataflow:
+            total, interval, children, schedules = nest.run_dataflow(function.body)
+        else:
+            states, children, schedules = nest.run(function.body)
+            total = interval = float(states)
+        return FunctionResult(
+            function.name, total - 1, children, schedules, members.calls, interval
+        )
 
     def _maker(self, function: Function, partitions: Partitions) -> TaskMaker:
         arrays = tuple(

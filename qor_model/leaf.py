@@ -28,7 +28,7 @@ from pom.qor_model.schedule_result import (
     OperatorKey,
     ScheduledOp,
 )
-from pom.qor_model.tasks import MUX_NS, TaskMaker
+from pom.qor_model.tasks import TaskMaker
 
 SELECT_ID = -1
 
@@ -102,8 +102,9 @@ def schedule_leaf(
     maker.order_banks(body, strides)
     if not is_pipelined and not muxes:
         maker.order_branches(body, strides)
+    mux_ns = maker.machine.settings.bank_mux_ns
     tasks = [
-        Task(n.operands, n.after, 0, MUX_NS, MUX_NS) if i in muxes else maker.task(n, strides)
+        Task(n.operands, n.after, 0, mux_ns, mux_ns) if i in muxes else maker.task(n, strides)
         for i, n in enumerate(body.nodes)
     ]
     if len(nest.loops) > 1:
@@ -198,7 +199,10 @@ def _pipelined(
     bound, who = port_bound(tasks, maker.ports)
     requested = directives.get(nest.loops[-1].name, nest.loops[-1].directives).ii or 1
     wanted = max(bound, requested)
-    placement, edge = pipeline(tasks, maker.ports, carried, machine.budget_ns, wanted)
+    placement, edge = pipeline(
+        tasks, maker.ports, carried, machine.budget_ns, wanted,
+        patience=machine.settings.operator_patience,
+    )  # fmt: skip
     if edge is not None and placement.ii > wanted:
         return placement, Limit(LimitKind.RECURRENCE, edge.array)
     if placement.ii == bound and bound > 1:

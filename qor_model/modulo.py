@@ -156,10 +156,11 @@ def place(
     soonest: Sequence[int] | None = None,
     tight: frozenset[int] = frozenset(),
     extra: dict[int, int] | None = None,
+    patience: int = PATIENCE,
 ) -> Placement | None:
     """Place every task; `ii` 0 means not pipelined (no reuse of slots, operators not scarce).
 
-    An operation in `tight` never waits for an operator, and none waits longer than `PATIENCE`:
+    An operation in `tight` never waits for an operator, and none waits longer than `patience`:
     another operator is asked for in `extra` and the placement is given up.
     """
     count = len(tasks)
@@ -200,7 +201,7 @@ def place(
                 )
             ):
                 cycle, time = cycle + 1, 0.0
-                is_patient = cycle - first <= PATIENCE and index not in tight
+                is_patient = cycle - first <= patience and index not in tight
                 if limits is None and extra is not None and not is_patient:
                     extra[task.unit] = extra.get(task.unit, 0) + 1
                     return None
@@ -249,6 +250,7 @@ def pipeline(
     budget_ns: float,
     wanted_ii: int,
     max_ii: int = 1 << 20,
+    patience: int = PATIENCE,
 ) -> tuple[Placement, Carried | None]:
     """Smallest interval not below `wanted_ii` that works, and the dependence that raised it."""
     cycles, _ = earliest(tasks, budget_ns)
@@ -264,7 +266,9 @@ def pipeline(
         if need > ii:
             ii, reason = need, edge
     while ii <= max_ii:
-        placement, broken = _attempt(tasks, ports, carried, budget_ns, ii, order, first, chains)
+        placement, broken = _attempt(
+            tasks, ports, carried, budget_ns, ii, order, first, chains, patience
+        )
         if placement is not None:
             return placement, broken or reason
         ii, reason = ii + 1, broken or reason
@@ -280,6 +284,7 @@ def _attempt(
     order: Sequence[int],
     first: Sequence[int],
     chains: frozenset[int],
+    patience: int,
 ) -> tuple[Placement | None, Carried | None]:
     """Try one interval: with more operators or a later recurrence where that helps."""
     soonest = list(first)
@@ -287,10 +292,18 @@ def _attempt(
     extra: dict[int, int] = {}
     grown = 0
     edge: Carried | None = None
-    patience = 4
+    late_tries = 4
     for _ in range(min(2 * ii, RETRIES) + 2):
         found = place(
-            tasks, ports, budget_ns, ii, order=order, soonest=soonest, tight=tight, extra=extra
+            tasks,
+            ports,
+            budget_ns,
+            ii,
+            order=order,
+            soonest=soonest,
+            tight=tight,
+            extra=extra,
+            patience=patience,
         )
         if found is None:
             if sum(extra.values()) == grown:
@@ -304,8 +317,8 @@ def _attempt(
         if edge.source == edge.sink:
             return None, edge
         if tasks[edge.sink].is_late:
-            patience -= 1
-            if not patience:
+            late_tries -= 1
+            if not late_tries:
                 return None, edge
         if not tight:
             tight = chains

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from pom.qor_model.dataflow import DataflowTask, overlap
 from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
 from pom.qor_model.leaf import Nest, Timed, has_loops, is_only_loop, schedule_leaf
@@ -51,6 +52,31 @@ class NestScheduler:
         is_alone = len(body) == 1 and isinstance(body[0], Loop)
         self._sequence(body, {}, 0, seq, children, {}, is_alone)
         return seq.states, tuple(children), seq.schedules()
+
+    def run_dataflow(
+        self, body: tuple[Region, ...]
+    ) -> tuple[float, float, tuple[LoopResult, ...], tuple[BodySchedule, ...]]:
+        """States and interval of a body whose tasks overlap, its loops and straight-line code."""
+        tasks: list[DataflowTask] = []
+        children: list[LoopResult] = []
+        schedules: tuple[BodySchedule, ...] = ()
+        for region in body:
+            found: list[LoopResult] = []
+            seq = self._sequencer({})
+            self._sequence((region,), {}, 0, seq, found, {}, True)
+            ops = operations((region,))
+            reads = frozenset(o.access.array for o in ops if o.access and o.kind is OpKind.LOAD)
+            writes = frozenset(o.access.array for o in ops if o.access and o.kind is OpKind.STORE)
+            first = first_output(found[0]) if found else float(seq.states)
+            tasks.append(DataflowTask(reads, writes, float(seq.states), first))
+            children += found
+            schedules += seq.schedules()
+        states, interval = overlap(tasks, self._is_stream)
+        return states + 1, interval + 1, tuple(children), schedules
+
+    def _is_stream(self, array: str) -> bool:
+        banks = self.maker.banks.get(array)
+        return banks is not None and banks.array.storage.type.lower() == "fifo"
 
     def loop(self, loop: Loop, strides: Mapping[str, int], is_alone: bool) -> Timed:
         """Time of one loop as a whole."""
@@ -166,6 +192,7 @@ class NestScheduler:
             lambda node: self.maker.task(node, strides),
             self.maker.ports,
             self.maker.machine.budget_ns,
+            self.maker.machine.settings.call_input_ns,
         )
 
     def _sequence(
@@ -235,6 +262,12 @@ class NestScheduler:
         for node in timed.stores:
             emit_access(expander, node, env, copy)
         seq.flush(after_call=timed.is_call)
+
+
+def first_output(loop: LoopResult) -> float:
+    """Cycles until a nest has finished its first innermost iteration."""
+    inner = first_output(loop.children[-1]) if loop.children else loop.iteration_latency
+    return 1.0 + inner
 
 
 def emit_access(expander: Expander, node: Node, env: Env, copy: int) -> int:

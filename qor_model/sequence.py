@@ -24,7 +24,6 @@ from pom.qor_model.schedule_result import (
     ScheduledOp,
 )
 
-CALL_INPUT_NS = 1.0
 TaskMaker = Callable[[Node], Task]
 
 
@@ -39,6 +38,7 @@ class Sequencer:
     make_task: TaskMaker
     ports: dict[str, Ports]
     budget_ns: float
+    call_input_ns: float = 1.0
     state: int = 0
     last: int = 0
     expander: Expander = field(default_factory=Expander)
@@ -177,7 +177,7 @@ class Sequencer:
             if task.is_write:
                 start = max(start, begin)
             elif end >= start:
-                start = end + (1 if out + CALL_INPUT_NS > self.budget_ns else 0)
+                start = end + (1 if out + self.call_input_ns > self.budget_ns else 0)
         self._call_end = start + round(states)
         self._elsewhere += round(states) - 2
         self.last = max(self.last, self._call_end)

@@ -27,6 +27,20 @@ class ToolSettings:
         Memory type of an argument or buffer without a storage directive.
     unsafe_math : bool
         Floating-point sums may be rebalanced into trees.
+    operator_patience : int
+        Cycles that an operation of a pipeline waits for a shared operator before the tool adds
+        another one.
+    switch_banks : int
+        From so many candidate banks on, a store that selects its bank takes a state behind a loop.
+    bank_mux_ns : float
+        Delay of selecting among the registers of a completely split dimension.
+    call_input_ns : float
+        Delay that a value needs to have left to enter a pipelined loop in the same cycle.
+
+    Notes
+    -----
+    The last four are thresholds found on hgnn_designs.csv (Vitis HLS 2022.1, 10 ns);
+    `pom.qor_model.refit` finds them again with one kernel left out.
     """
 
     pipeline_loops: int = 0
@@ -35,6 +49,10 @@ class ToolSettings:
     matrix_store_gap: int = 1
     default_ram: str = "ram_2p"
     unsafe_math: bool = False
+    operator_patience: int = 8
+    switch_banks: int = 8
+    bank_mux_ns: float = 2.0
+    call_input_ns: float = 1.0
 
 
 DIRECTIVES_ONLY = ToolSettings(default_ram="ram_s2p", shortens_self_recurrence=True)

@@ -13,10 +13,6 @@ from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import ToolSettings
 
-MUX_NS = 2.0
-SWITCH_BANKS = 8
-FLOAT_CHAIN_NS = 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -92,7 +88,7 @@ class TaskMaker:
             return Task(
                 node.operands, node.after, 0, machine.access_in_ns, machine.access_in_ns,
                 array=element.array, mask=where.mask, is_write=True, candidates=where.candidates,
-                is_switch=is_switch(banks, element, strides), rank=len(banks.splits),
+                is_switch=is_switch(banks, element, strides, machine.settings.switch_banks), rank=len(banks.splits),
             )  # fmt: skip
         return Task(
             node.operands, node.after, machine.load_stages - 1, machine.access_in_ns,
@@ -212,7 +208,7 @@ def operator_key(op: Op) -> OperatorKey:
     return OperatorKey(kind, op.dtype, op.operand_types, op.constant_operands, op.impl)
 
 
-def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> bool:
+def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int], limit: int) -> bool:
     """Whether a store chooses among so many banks of one dimension that it takes a state."""
     if element.linear is None:
         return False
@@ -220,6 +216,6 @@ def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -
         step = 0
         for iv, coef in part:
             step = gcd(step, coef * strides.get(iv, 1))
-        if split.factor // gcd(step, split.factor) >= SWITCH_BANKS:
+        if split.factor // gcd(step, split.factor) >= limit:
             return True
     return False

@@ -11,7 +11,7 @@ import click
 from pom.cli.common import json_option
 
 if TYPE_CHECKING:
-    from pom.qor_model.evaluate import Evaluation
+    from pom.qor_model.evaluate import Evaluation, LibraryOf
     from pom.qor_model.region import Design
 
 
@@ -37,22 +37,54 @@ def qor() -> None:
 @json_option
 def eval_(labels: Path, kernels: Path, model: str, as_json: bool) -> None:
     """Estimate every labelled design and print the errors."""
+    from pom.qor_model.evaluate import evaluate
+    from pom.qor_model.labels import read_labels
+
+    result = evaluate(read_labels(labels), KernelFiles(kernels), library_of())
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2))
+    else:
+        click.echo(table(result))
+
+
+@qor.command()
+@click.option(
+    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+    help="Measured designs with directives.",
+)  # fmt: skip
+@click.option(
+    "--kernels", required=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="One kernel file per kernel.",
+)  # fmt: skip
+@click.option("--every", default=10, show_default=True, help="Use every N-th design.")
+def refit(labels: Path, kernels: Path, every: int) -> None:
+    """Find the latency model's thresholds again without each kernel in turn."""
+    from pom.qor_model.labels import read_labels
+    from pom.qor_model.refit import leave_one_out
+
+    rows = leave_one_out(read_labels(labels), KernelFiles(kernels), library_of(), every)
+    names = [name for name, _ in rows[0].constants] if rows else []
+    click.echo(
+        f"{'left out':<12}{'MAPE %':>9}{'refitted':>10}" + "".join(f"{n:>20}" for n in names)
+    )
+    for row in rows:
+        numbers = "".join(f"{value:>20g}" for _, value in row.constants)
+        click.echo(f"{row.kernel:<12}{row.mape_in_use:>9.4f}{row.mape_refitted:>10.4f}{numbers}")
+
+
+def library_of() -> LibraryOf:
+    """Operator libraries by part and clock, built once each."""
     from functools import cache
 
     from pom import devices
-    from pom.qor_model.evaluate import evaluate
-    from pom.qor_model.labels import read_labels
     from pom.qor_model.operators import OperatorLibrary
 
     @cache
     def library(part: str, clock_ns: float) -> OperatorLibrary:
         return OperatorLibrary.for_device(devices.load(device_of(part)), clock_ns)
 
-    result = evaluate(read_labels(labels), KernelFiles(kernels), library)
-    if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
-    else:
-        click.echo(table(result))
+    return library
 
 
 def device_of(part: str) -> str:
@@ -79,21 +111,22 @@ class KernelFiles:
         PomError
             ``POM-Q024`` if there is no file for the kernel.
         """
-        import pom
         from pom.dsl.load import load_kernel, load_module
         from pom.errors import PomError
+        from pom.ir.types import FixedType, FloatType
         from pom.passes.poly_to_affine import poly_to_affine
         from pom.qor_model.from_affine import design_from_affine
+        from pom.schedule import schedule
 
         path = self._file(kernel)
         if path is None:
             raise PomError("POM-Q024", f"{self.folder} has no file for the kernel {kernel}")
         if size:
-            types = {"fixed": pom.fixed(32, 16), "float": pom.f64}
+            types = {"fixed": FixedType(32, 16), "float": FloatType(64)}
             function = load_module(path).make(size, types[dtype])
         else:
             function = load_kernel(path)
-        return design_from_affine(poly_to_affine(pom.schedule(function).program))
+        return design_from_affine(poly_to_affine(schedule(function).program))
 
     def _file(self, kernel: str) -> Path | None:
         for name in (kernel, kernel.replace("-", "_"), f"k{kernel}", kernel.removeprefix("k")):
