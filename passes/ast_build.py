@@ -18,6 +18,7 @@ from pom.passes.isl_build import affine, domain
 _OP = isl.ast_expr_op_type
 _NODE = isl.ast_node_type
 _EXPR = isl.ast_expr_type
+_CHOICES = (_OP.cond, _OP.select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +260,22 @@ class _Reader:
         self.program = program
         self.loops = loops
         self.guards = guards
+        self.decided: dict[str, bool] = {}
 
     def nodes(
         self, node: isl.AstNode, loop: Loop | None, values: dict[str, Affine]
     ) -> tuple[AstNode, ...]:
         kind = node.get_type()
+        condition = self._undecided(node, kind)
+        if condition is not None:
+            # ``c ? a : b`` in a bound, a guard or an argument: the node once for each outcome
+            text = condition.to_C_str()
+            outcomes = []
+            for outcome in (True, False):
+                self.decided[text] = outcome
+                outcomes.append(self.nodes(node, loop, values))
+            del self.decided[text]
+            return self._if(condition, outcomes[0], outcomes[1], values)
         if kind == _NODE.block:
             children = node.block_get_children()
             return tuple(
@@ -290,6 +302,38 @@ class _Reader:
             name = call.op_get_arg(0).id_get_id().get_name()
             return self._guarded(AstCall(name, tuple(arguments)))
         raise InternalError(f"unexpected AST node {kind}")
+
+    def _undecided(self, node: isl.AstNode, kind: isl.ast_node_type) -> isl.AstExpr | None:
+        """The condition of a choice in the node's own expressions that is not decided yet."""
+        if kind == _NODE.for_:
+            parts = [node.for_get_init()]
+            if not node.for_is_degenerate():
+                parts.append(node.for_get_cond())
+        elif kind == _NODE.if_:
+            parts = [node.if_get_cond()]
+        elif kind == _NODE.user:
+            parts = [node.user_get_expr()]
+        else:
+            return None
+        return next((c for part in parts if (c := self._choice(part)) is not None), None)
+
+    def _choice(self, expr: isl.AstExpr) -> isl.AstExpr | None:
+        if expr.get_type() != _EXPR.op:
+            return None
+        operands = [expr.op_get_arg(k) for k in range(expr.op_get_n_arg())]
+        if expr.op_get_type() in _CHOICES:
+            outcome = self.decided.get(operands[0].to_C_str())
+            if outcome is None:
+                # conditions of choices inside the condition come first
+                return self._choice(operands[0]) or operands[0]
+            return self._choice(operands[1 if outcome else 2])
+        return next((c for o in operands if (c := self._choice(o)) is not None), None)
+
+    def _chosen(self, expr: isl.AstExpr) -> isl.AstExpr:
+        """`expr` without decided choices at its top."""
+        while expr.get_type() == _EXPR.op and expr.op_get_type() in _CHOICES:
+            expr = expr.op_get_arg(1 if self.decided[expr.op_get_arg(0).to_C_str()] else 2)
+        return expr
 
     def _guarded(self, call: AstCall) -> tuple[AstNode, ...]:
         guard = self.guards.get(call.statement)
@@ -334,6 +378,7 @@ class _Reader:
         self, expr: isl.AstExpr, which: isl.ast_expr_op_type, values: dict[str, Affine]
     ) -> tuple[Affine, ...]:
         """The operands of a (nested) minimum or maximum, sums distributed over it."""
+        expr = self._chosen(expr)
         if expr.get_type() == _EXPR.op:
             kind = expr.op_get_type()
             if kind == which:
@@ -354,6 +399,7 @@ class _Reader:
         return (self._affine(expr, values),)
 
     def _affine(self, expr: isl.AstExpr, values: dict[str, Affine]) -> Affine:
+        expr = self._chosen(expr)
         kind = expr.get_type()
         if kind == _EXPR.int:
             return Affine.const(expr.int_get_val().to_python())
@@ -398,6 +444,7 @@ class _Reader:
         self, expr: isl.AstExpr, values: dict[str, Affine]
     ) -> tuple[tuple[Constraint, ...], ...]:
         """A condition in disjunctive normal form."""
+        expr = self._chosen(expr)
         op = expr.op_get_type()
         if op in (_OP.and_, _OP.and_then):
             left = self._conditions(expr.op_get_arg(0), values)
