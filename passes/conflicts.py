@@ -146,21 +146,17 @@ class _Tagged:
         }
         empty = isl.UnionMap("{ }")
         self.reads, self.must_writes, self.may_writes = empty, empty, empty
-        self.may_reads = empty
         self.schedule, self.backwards = empty, empty
         times = compact_times(program)
         for statement in program.statements:
             time = time_map(statement, times[statement.name])
             reversed_time = time_map(statement, tuple(-t for t in times[statement.name]))
-            for number, info in enumerate(infos[statement.name]):
-                if info.array not in arrays:
-                    continue
+            used = [(k, i) for k, i in enumerate(infos[statement.name]) if i.array in arrays]
+            for number, info in used:
                 tag = f"{statement.name}#{number}"
                 relation = isl.UnionMap.from_map(_tag(info.relation, tag))
                 if not info.is_write:
                     self.reads = self.reads.union(relation)
-                    if info.is_may:
-                        self.may_reads = self.may_reads.union(relation)
                 elif info.is_may or statement.name in relaxed:
                     self.may_writes = self.may_writes.union(relation)
                 else:
@@ -185,14 +181,13 @@ class _Tagged:
     def nearest_by_subtraction(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
         """The same pairs from the definition: conflicting, in order, and no certain write between.
 
-        Pairs of which one access is an upper bound stay even where a write lies between.
+        A certain write touches one element, so a certain write between hides it from every sink.
         """
         before = schedule.lex_lt_union_map(schedule)
         writes = self.must_writes.union(self.may_writes)
         pairs = writes.apply_range(sink.reverse()).intersect(before)
         to_write = self.must_writes.apply_range(self.must_writes.reverse()).intersect(before)
-        exact = sink.subtract(self.may_reads).subtract(self.may_writes)
-        from_write = self.must_writes.apply_range(exact.reverse()).intersect(before)
+        from_write = self.must_writes.apply_range(sink.reverse()).intersect(before)
         return pairs.subtract(to_write.apply_range(from_write))
 
     def flow(self) -> Iterator[Conflict]:

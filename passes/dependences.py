@@ -17,7 +17,7 @@ import islpy as isl
 from pom.ir.affine import Affine
 from pom.ir.poly import Loop, PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, Kind, conflicts
-from pom.passes.isl_build import affine_on
+from pom.passes.isl_build import affine_on, space_of
 from pom.passes.reductions import Reduction, reductions
 
 Direction = Literal["<", "=", ">", "<=", ">=", "*"]
@@ -90,9 +90,9 @@ class Dependence:
     loops: tuple[str, ...]
     distance: tuple[Distance, ...]
     level: int | None
-    is_reduction: bool = False
-    is_relaxable: bool = False
-    may_reason: str = ""
+    is_reduction: bool
+    is_relaxable: bool
+    may_reason: str
 
     @property
     def is_may(self) -> bool:
@@ -128,33 +128,61 @@ def common_loops(program: PolyProgram, source: str, target: str) -> tuple[Loop, 
     return tuple(found)
 
 
-class PairSpace:
-    """Affine functions on pairs of instances ``[source[i…] -> target[j…]]``."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much later one function is at the target of a pair than another at its source.
 
-    def __init__(self, relation: isl.Map, source: PolyStatement, target: PolyStatement) -> None:
-        self.space = relation.get_space().wrap()
-        self.names = (
-            *(f"s.{i}" for i in source.iterators),
-            *(f"t.{i}" for i in target.iterators),
-        )
-        self._source = {i: Affine.var(f"s.{i}") for i in source.iterators}
-        self._target = {i: Affine.var(f"t.{i}") for i in target.iterators}
+    Parameters
+    ----------
+    value : isl.Aff
+        On ``[source[i…] -> target[j…]]``.
+    earlier, same : isl.Set
+        The pairs where it is negative, and where it is zero.
+    constant : int, optional
+        Its value, where that is the same for all pairs.
+    """
 
-    def difference(self, source: Affine, target: Affine) -> isl.Aff:
-        """``target(j) - source(i)``."""
-        value = target.substitute(self._target) - source.substitute(self._source)
-        return affine_on(self.space, self.names, value)
+    value: isl.Aff
+    earlier: isl.Set
+    same: isl.Set
+    constant: int | None
 
 
-def _interval(pairs: isl.Set, value: isl.Aff) -> Distance:
-    if value.is_cst():
-        constant = value.get_constant_val().to_python()
-        return Distance(constant, constant)
-    return Distance(pairs.min_val(value).to_python(), pairs.max_val(value).to_python())
+@lru_cache(maxsize=8192)
+def _difference(
+    source: tuple[str, tuple[str, ...]],
+    target: tuple[str, tuple[str, ...]],
+    before: Affine,
+    after: Affine,
+) -> Difference:
+    names = (*(f"s.{i}" for i in source[1]), *(f"t.{i}" for i in target[1]))
+    space = space_of(*source).map_from_domain_and_range(space_of(*target)).wrap()
+    later = after.substitute({i: Affine.var(f"t.{i}") for i in target[1]})
+    value = later - before.substitute({i: Affine.var(f"s.{i}") for i in source[1]})
+    function = affine_on(space, names, value)
+    zero = isl.Aff.zero_on_domain(function.get_domain_local_space())
+    constant = value.constant if value.is_constant else None
+    return Difference(function, function.lt_set(zero), function.eq_set(zero), constant)
+
+
+def difference(
+    source: PolyStatement, target: PolyStatement, before: Affine, after: Affine
+) -> Difference:
+    """``after(j) - before(i)`` on pairs of an instance ``i`` of `source` and ``j`` of `target`."""
+    return _difference(
+        (source.name, source.iterators), (target.name, target.iterators), before, after
+    )
+
+
+def _interval(pairs: isl.Set, later: Difference) -> Distance:
+    if later.constant is not None:
+        return Distance(later.constant, later.constant)
+    low, high = pairs.min_val(later.value), pairs.max_val(later.value)
+    return Distance(low.to_python(), high.to_python())
 
 
 def _split_by_level(
-    pairs: isl.Set, differences: list[isl.Aff]
+    pairs: isl.Set, differences: list[Difference]
 ) -> list[tuple[isl.Set, int | None, list[Distance]]]:
     """The parts of `pairs` that each level carries, outermost first, with the distances so far."""
     parts: list[tuple[isl.Set, int | None, list[Distance]]] = []
@@ -164,11 +192,10 @@ def _split_by_level(
             parts.append((pairs, level, [Distance(0, 0)] * (level - 1) + [reach]))
             return parts
         if reach.maximum > 0:
-            zero = isl.Aff.zero_on_domain(value.get_domain_local_space())
-            later = pairs.intersect(value.gt_set(zero)).coalesce()
+            later = pairs.subtract(value.same).coalesce()
             known = [Distance(0, 0)] * (level - 1) + [_interval(later, value)]
             parts.append((later, level, known))
-            pairs = pairs.intersect(value.eq_set(zero)).coalesce()
+            pairs = pairs.intersect(value.same).coalesce()
             if pairs.is_empty():
                 return parts
     parts.append((pairs, None, [Distance(0, 0)] * len(differences)))
@@ -180,8 +207,9 @@ def _of_conflict(
 ) -> list[Dependence]:
     source, target = program.statement(conflict.source), program.statement(conflict.target)
     loops = common_loops(program, source.name, target.name)
-    space = PairSpace(conflict.relation, source, target)
-    differences = [space.difference(n.expr(source.name), n.expr(target.name)) for n in loops]
+    differences = [
+        difference(source, target, n.expr(source.name), n.expr(target.name)) for n in loops
+    ]
     is_reduction = reduction is not None and {
         conflict.source_access,
         conflict.target_access,

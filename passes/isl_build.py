@@ -78,7 +78,7 @@ def domain_text(name: str, iterators: Sequence[str], constraints: Iterable[Const
         Text that `parse_domain` reads back, also where the domain is empty.
     """
     names = isl_names(iterators)
-    space = _space(name, names)
+    space = space_of(name, names)
     result = isl.BasicSet.universe(space)
     for constraint in constraints:
         value = affine_on(space, tuple(iterators), constraint.expression)
@@ -120,7 +120,8 @@ def domain(statement: PolyStatement) -> isl.Set:
 
 
 @lru_cache(maxsize=4096)
-def _space(name: str, iterators: tuple[str, ...]) -> isl.Space:
+def space_of(name: str, iterators: tuple[str, ...]) -> isl.Space:
+    """The set space of a tuple called `name` with dims `iterators`."""
     space = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(iterators))
     for position, iterator in enumerate(iterators):
         space = space.set_dim_name(_SET, position, iterator)
@@ -129,7 +130,7 @@ def _space(name: str, iterators: tuple[str, ...]) -> isl.Space:
 
 def statement_space(statement: PolyStatement) -> isl.Space:
     """The set space of the instances of `statement`."""
-    return _space(statement.name, statement.iterators)
+    return space_of(statement.name, statement.iterators)
 
 
 def affine_on(space: isl.Space, iterators: tuple[str, ...], expression: Affine) -> isl.Aff:
@@ -160,7 +161,7 @@ def _val(value: int) -> isl.Val:
 
 @lru_cache(maxsize=16384)
 def _affine(name: str, iterators: tuple[str, ...], expression: Affine) -> isl.Aff:
-    return affine_on(_space(name, iterators), iterators, expression)
+    return affine_on(space_of(name, iterators), iterators, expression)
 
 
 def affine(statement: PolyStatement, expression: Affine) -> isl.Aff:
@@ -200,8 +201,8 @@ class AccessInfo:
 def _access_map(
     name: str, iterators: tuple[str, ...], domain: str, access: Access, shape: tuple[int, ...]
 ) -> isl.Map:
-    target = _space(access.array, tuple(f"a{k}" for k in range(len(shape))))
-    space = _space(name, iterators).map_from_domain_and_range(target)
+    target = space_of(access.array, tuple(f"a{k}" for k in range(len(shape))))
+    space = space_of(name, iterators).map_from_domain_and_range(target)
     function = isl.MultiAff.zero(space)
     unknown = []
     for position, subscript in enumerate(access.subscripts):
@@ -225,7 +226,7 @@ def access_relation(statement: PolyStatement, access: Access, array: Array) -> i
 
 
 def _whole(statement: PolyStatement, array: Array) -> isl.Map:
-    target = _space(array.name, tuple(f"a{k}" for k in range(array.type.rank)))
+    target = space_of(array.name, tuple(f"a{k}" for k in range(array.type.rank)))
     elements = isl.Set.universe(target)
     for position, extent in enumerate(array.type.shape):
         elements = elements.lower_bound_val(_SET, position, _val(0))
@@ -330,7 +331,7 @@ def _schedule_map(
     name: str, iterators: tuple[str, ...], domain: str, time: Time, within: bool
 ) -> isl.Map:
     target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(time))
-    function = isl.MultiAff.zero(_space(name, iterators).map_from_domain_and_range(target))
+    function = isl.MultiAff.zero(space_of(name, iterators).map_from_domain_and_range(target))
     for position, value in enumerate(time):
         function = function.set_aff(position, _affine(name, iterators, value))
     relation = isl.Map.from_multi_aff(function)

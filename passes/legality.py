@@ -19,9 +19,9 @@ from typing import Protocol
 import islpy as isl
 
 from pom.errors import InternalError, PomError
-from pom.ir.poly import PolyProgram
+from pom.ir.poly import PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
-from pom.passes.dependences import PairSpace
+from pom.passes.dependences import difference
 from pom.passes.isl_build import Time, sample, schedule_times
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.reductions import relaxed_statements
@@ -113,10 +113,8 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
     statements = {s.name: s for s in program.statements}
     for dependence in dependences:
         source, target = statements[dependence.source], statements[dependence.target]
-        space = PairSpace(dependence.relation, source, target)
-        found = reversed_pairs(
-            dependence.relation.wrap(), space, times[source.name], times[target.name]
-        )
+        pairs = dependence.relation.wrap()
+        found = reversed_pairs(pairs, source, target, times[source.name], times[target.name])
         if found is None:
             continue
         pairs, position = found
@@ -133,41 +131,47 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
             dependence.target_access,
             tuple(zip(source.iterators, point[:depth], strict=True)),
             tuple(zip(target.iterators, point[depth:], strict=True)),
-            _loop_at(program, source.name, position),
+            _loop_at(program, (source.name, target.name), position),
             dependence.may_reason,
         )
 
 
 def reversed_pairs(
-    pairs: isl.Set, space: PairSpace, source: Time, target: Time
-) -> tuple[isl.Set, int] | None:
-    """The pairs ``(i, j)`` with ``target(j) <=_lex source(i)``, and the time dim that decides.
+    pairs: isl.Set,
+    source: PolyStatement,
+    target: PolyStatement,
+    source_time: Time,
+    target_time: Time,
+) -> tuple[isl.Set, int | None] | None:
+    """The pairs ``(i, j)`` with ``target(j) <=_lex source(i)``, and the time dim that decides;
+    no dim where the two run at one time; None where there are no such pairs.
 
     Walks the dims outermost first. `pairs` shrinks to those with equal times so far; of these a dim
     reverses the ones whose target is earlier. Pairs equal in every dim are reversed too.
     """
-    for position, (before, after) in enumerate(zip(source, target, strict=True)):
-        if before.is_constant and after.is_constant:
-            if after.constant > before.constant:
+    for position, (before, after) in enumerate(zip(source_time, target_time, strict=True)):
+        later = difference(source, target, before, after)
+        match later.constant:
+            case None:
+                reversed_here = pairs.intersect(later.earlier)
+                if not reversed_here.is_empty():
+                    return reversed_here, position
+                pairs = pairs.intersect(later.same)
+                if pairs.is_empty():
+                    return None
+            case constant if constant > 0:
                 return None
-            if after.constant < before.constant:
+            case constant if constant < 0:
                 return pairs, position
-            continue
-        value = space.difference(before, after)
-        zero = isl.Aff.zero_on_domain(value.get_domain_local_space())
-        reversed_here = pairs.intersect(value.lt_set(zero))
-        if not reversed_here.is_empty():
-            return reversed_here, position
-        pairs = pairs.intersect(value.eq_set(zero))
-        if pairs.is_empty():
-            return None
-    return pairs, len(source) - 1
+    return pairs, None
 
 
-def _loop_at(program: PolyProgram, statement: str, position: int) -> str | None:
-    loops = program.loops(statement)
-    index = position // 2
-    return loops[index].name if position % 2 and index < len(loops) else None
+def _loop_at(program: PolyProgram, ends: tuple[str, str], position: int | None) -> str | None:
+    """The loop whose value is at a place of the time; None at the places of the text."""
+    if position is None or position % 2 == 0:
+        return None
+    loops = max((program.loops(end) for end in ends), key=len)
+    return loops[position // 2].name
 
 
 _INHERITED: OrderedDict[ConflictKey, tuple[Conflict, ...]] = OrderedDict()

@@ -82,7 +82,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _not_mutated(tree: ast.Module) -> set[ast.AST]:
-    """Decorators, and names in capitals: sizes of caches, immutability, no behaviour."""
+    """What is no behaviour: decorators, sizes of caches (in capitals), ``zip(strict=…)``."""
     roots: list[ast.AST] = []
     for node in ast.walk(tree):
         match node:
@@ -94,6 +94,8 @@ def _not_mutated(tree: ast.Module) -> set[ast.AST]:
                 isinstance(n, ast.Name) and n.id.isupper() for n in ast.walk(node.test)
             ):
                 roots.append(node.test)
+            case ast.keyword(arg="strict"):
+                roots.append(node.value)
     return {inner for root in roots for inner in ast.walk(root)}
 
 

@@ -17,6 +17,7 @@ from pom.ir.types import ArrayType, FixedType, IntType, f32
 from pom.passes.conflicts import conflicts, find_conflicts
 from pom.passes.dependences import Distance, common_loops, dependences
 from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.poly_pipeline import Pipeline
 from pom.passes.reductions import reduction_of, reductions, relaxed_statements
 from tests.passes.brute_force import Enumerated, pairs_of, random_kernel
 
@@ -233,6 +234,31 @@ def test_an_assumed_write_hides_nothing() -> None:
     )
     flows = {(d.source, d.target) for d in dependences(program) if d.kind == "flow"}
     assert flows == {("S", "U"), ("T", "U")}
+    assert [d.is_may for d in dependences(program) if d.target == "U"] == [False, True]
+
+
+def test_an_assumed_access_is_compared_with_the_definition() -> None:
+    index = Load(access("y", i), IntType(8))
+    first = Assign("S", access("x", i), Const(1, IntType(8)))
+    second = Assign("T", access("x", i), Const(1, IntType(8)))
+    third = Assign("U", access("C", i, 0), Load(Access("x", (index,)), IntType(8)))
+    nests = (loop("i", 0, 8, first), loop("i", 0, 5, second), loop("i", 0, 5, third))
+    program = graph_to_poly(kernel(*nests, element=IntType(8)))
+    quick = find_conflicts(program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl.UnionAccessInfo, "compute_flow", _fail)
+        slow = find_conflicts(program)
+    assert {(c.source, c.target, str(c.relation.domain())) for c in slow} == {
+        ("S", "T", "{ S[i] : 0 <= i <= 4 }"),
+        ("S", "U", "{ S[i] : 5 <= i <= 7 }"),
+        ("T", "U", "{ T[i] : 0 <= i <= 4 }"),
+    }
+    assert {(c.source, c.target) for c in quick} == {(c.source, c.target) for c in slow}
+
+
+def test_conflicts_do_not_depend_on_directives() -> None:
+    program = graph_to_poly(gemm())
+    assert conflicts(Pipeline("mac", "k").run(program)) is conflicts(program)
 
 
 def test_calls_touch_their_arrays_as_a_whole() -> None:
@@ -283,7 +309,10 @@ def test_what_is_no_reduction() -> None:
     twice = Assign("S", target, add(own, own))
     swapped = Assign("S", target, Apply("sub", (load("y", i), own), f32))
     division = Assign("S", target, Apply("div", (own, load("y", i)), f32))
-    for body in (no_update, twice, swapped, division):
+    scatter = Access("x", (Load(access("y", i), IntType(8)),))
+    unknown = Assign("S", scatter, add(Load(scatter, f32), load("y", i)))
+    call = Call("S", "f", ("x",))
+    for body in (no_update, twice, swapped, division, unknown, call):
         assert reduction_of(body, f32) is None
 
 

@@ -128,6 +128,39 @@ def test_a_violation_says_everything() -> None:
     assert pickle.loads(pickle.dumps(error)).render() == error.render()
 
 
+def test_the_loop_that_decides_is_named() -> None:
+    body = Assign("S", access("A", i, j), load("A", i, j - 1))
+    program = graph_to_poly(kernel(loop("i", 0, 6, loop("j", 1, 6, body))))
+    with pytest.raises(PomError) as caught:
+        Reverse("S", "j").run(program)
+    assert caught.value.summary == (
+        "reverse('j') of 'S' reverses the flow dependence S -> S through A"
+    )
+    assert caught.value.notes[1].endswith("(decided by loop 'j')")
+
+
+def test_a_loop_of_the_deeper_end_is_named() -> None:
+    target = access("x", i)
+    first = Assign("S", target, load("y", i))
+    second = Assign("T", target, add(load("x", i), load("A", i, j)))
+    program = graph_to_poly(kernel(loop("i", 0, 6, first, loop("j", 1, 6, second))))
+    assert isinstance(program.schedule, Loop)
+    assert isinstance(program.schedule.child, Sequence)
+    inner = program.schedule.child.children[1]
+    assert isinstance(inner, Loop)
+    early = (("S", Affine.const(3)), ("T", j))
+    body = Sequence((program.schedule.child.children[0], inner.child))
+    mixed = replace(program.schedule, child=replace(inner, exprs=early, child=body))
+    found = illegal_dependences(replace(program, schedule=mixed), dependences(program))
+    assert {v.loop for v in found if v.source == "S"} == {"j"}
+
+
+def test_how_many_more() -> None:
+    with pytest.raises(PomError, match="through C and 2 more") as caught:
+        Reverse("mac", "k").run(graph_to_poly(gemm()))
+    assert caught.value.summary.endswith("and 2 more")
+
+
 def test_equal_times_are_a_violation() -> None:
     program = stencil()
     assert isinstance(program.schedule, Loop)
