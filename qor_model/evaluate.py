@@ -25,7 +25,7 @@ from pom.qor_model.region import (
 )
 from pom.qor_model.resources import ResourceModel
 from pom.qor_model.schedule_result import DesignResult, LoopResult
-from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, ToolSettings
+from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, VIVADO_2018, ToolSettings
 
 _EXACT = 0.5
 
@@ -252,7 +252,13 @@ class _Runner:
 
 def settings_of(kind: LabelKind) -> ToolSettings:
     """How the tool was set when a collection was made."""
-    return VITIS_DEFAULTS if kind is LabelKind.HLSFACTORY else DIRECTIVES_ONLY
+    match kind:
+        case LabelKind.HLSFACTORY:
+            return VITIS_DEFAULTS
+        case LabelKind.ML4ACCEL:
+            return VIVADO_2018
+        case _:
+            return DIRECTIVES_ONLY
 
 
 def every_array(design: Design, split: tuple[Partition, ...]) -> dict[str, tuple[Partition, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pom.errors import PomError
 from pom.qor_model.banks import ArrayBanks
 from pom.qor_model.defaults import resolve
+from pom.qor_model.inline import inline_functions
 from pom.qor_model.leaf import Timed
 from pom.qor_model.nest import NestScheduler
 from pom.qor_model.operators import OperatorLibrary
@@ -67,6 +68,7 @@ class LatencyModel:
     _loops: dict[object, Timed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.design = inline_functions(self.design)
         memory = self.library.memory
         self._machine = Machine(
             self.library, self.library.effective_clock_ns, memory.stages, memory.bram_out_ns,
@@ -152,6 +154,7 @@ class LatencyModel:
     ) -> FunctionResult:
         directives = resolve(function.body, loops, self.settings)
         maker = self._maker(function, partitions)
+        maker.call_states = {name: r.latency_cycles + 1 for name, r in callees.items()}
         calls = tuple((c, r.latency_cycles) for c, r in sorted(callees.items()))
 
         def key(loop: Loop) -> object:

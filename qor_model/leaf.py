@@ -198,7 +198,8 @@ def _pipelined(
     carried += restart_constraints(body, tasks, machine.budget_ns)
     bound, who = port_bound(tasks, maker.ports)
     requested = directives.get(nest.loops[-1].name, nest.loops[-1].directives).ii or 1
-    wanted = max(bound, requested)
+    calls = [maker.call_states.get(n.op.callee, 1.0) for n in body.nodes if n.op.callee]
+    wanted = max(bound, requested, round(sum(calls)))
     placement, edge = pipeline(
         tasks, maker.ports, carried, machine.budget_ns, wanted,
         patience=machine.settings.operator_patience,

@@ -23,8 +23,8 @@ class ToolSettings:
     matrix_store_gap : int
         Cycles from a store to a load of the same element of an array with several dimensions
         (0: they may share a cycle).
-    default_ram : str
-        Memory type of an argument or buffer without a storage directive.
+    default_ram, local_ram : str
+        Memory type of an argument and of a local array without a storage directive.
     unsafe_math : bool
         Floating-point sums may be rebalanced into trees.
     operator_patience : int
@@ -48,6 +48,7 @@ class ToolSettings:
     shortens_self_recurrence: bool = False
     matrix_store_gap: int = 1
     default_ram: str = "ram_2p"
+    local_ram: str = "ram_t2p"
     unsafe_math: bool = False
     operator_patience: int = 8
     switch_banks: int = 8
@@ -60,6 +61,7 @@ VITIS_DEFAULTS = ToolSettings(
     pipeline_loops=64, flatten_imperfect=True, matrix_store_gap=0, default_ram="ram_t2p"
 )
 UNOPTIMISED = ToolSettings()
+VIVADO_2018 = ToolSettings(default_ram="ram_1p")
 SETTINGS = {
     "directives": DIRECTIVES_ONLY,
     "vitis": VITIS_DEFAULTS,

@@ -28,11 +28,15 @@ class Machine:
 
 @dataclass(slots=True)
 class TaskMaker:
-    """Makes tasks for one partitioning of the arrays."""
+    """Makes tasks for one partitioning of the arrays.
+
+    `call_states` holds the states of the functions that may be called.
+    """
 
     machine: Machine
     banks: dict[str, ArrayBanks]
     ports: dict[str, Ports]
+    call_states: dict[str, float] = field(default_factory=dict)
     _units: dict[OperatorKey, int] = field(default_factory=dict)
     _keys: dict[int, tuple[OperatorKey, OperatorTiming]] = field(default_factory=dict)
 
@@ -48,7 +52,9 @@ class TaskMaker:
         for array in arrays:
             key = (array.name, array.partitions)
             if key not in known:
-                known[key] = array_banks(array, machine.settings.default_ram)
+                settings = machine.settings
+                memory = settings.default_ram if array.is_argument else settings.local_ram
+                known[key] = array_banks(array, memory)
             banks[array.name] = known[key]
         ports = {name: b.ports for name, b in banks.items() if not b.is_register}
         return cls(machine, banks, ports)
@@ -69,7 +75,8 @@ class TaskMaker:
         if node.element is not None:
             return self._access(node, node.element, strides)
         if op.kind is OpKind.CALL:
-            return Task(node.operands, node.after, 0, 0.0, 0.0)
+            states = round(self.call_states.get(op.callee, 1.0))
+            return Task(node.operands, node.after, states, 0.0, 0.0)
         key, timing = self.operator(node)
         latency = timing.latency_cycles if op.impl_latency is None else op.impl_latency
         unit = -1

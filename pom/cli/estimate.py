@@ -54,6 +54,7 @@ def estimate(
     from pom.passes.poly_to_affine import poly_to_affine
     from pom.qor_model.explain import explain
     from pom.qor_model.from_affine import design_from_affine
+    from pom.qor_model.inline import inline_functions
     from pom.qor_model.latency import estimate_latency
     from pom.qor_model.operators import OperatorLibrary
     from pom.qor_model.resources import ResourceModel
@@ -63,6 +64,7 @@ def estimate(
     design = design_from_affine(poly_to_affine(schedule.program))
     device = devices.load(target)
     library = OperatorLibrary.for_device(device, clock_ns)
+    design = inline_functions(design)
     result = estimate_latency(design, library, SETTINGS[tool])
     resources = ResourceModel(library).estimate(design, result)
     available = tuple(
