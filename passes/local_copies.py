@@ -193,7 +193,20 @@ class Window:
 
 
 def window(region: Region, accessed: isl.Map) -> Window:
-    """The smallest box found for a footprint."""
+    """The smallest box found for a footprint.
+
+    Raises
+    ------
+    PomError
+        POM-P060 where the footprint is empty.
+    """
+    if accessed.is_empty():
+        raise PomError(
+            "POM-P060",
+            "the statements in this place never run",
+            region.outer[-1].location if region.outer else None,
+            "choose a loop that runs",
+        )
     found = [_bounds(region, accessed, k) for k in range(accessed.dim(_OUT))]
     return Window(tuple(o for o, _ in found), tuple(n for _, n in found))
 
@@ -332,6 +345,35 @@ def redirected(
     return replace(
         statement, body=replace(body, target=target, value=rebuild(body.value, change_load))
     )
+
+
+def within(region: Region, box: Window, elements: isl.Map) -> isl.Map:
+    """The elements that the box has a place for."""
+    names = (*region.names, *(f"a{k}" for k in range(len(box.extents))))
+    points = elements.wrap().flatten()
+    space = points.get_space()
+    for position, (offset, extent) in enumerate(zip(box.offsets, box.extents, strict=True)):
+        place = affine_on(space, names, Affine.var(f"a{position}") - offset)
+        zero = affine_on(space, names, Affine())
+        last = affine_on(space, names, Affine.const(extent - 1))
+        points = points.intersect(place.ge_set(zero)).intersect(place.le_set(last))
+    outer = len(region.names)
+    result = isl.Map.from_range(points)
+    return result.move_dims(_IN, 0, _OUT, 0, outer)
+
+
+def covering(elements: isl.Map, array: Array) -> isl.Map:
+    """`elements` themselves where they are one convex set, else their hull within the array.
+
+    More elements than are used may be copied in, never out; loops over a hull are without guards.
+    """
+    if elements.n_basic_map() <= 1:
+        return elements
+    hull = isl.Map.from_basic_map(elements.simple_hull())
+    for position, extent in enumerate(array.type.shape):
+        hull = hull.lower_bound_val(_OUT, position, isl.Val(0))
+        hull = hull.upper_bound_val(_OUT, position, isl.Val(extent - 1))
+    return hull
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pom.passes.local_copies import (
     Region,
     checked,
     copy_body,
+    covering,
     element_names,
     footprint,
     fresh_name,
@@ -25,6 +26,7 @@ from pom.passes.local_copies import (
     require_plain_accesses,
     window,
     with_insertion,
+    within,
 )
 from pom.passes.schedule_tree import describe
 
@@ -43,8 +45,8 @@ class BufferAt(PolyPass):
                                             for e in 4*i0..4*i0+4:      # A_out
                                                 A[e] = A_buf[e - 4*i0]
 
-    Exactly the elements that are read before they are written are copied in, exactly those that
-    are written are copied out. Every statement in the loop uses the buffer. Legal where every
+    The elements that are read before they are written are copied in (their hull, where they are not
+    one convex set), exactly those that are written are copied out. Every statement in the loop uses the buffer. Legal where every
     access is affine; the result is checked by value-based dataflow all the same.
 
     Parameters
@@ -101,7 +103,8 @@ def buffered(
     if not used.exposed.is_empty():
         name = fresh_name(program, f"{local}_in")
         body = copy_body(name, inside, outside, declared)
-        before.append(nest_statement(region, name, used.exposed, dims, body))
+        points = within(region, box, covering(used.exposed, declared))
+        before.append(nest_statement(region, name, points, dims, body))
         copies.append(name)
     if not used.written.is_empty():
         name = fresh_name(program, f"{local}_out")

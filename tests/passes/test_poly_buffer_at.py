@@ -23,6 +23,7 @@ from tests.passes.data_primitives import (
     gemm,
     i,
     in_place,
+    j,
     load,
     loop,
     program,
@@ -129,3 +130,21 @@ def test_random_kernels_keep_their_results(seed: int) -> None:
     name = rng.choice(sorted({a.array for a in (*statement.body.reads, statement.body.target)}))  # type: ignore[union-attr]
     at = rng.choice(["", *(n.name for n in before.loops(statement.name))])
     assert_same(kernel, BufferAt(statement.name, name, at).run(before))
+
+
+def test_a_place_that_never_runs_is_refused() -> None:
+    never = loop("i", 3, 3, Assign("s", Access("X", (i,)), load("X", f32, i)))
+    with pytest.raises(PomError, match="POM-P060"):
+        BufferAt("s", "X", "i").run(program(Kernel("k", (array("X", f32, 9),), (), (never,))))
+
+
+def test_scattered_elements_are_copied_in_as_a_hull() -> None:
+    """Loops over the hull have no guards; only what is written goes back."""
+    value = load("X", f32, i * 3)
+    first = loop("i", 0, 5, Assign("s", Access("Y", (i,)), value))
+    second = loop("j", 0, 4, Assign("t", Access("Y", (j + 5,)), load("X", f32, j * 2 + 1)))
+    both = loop("t", 0, 1, first, second)
+    kernel = Kernel("k", (array("X", f32, 20), array("Y", f32, 20)), (), (both,))
+    new = BufferAt("s", "X", "").run(program(kernel))
+    assert new.statement("X_buf_in").domain == "{ X_buf_in[X_0] : 0 <= X_0 <= 12 }"
+    assert_same(kernel, new)

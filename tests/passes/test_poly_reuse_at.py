@@ -74,3 +74,11 @@ def test_refusals() -> None:
         ReuseAt("s", "X", "i").run(program(in_place()))
     with pytest.raises(PomError, match="POM-P072"):
         ReuseAt("mac", "A", "i").run(program(gemm()))
+
+
+def test_a_window_too_long_to_follow_is_refused() -> None:
+    value = apply("add", load("x", f32, i), load("x", f32, i + 300))
+    body = loop("i", 0, 400, Assign("s", Access("y", (i,)), value))
+    kernel = Kernel("echo", (array("x", f32, 700), array("y", f32, 400)), (), (body,))
+    with pytest.raises(PomError, match="POM-P063"):
+        ReuseAt("s", "x", "i").run(program(kernel))
