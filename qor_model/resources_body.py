@@ -185,6 +185,20 @@ def _bind(ops: tuple[ScheduledOp, ...], starts: list[int], ii: int) -> list[int]
     return bound
 
 
+def _held_longer(ops: tuple[ScheduledOp, ...]) -> list[int]:
+    """States for which a product must stay after the sum that reads it has started.
+
+    The tool keeps both inputs of a floating-point sum until its result exists.
+    """
+    longer = [0] * len(ops)
+    for op in ops:
+        if op.op.kind in (OpKind.ADD, OpKind.SUB):
+            for producer in op.operands:
+                if ops[producer].op.kind is OpKind.MUL:
+                    longer[producer] = max(longer[producer], op.end_cycle - op.start_cycle)
+    return longer
+
+
 def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
     last = [-1] * len(ops)
     for index, op in enumerate(ops):
@@ -221,6 +235,7 @@ def _value_registers(
     bits = shifts = accumulators = carried = 0
     identity: list[object] = list(range(len(body.ops)))
     pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
+    longer = _held_longer(body.ops)
     for index, op in enumerate(body.ops):
         kind, width = op.op.kind, op.op.dtype.width
         if kind in _FREE or kind is OpKind.STORE:
@@ -250,7 +265,8 @@ def _value_registers(
         if body.is_pipelined and length > 1:
             bits += width
             continue
-        slots = {cycle % ii for cycle in range(end + 1, end + 1 + min(length, ii))}
+        alive = min(length + longer[index], ii)
+        slots = {cycle % ii for cycle in range(end + 1, end + 1 + alive)}
         pool = pools[source]
         place = next((n for n, used in enumerate(pool) if not used & slots), len(pool))
         if place == len(pool):
