@@ -281,6 +281,7 @@ def nest_statement(
     points: isl.Map,
     dims: tuple[str, ...],
     body: Assign,
+    starts: tuple[Affine, ...] = (),
 ) -> tuple[PolyStatement, ScheduleNode]:
     """A statement that runs once for each pair of `points`, in loops over the second part.
 
@@ -290,6 +291,9 @@ def nest_statement(
         ``[outer values] -> [values]``.
     dims : tuple of str
         Names of the inner iterators and their loops.
+    starts : tuple of Affine, optional
+        Where the inner loops count from, over the outer loops' names; from zero without it. Loops
+        that count from the first element of a window have constant bounds and can be unrolled.
     """
     iterators = (*region.names, *dims)
     domain = points.wrap().flatten().set_tuple_name(name)
@@ -297,8 +301,9 @@ def nest_statement(
         domain = domain.set_dim_name(_SET, position, iterator)
     statement = PolyStatement(name, iterators, set_text(domain), body, body.location)
     node: ScheduleNode = Leaf(name)
-    for dim in reversed(dims):
-        node = Loop(dim, ((name, Affine.var(dim)),), node, location=body.location)
+    starts = starts or tuple(Affine() for _ in dims)
+    for dim, start in reversed(tuple(zip(dims, starts, strict=True))):
+        node = Loop(dim, ((name, Affine.var(dim) - start),), node, location=body.location)
     return statement, node
 
 
@@ -347,33 +352,28 @@ def redirected(
     )
 
 
-def within(region: Region, box: Window, elements: isl.Map) -> isl.Map:
-    """The elements that the box has a place for."""
-    names = (*region.names, *(f"a{k}" for k in range(len(box.extents))))
-    points = elements.wrap().flatten()
-    space = points.get_space()
-    for position, (offset, extent) in enumerate(zip(box.offsets, box.extents, strict=True)):
-        place = affine_on(space, names, Affine.var(f"a{position}") - offset)
-        zero = affine_on(space, names, Affine())
-        last = affine_on(space, names, Affine.const(extent - 1))
-        points = points.intersect(place.ge_set(zero)).intersect(place.le_set(last))
-    outer = len(region.names)
-    result = isl.Map.from_range(points)
-    return result.move_dims(_IN, 0, _OUT, 0, outer)
+def covering(region: Region, box: Window, elements: isl.Map, array: Array) -> isl.Map:
+    """`elements` themselves where they are one convex set, else the box that holds them.
 
-
-def covering(elements: isl.Map, array: Array) -> isl.Map:
-    """`elements` themselves where they are one convex set, else their hull within the array.
-
-    More elements than are used may be copied in, never out; loops over a hull are without guards.
+    More elements than are used may be copied in, never out, and never from outside of the array;
+    loops over a box have constant bounds and no guards.
     """
     if elements.n_basic_map() <= 1:
         return elements
-    hull = isl.Map.from_basic_map(elements.simple_hull())
-    for position, extent in enumerate(array.type.shape):
-        hull = hull.lower_bound_val(_OUT, position, isl.Val(0))
-        hull = hull.upper_bound_val(_OUT, position, isl.Val(extent - 1))
-    return hull
+    names = (*region.names, *(f"a{k}" for k in range(len(box.extents))))
+    points = isl.Map.from_domain_and_range(
+        elements.domain(), isl.Set.universe(elements.get_space().range())
+    )
+    flat = points.wrap().flatten()
+    space = flat.get_space()
+    zero = affine_on(space, names, Affine())
+    for position, (offset, extent) in enumerate(zip(box.offsets, box.extents, strict=True)):
+        element = Affine.var(names[len(region.names) + position])
+        for value, size in ((element - offset, extent), (element, array.type.shape[position])):
+            place = affine_on(space, names, value)
+            last = affine_on(space, names, Affine.const(size - 1))
+            flat = flat.intersect(place.ge_set(zero)).intersect(place.le_set(last))
+    return isl.Map.from_range(flat).move_dims(_IN, 0, _OUT, 0, len(region.names))
 
 
 @dataclass(frozen=True, slots=True)

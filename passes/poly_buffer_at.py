@@ -26,7 +26,6 @@ from pom.passes.local_copies import (
     require_plain_accesses,
     window,
     with_insertion,
-    within,
 )
 from pom.passes.schedule_tree import describe
 
@@ -45,8 +44,8 @@ class BufferAt(PolyPass):
                                             for e in 4*i0..4*i0+4:      # A_out
                                                 A[e] = A_buf[e - 4*i0]
 
-    The elements that are read before they are written are copied in (their hull, where they are not
-    one convex set), exactly those that are written are copied out. Every statement in the loop uses the buffer. Legal where every
+    The elements that are read before they are written are copied in (a box around them, where they are
+    not one convex set), exactly those that are written are copied out. Every statement in the loop uses the buffer. Legal where every
     access is affine; the result is checked by value-based dataflow all the same.
 
     Parameters
@@ -103,13 +102,13 @@ def buffered(
     if not used.exposed.is_empty():
         name = fresh_name(program, f"{local}_in")
         body = copy_body(name, inside, outside, declared)
-        points = within(region, box, covering(used.exposed, declared))
-        before.append(nest_statement(region, name, points, dims, body))
+        points = covering(region, box, used.exposed, declared)
+        before.append(nest_statement(region, name, points, dims, body, box.offsets))
         copies.append(name)
     if not used.written.is_empty():
         name = fresh_name(program, f"{local}_out")
         body = copy_body(name, outside, inside, declared)
-        after.append(nest_statement(region, name, used.written, dims, body))
+        after.append(nest_statement(region, name, used.written, dims, body, box.offsets))
         copies.append(name)
     changed = {
         s: redirected(program.statement(s), array, region.values(s), local, box)

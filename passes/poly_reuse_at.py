@@ -19,6 +19,7 @@ from pom.passes.local_copies import (
     Window,
     checked,
     copy_body,
+    covering,
     element_names,
     footprint,
     fresh_name,
@@ -93,7 +94,11 @@ class ReuseAt(PolyPass):
                 "use buffer_at, which copies back",
             )
         step = loop_step(program, self.statement, node)
-        kept = _kept(region, used.accessed, step)
+        # a window without holes, so that what an iteration skips is there for a later one
+        array = program.arrays[self.array]
+        box = window(region, used.accessed)
+        accessed = covering(region, box, used.accessed, array)
+        kept = _kept(region, accessed, step)
         if kept.is_empty():
             raise PomError(
                 "POM-P072",
@@ -104,7 +109,7 @@ class ReuseAt(PolyPass):
         if self.buffer:
             require_fresh_name(program, self.buffer)
         local = self.buffer or fresh_name(program, f"{self.array}_win")
-        writer = _Writer(program, region, self.array, local, used.accessed, kept, step)
+        writer = _Writer(program, region, self.array, local, accessed, kept, step)
         new, copies = writer.run(self.addressing)
         return checked(program, new, (self.array, local), copies, what)
 
@@ -127,32 +132,35 @@ class _Writer:
     accessed: isl.Map
     kept: isl.Map
     step: int
+    moduli: tuple[int, ...] = ()
 
     def run(self, addressing: Addressing) -> tuple[PolyProgram, tuple[str, ...]]:
         """The program, and the names of the copies in it."""
         program, region = self.program, self.region
         declared = program.arrays[self.array]
         box = window(region, self.accessed)
+        starts = box.offsets
+        self.moduli = _moduli(box) if addressing == "circular" else (0,) * len(box.kept)
         if addressing == "circular":
             box = _circular(box)
         dims = element_names(region, self.array, declared.type.rank)
         element = tuple(Affine.var(d) for d in dims)
-        inside = Access(self.local, self._subscripts(box, element, {}, addressing))
+        inside = Access(self.local, self._subscripts(box, element, {}))
         before = []
         if addressing == "shift":
             # what an element's place was one iteration ago
             loop = region.outer[-1].name
             old = {loop: Affine.var(loop) - self.step}
-            source = Access(self.local, self._subscripts(box, element, old, addressing))
+            source = Access(self.local, self._subscripts(box, element, old))
             if source != inside:
                 name = fresh_name(program, f"{self.local}_shift")
                 body = copy_body(name, inside, source, declared)
-                before.append(nest_statement(region, name, self.kept, dims, body))
+                before.append(nest_statement(region, name, self.kept, dims, body, starts))
         name = fresh_name(program, f"{self.local}_in")
         body = copy_body(name, inside, Access(self.array, element), declared)
         new_elements = self.accessed.subtract(self.kept).coalesce()
-        before.append(nest_statement(region, name, new_elements, dims, body))
-        changed = {s: self._redirected(s, box, addressing) for s in region.node.statements}
+        before.append(nest_statement(region, name, new_elements, dims, body, starts))
+        changed = {s: self._redirected(s, box) for s in region.node.statements}
         new = with_insertion(
             program,
             region,
@@ -167,27 +175,33 @@ class _Writer:
         box: Window,
         element: tuple[Affine, ...],
         values: dict[str, Affine],
-        addressing: Addressing,
     ) -> tuple[Affine, ...]:
-        places = box.subscripts(element, values)
-        if addressing == "circular":
-            return tuple(p % n for p, n in zip(places, box.shape, strict=True))
-        return places
+        return _wrapped(box.subscripts(element, values), self.moduli)
 
-    def _redirected(self, name: str, box: Window, addressing: Addressing) -> PolyStatement:
+    def _redirected(self, name: str, box: Window) -> PolyStatement:
         statement = redirected(
             self.program.statement(name), self.array, self.region.values(name), self.local, box
         )
-        return _wrapped(statement, self.local, box.shape) if addressing == "circular" else statement
+        return _with_wrapped(statement, self.local, self.moduli)
 
 
 def _circular(box: Window) -> Window:
-    """The same box counted from zero: places are taken modulo its extents."""
-    return Window(tuple(Affine() for _ in box.offsets), box.extents)
+    """The same box with the moving dims counted from zero: places are taken modulo their extents."""
+    offsets = tuple(o if o.is_constant else Affine() for o in box.offsets)
+    return Window(offsets, box.extents)
 
 
-def _wrapped(statement: PolyStatement, array: str, shape: tuple[int, ...]) -> PolyStatement:
-    """`statement` with its subscripts of `array` taken modulo `shape`."""
+def _moduli(box: Window) -> tuple[int, ...]:
+    """For each dim of the buffer, what its places wrap around at; 0 where they stay in place."""
+    return tuple(0 if box.offsets[k].is_constant else box.extents[k] for k in box.kept)
+
+
+def _wrapped(places: tuple[Affine, ...], moduli: tuple[int, ...]) -> tuple[Affine, ...]:
+    return tuple(p % n if n else p for p, n in zip(places, moduli, strict=True))
+
+
+def _with_wrapped(statement: PolyStatement, array: str, moduli: tuple[int, ...]) -> PolyStatement:
+    """`statement` with its subscripts of `array` taken modulo `moduli`."""
     body = statement.body
     if not isinstance(body, Assign):
         return statement
@@ -195,10 +209,7 @@ def _wrapped(statement: PolyStatement, array: str, shape: tuple[int, ...]) -> Po
     def change(expr: Expr) -> Expr:
         if not isinstance(expr, Load) or expr.access.array != array:
             return expr
-        subscripts = tuple(
-            s % n if isinstance(s, Affine) else s
-            for s, n in zip(expr.access.subscripts, shape, strict=True)
-        )
-        return replace(expr, access=Access(array, subscripts))
+        places = tuple(s for s in expr.access.subscripts if isinstance(s, Affine))
+        return replace(expr, access=Access(array, _wrapped(places, moduli)))
 
     return replace(statement, body=replace(body, value=rebuild(body.value, change)))
