@@ -31,10 +31,16 @@ _EXACT = 0.5
 
 
 class DesignSource(Protocol):
-    """Where the designs of labels come from: a kernel file through the front end."""
+    """Where the designs of labels come from: a kernel file through the front end.
+
+    `scheduled` builds the labelled design itself with schedule primitives.
+    """
 
     def design(self, kernel: str, size: str, dtype: str) -> Design:
         """The kernel without directives."""
+
+    def scheduled(self, label: Label) -> Design:
+        """The kernel with the label's directives applied by schedule primitives."""
 
 
 LibraryOf = Callable[[str, float], OperatorLibrary]
@@ -129,6 +135,7 @@ def evaluate(
     source: DesignSource,
     library_of: LibraryOf,
     settings: ToolSettings | None = None,
+    check_every: int = 0,
 ) -> Evaluation:
     """Estimate every labelled design.
 
@@ -142,13 +149,24 @@ def evaluate(
     settings : ToolSettings, optional
         Other settings of the tool than those that the collection was made with; then only
         latency is estimated.
+    check_every : int
+        Build every n-th design through the schedule primitives as well, and refuse it if its
+        latency is another one; 0 for none.
+
+    Notes
+    -----
+    Designs of one kernel differ in directives only.  The kernel is lowered once, and the
+    directives are put on its region tree.
     """
     runner = _Runner(file.kind, source, library_of, settings)
     outcomes: list[Outcome] = []
     refused: list[tuple[str, str]] = []
-    for label in file.labels:
+    for number, label in enumerate(file.labels):
         try:
-            outcomes.append(runner.outcome(label))
+            found = runner.outcome(label)
+            if check_every and number % check_every == 0:
+                runner.check(label)
+            outcomes.append(found)
         except PomError as error:
             refused.append((label.design, str(error).splitlines()[0]))
     return Evaluation(file.kind, tuple(outcomes), tuple(refused))
@@ -198,6 +216,24 @@ class _Runner:
         if label.pipelined is not None:
             pipelined = _is_same_pipelining(result, model.design, label.pipelined)
         return Outcome(label, tuple(pairs), ii, None, pipelined)
+
+    def check(self, label: Label) -> None:
+        """Compare with the design that the schedule primitives make."""
+        model = self._model(label)
+        partitions = dict(label.partitions)
+        if "*" in partitions or label.top_loop:
+            return
+        design = self.source.scheduled(label)
+        if self.kind is LabelKind.HGNN_DESIGNS:
+            design = outline_nests(design)
+        direct = model.estimate(dict(label.loops), partitions).latency_cycles
+        built = LatencyModel(design, model.library, model.settings).estimate().latency_cycles
+        if built != direct:
+            raise PomError(
+                "POM-Q025",
+                f"the design built by schedule primitives takes {built:.0f} cycles, "
+                f"the one with directives on its region tree {direct:.0f}",
+            )
 
     def _model(self, label: Label) -> LatencyModel:
         key = (label.kernel, label.size, label.dtype, label.part, str(label.clock_ns))

@@ -11,7 +11,9 @@ import click
 from pom.cli.common import json_option
 
 if TYPE_CHECKING:
+    from pom.dsl.kernel import KernelFunction
     from pom.qor_model.evaluate import Evaluation, LibraryOf
+    from pom.qor_model.labels import Label
     from pom.qor_model.region import Design
 
 
@@ -34,13 +36,19 @@ def qor() -> None:
     "--model", type=click.Choice(["analytical"]), default="analytical", show_default=True,
     help="The model to evaluate.",
 )  # fmt: skip
+@click.option(
+    "--check-every", default=0, metavar="N", show_default=True,
+    help="Build every N-th design through the schedule primitives too and compare.",
+)  # fmt: skip
 @json_option
-def eval_(labels: Path, kernels: Path, model: str, as_json: bool) -> None:
+def eval_(labels: Path, kernels: Path, model: str, check_every: int, as_json: bool) -> None:
     """Estimate every labelled design and print the errors."""
     from pom.qor_model.evaluate import evaluate
     from pom.qor_model.labels import read_labels
 
-    result = evaluate(read_labels(labels), KernelFiles(kernels), library_of())
+    result = evaluate(
+        read_labels(labels), KernelFiles(kernels), library_of(), check_every=check_every
+    )
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2))
     else:
@@ -111,22 +119,55 @@ class KernelFiles:
         PomError
             ``POM-Q024`` if there is no file for the kernel.
         """
-        from pom.dsl.load import load_kernel, load_module
-        from pom.errors import PomError
-        from pom.ir.types import FixedType, FloatType
         from pom.passes.poly_to_affine import poly_to_affine
         from pom.qor_model.from_affine import design_from_affine
         from pom.schedule import schedule
+
+        function = self._kernel(kernel, size, dtype)
+        return design_from_affine(poly_to_affine(schedule(function).program))
+
+    def scheduled(self, label: Label) -> Design:
+        """The kernel with the label's directives applied by schedule primitives."""
+        from pom.passes.poly_to_affine import poly_to_affine
+        from pom.qor_model.from_affine import design_from_affine
+        from pom.schedule import schedule
+
+        built = schedule(self._kernel(label.kernel, label.size, label.dtype))
+        directives = dict(label.loops)
+        done: set[str] = set()
+        for statement in built.program.statements:
+            names = [node.name for node in built.program.loops(statement.name)]
+            is_inside = False
+            for name in names:
+                wanted = directives.get(name)
+                if wanted is not None and name not in done:
+                    done.add(name)
+                    handle = built[statement.name]
+                    if wanted.unroll != 1:
+                        handle.unroll(name, wanted.unroll)
+                    if not is_inside:
+                        handle.pipeline(name, (wanted.ii or 1) if wanted.pipeline else 0)
+                    if wanted.flatten is False:
+                        handle.flatten(name, False)
+                is_inside = is_inside or bool(wanted and wanted.pipeline)
+        for array, partitions in label.partitions:
+            for item in partitions:
+                built.array(array).partition(item.dim + 1, item.kind.value, item.factor)
+        return design_from_affine(poly_to_affine(built.program))
+
+    def _kernel(self, kernel: str, size: str, dtype: str) -> KernelFunction:
+        from pom.dsl.load import load_kernel, load_module
+        from pom.errors import PomError
+        from pom.ir.types import FixedType, FloatType
 
         path = self._file(kernel)
         if path is None:
             raise PomError("POM-Q024", f"{self.folder} has no file for the kernel {kernel}")
         if size:
             types = {"fixed": FixedType(32, 16), "float": FloatType(64)}
-            function = load_module(path).make(size, types[dtype])
-        else:
-            function = load_kernel(path)
-        return design_from_affine(poly_to_affine(schedule(function).program))
+            made: KernelFunction = load_module(path).make(size, types[dtype])
+            return made
+        return load_kernel(path)
 
     def _file(self, kernel: str) -> Path | None:
         for name in (kernel, kernel.replace("-", "_"), f"k{kernel}", kernel.removeprefix("k")):

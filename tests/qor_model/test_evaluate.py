@@ -77,6 +77,19 @@ def _every(file: LabelFile, step: int) -> LabelFile:
     return LabelFile(file.kind, file.labels[::step])
 
 
+def test_schedule_primitives_build_the_same_designs(tmp_path: Path) -> None:
+    rows = [
+        "atax,a,0,1,1,1,4,0,0,1,1,1,8,1,tmp.1=1 A.1=1 A.2=4 x.1=4 y.1=8,1,1,1,1,1,1",
+        "atax,b,1,1,1,1,64,1,0,2,1,0,1,1,tmp.1=2 A.1=2 A.2=64 x.1=64 y.1=1,1,1,1,1,1,1",
+    ]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join([HGNN.splitlines()[0], *rows]) + "\n")
+    source = KernelFiles(KERNELS / "hgnn")
+    found = evaluate(read_labels(path), source, _library, check_every=1)
+    assert not found.refused
+    assert len(found.outcomes) == 2
+
+
 def test_measured_designs() -> None:
     found = _evaluate(_every(read_labels(labels("hgnn_designs.csv")), 9), "hgnn")
     latency = found.statistics("latency")
