@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -81,8 +82,8 @@ def literal_text(const: Const) -> str:
 
 
 def _float_literal(value: float, width: int) -> str:
-    kind = {16: np.float16, 32: np.float32, 64: np.float64}[width]
-    rounded = kind(value)
+    kinds: dict[int, type[np.floating[Any]]] = {16: np.float16, 32: np.float32, 64: np.float64}
+    rounded = kinds[width](value)
     if not math.isfinite(rounded):
         bits = rounded.tobytes()[::-1].hex()
         return f"0x{bits.upper()}"
@@ -134,7 +135,8 @@ class StatementWriter:
         operands = [self.index(v, place) for v in values]
         types = ", ".join("index" for _ in operands)
         self.emit(
-            f'"hls.statement"({", ".join(operands)}) {{name = "{body.name}"}} : ({types}) -> ()', place
+            f'"hls.statement"({", ".join(operands)}) {{name = "{body.name}"}} : ({types}) -> ()',
+            place,
         )
         match body:
             case Assign():
