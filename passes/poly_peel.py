@@ -26,8 +26,7 @@ class Peel(PolyPass):
 
     Always legal: nothing moves. `distribute` on the new statement then gives the rest a loop of its
     own, so that a factor that does not divide the trip count divides what is left, and the rest can
-    be built in another way. The new statement computes the same as the old one; in the emitted code
-    both carry the old one's name.
+    be built in another way. The new statement computes the same as the old one.
 
     Parameters
     ----------

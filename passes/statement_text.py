@@ -125,17 +125,13 @@ class StatementWriter:
         iterators: tuple[str, ...],
         values: tuple[Affine, ...],
     ) -> None:
-        """One instance of the statement `name`: its marker and its operations.
-
-        The marker carries the name that the body has in the kernel, which parts of a peeled
-        statement share.
-        """
+        """One instance of the statement `name`: its marker and its operations."""
         place = body.location
         mapping = dict(zip(iterators, values, strict=True))
         operands = [self.index(v, place) for v in values]
         types = ", ".join("index" for _ in operands)
         self.emit(
-            f'"hls.statement"({", ".join(operands)}) {{name = "{body.name}"}} : ({types}) -> ()',
+            f'"hls.statement"({", ".join(operands)}) {{name = "{name}"}} : ({types}) -> ()',
             place,
         )
         match body:

@@ -3,7 +3,7 @@
 A kernel too large to execute is checked on part of its instances. Restricting the domains and
 nothing else keeps the arrays, the statements and the schedule, and it is sound: two instances that
 conflict in the part conflict in the whole, so a schedule that is legal for the whole is legal for
-the part. Local arrays become arguments, since what fills them may lie outside the part.
+the part. Statements of which iterations were peeled off are parts of the kernel's. Local arrays become arguments, since what fills them may lie outside the part.
 """
 
 from __future__ import annotations
@@ -70,6 +70,27 @@ def _at_least(variable: str, value: int) -> Constraint:
     return Constraint(Affine.var(variable) - value)
 
 
+def _origins(whole: PolyProgram, scheduled: PolyProgram) -> dict[str, str] | None:
+    """Which of the kernel's statements each scheduled one is, or is a peeled part of.
+
+    None unless the parts of every statement compute what it computes and are disjoint, with its
+    domain as their union.
+    """
+    origins: dict[str, str] = {}
+    for statement in whole.statements:
+        rest: isl.Set = domain(statement)
+        for part in scheduled.statements:
+            if (part.iterators, part.body) != (statement.iterators, statement.body):
+                continue
+            instances = domain(part).set_tuple_name(statement.name)
+            if instances.is_subset(rest):
+                origins[part.name] = statement.name
+                rest = rest.subtract(instances)
+        if not rest.is_empty():
+            return None
+    return origins if len(origins) == len(scheduled.statements) else None
+
+
 def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Window | None:
     """The first or last `size` iterations of every loop.
 
@@ -85,11 +106,11 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
     Returns
     -------
     Window or None
-        None where the scheduled program does not have exactly the kernel's statements, or where
-        nothing is left.
+        None where the scheduled program's statements are not the kernel's or parts of them, or
+        where nothing is left.
     """
-    whole = graph_to_poly(kernel)
-    if whole.statements != scheduled.statements:
+    origins = _origins(graph_to_poly(kernel), scheduled)
+    if origins is None:
         return None
     ranges: dict[str, tuple[int, int]] = {}
     part = replace(
@@ -101,7 +122,8 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
     parts = {s.name: domain(s) for s in graph_to_poly(part).statements}
     statements = []
     for statement in scheduled.statements:
-        kept: isl.Set = domain(statement).intersect(parts[statement.name])
+        allowed = parts[origins[statement.name]].set_tuple_name(statement.name)
+        kept: isl.Set = domain(statement).intersect(allowed)
         statements.append(replace(statement, domain=set_text(kept)))
     if all(isl_set.is_empty() for isl_set in parts.values()):
         return None

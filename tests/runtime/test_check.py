@@ -17,6 +17,7 @@ from pom.ir.poly import PolyProgram
 from pom.ir.types import ArrayType, FixedType, IntType, f32, f64
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.poly_interchange import Interchange
+from pom.passes.poly_peel import Peel
 from pom.passes.poly_to_affine import poly_to_affine
 from pom.runtime import reference
 from pom.runtime.check import CheckReport, check
@@ -189,6 +190,33 @@ def test_a_window_runs_the_same_instances_at_both_levels(side: str, size: int) -
     whole = list(range(size)) if side == "first" else list(range(9 - size, 9))
     assert count_instances(part.kernel, 1000) == _instances(part.program)
     assert sum(1 for _ in whole) * 2 <= _instances(part.program)
+
+
+@pytest.mark.parametrize("side", ["first", "last"])
+def test_a_window_holds_the_peeled_parts_of_a_statement(side: str) -> None:
+    kernel = gemm(11)
+    name = kernel_statement(kernel)
+    program = graph_to_poly(kernel)
+    for peel in (Peel(name, "j", 8, "rest_j"), Peel("rest_j", "i", 8, "rest_ij")):
+        program = peel.run(program)
+    part = window(kernel, program, side, 5)  # type: ignore[arg-type]
+    assert part is not None
+    assert count_instances(part.kernel, 1000) == 125 == _instances(part.program)
+    report = check(kernel, poly_to_affine(program), program, with_cpp=False, work_limit=800,
+                   native_limit=100)  # fmt: skip
+    assert report.passed
+    assert {r.scope.split()[0] for r in report.results} == {"first", "last"}
+
+
+def test_no_window_of_statements_that_are_not_the_kernels() -> None:
+    kernel = gemm(11)
+    peeled = Peel(kernel_statement(kernel), "j", 8, "rest").run(graph_to_poly(kernel))
+    lost = replace(peeled, statements=peeled.statements[:1])
+    assert window(kernel, lost, "first", 3) is None
+
+
+def kernel_statement(kernel: Kernel) -> str:
+    return next(s.name for s in graph_to_poly(kernel).statements)
 
 
 def _instances(program: PolyProgram) -> int:
