@@ -7,8 +7,9 @@ that holds it, at an offset that is affine in those loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import islpy as isl
 
@@ -45,6 +46,9 @@ _SET, _IN, _OUT, _DIV = (
     isl.dim_type.out,
     isl.dim_type.div,
 )
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,10 @@ def footprint(program: PolyProgram, region: Region, array: str) -> Footprint:
                 writes = writes.union(tagged)
                 written = written.union(part)
     info = isl.UnionAccessInfo.from_sink(reads).set_must_source(writes)
-    unmet = info.set_schedule_map(schedule_union(program)).compute_flow().get_must_no_source()
+    info = info.set_schedule_map(schedule_union(program))
+    unmet = _undecided(
+        f"the footprint of {array!r}", lambda: info.compute_flow().get_must_no_source()
+    )
     listed = unmet.range().get_set_list()
     for position in range(listed.n_set()):
         part = listed.get_at(position).unwrap().reset_tuple_id(_OUT)
@@ -440,6 +447,19 @@ def local_array(name: str, like: Array, shape: tuple[int, ...]) -> Array:
     return Array(name, ArrayType(like.type.element, shape), like.location)
 
 
+def _undecided(what: str, compute: Callable[[], T]) -> T:
+    """`compute()`; POM-P076 where isl gives up, as it does on some sets with many strides."""
+    try:
+        return compute()
+    except isl.Error as error:
+        raise PomError(
+            "POM-P076",
+            f"{what} cannot be decided exactly",
+            hint="apply it before the loops around it are split or skewed",
+            notes=(str(error),),
+        ) from None
+
+
 def checked(
     old: PolyProgram,
     new: PolyProgram,
@@ -454,7 +474,7 @@ def checked(
     PomError
         POM-P062 with an instance that sees another value; what `check_loop_directives` raises.
     """
-    difference = different_values(old, new, arrays, copies)
+    difference = _undecided(what, lambda: different_values(old, new, arrays, copies))
     if difference is not None:
         raise PomError(
             "POM-P062",

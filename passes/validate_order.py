@@ -135,6 +135,23 @@ def _dependences(
     schedule = isl.UnionMap("{ }")
     for one in reference.values():
         schedule = schedule.union(isl.UnionMap.from_map(one))
+    try:
+        return _nearest(reads, writes, schedule)
+    except isl.Error:
+        # isl gives up on some sets with many strides: every conflicting pair is asked for instead
+        return _conflicting(reads, writes, schedule)
+
+
+def _conflicting(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:
+    """Every pair, in order, of which one writes what the other accesses."""
+    written, read = writes.union(), reads.union()
+    pairs = written.apply_range(written.union(read).reverse())
+    pairs = pairs.union(read.apply_range(written.reverse()))
+    return pairs.intersect(schedule.lex_lt_union_map(schedule))
+
+
+def _nearest(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:
+    """Last writes before reads and writes, and the reads between two writes."""
     flow = isl.UnionAccessInfo.from_sink(reads.union())
     other = isl.UnionAccessInfo.from_sink(writes.union())
     found = isl.UnionMap("{ }")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import islpy as isl
 import pytest
 
 from pom.errors import PomError
 from pom.ir.graph import Call
 from pom.ir.types import IntType, f32
+from pom.passes import local_copies
 from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_tile import Tile
 from tests.passes.brute_force import random_kernel
@@ -148,3 +150,12 @@ def test_scattered_elements_are_copied_in_as_a_hull() -> None:
     new = BufferAt("s", "X", "").run(program(kernel))
     assert new.statement("X_buf_in").domain == "{ X_buf_in[X_0] : 0 <= X_0 <= 12 }"
     assert_same(kernel, new)
+
+
+def test_what_isl_cannot_decide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> str | None:
+        raise isl.Error("given up")
+
+    monkeypatch.setattr(local_copies, "different_values", give_up)
+    with pytest.raises(PomError, match="POM-P076"):
+        BufferAt("mac", "A", "i").run(program(gemm()))

@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import replace
 
+import islpy as isl
 import pytest
 from mlir.ir import Module
 
@@ -17,6 +18,7 @@ from pom.ir.expr import Access, Apply, Argument, Const, Index, Load
 from pom.ir.graph import Array, Assign, Call, For, Kernel, Scalar, When
 from pom.ir.poly import PolyProgram
 from pom.ir.types import ArrayType, FixedType, IntType, bool_, f32
+from pom.passes import validate_order
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_reverse import Reverse
@@ -308,3 +310,16 @@ def test_interchange_in_a_triangle_is_accepted() -> None:
     nest = loop("i", 0, 17, loop("j", i, 19, body))
     program = graph_to_poly(Kernel("tri", (f32s("A", 19, 19), f32s("B", 19)), (), (nest,)))
     validate(program, poly_to_affine(Interchange("S", "i", "j").run(program)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_conflicting_pair_gives_the_same_verdict(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done where isl gives up on the nearest accesses."""
+
+    def give_up(*_: object) -> isl.UnionMap:
+        raise isl.Error("given up")
+
+    monkeypatch.setattr(validate_order, "_nearest", give_up)
+    test_verdicts_agree_with_enumeration(seed)
