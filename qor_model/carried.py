@@ -63,14 +63,13 @@ def carried_constraints(
     for index, node in enumerate(body.nodes):
         for operand in node.operands:
             users.setdefault(operand, []).append(index)
+    loads = _Loads(body.nodes, levels)
     for i, store in enumerate(body.nodes):
         if store.op.kind is not OpKind.STORE or store.element is None:
             continue
-        for j, node in enumerate(body.nodes):
-            if node.op.kind is not OpKind.LOAD or node.element is None:
-                continue
-            if node.element.array != store.element.array:
-                continue
+        for j in loads.of(store.element):
+            node = body.nodes[j]
+            assert node.element is not None
             apart = distance(levels, store.element, node.element)
             if apart is None:
                 continue
@@ -89,6 +88,48 @@ def carried_constraints(
                 cycles += is_forwarded
                 edges.append(Carried(source, k, cycles, apart, node.element.array))
     return edges
+
+
+class _Loads:
+    """The loads of a body, found by what they may have in common with a store."""
+
+    def __init__(self, nodes: Sequence[Node], levels: Sequence[Level]) -> None:
+        self._levels = levels
+        self._by_linear: dict[tuple[str, object], list[int]] = {}
+        self._by_residue: dict[tuple[str, object, object], list[int]] = {}
+        for index, node in enumerate(nodes):
+            element = node.element
+            if node.op.kind is not OpKind.LOAD or element is None:
+                continue
+            self._by_linear.setdefault((element.array, element.linear), []).append(index)
+            key = (element.array, element.linear, self._residues(element))
+            self._by_residue.setdefault(key, []).append(index)
+
+    def _residues(self, element: Element) -> tuple[int, ...]:
+        """Equal for two elements with equal linear parts unless :func:`distance` is None."""
+        if element.linear is None:
+            return ()
+        strides = {level.name: level.stride for level in self._levels}
+        found: list[int] = []
+        for part, const in zip(element.linear, element.const, strict=True):
+            moving = [(iv, c) for iv, c in part if iv in strides]
+            if len(moving) > 1 or (not moving and self._levels[-1].is_variable):
+                break
+            found.append(const % (moving[0][1] * strides[moving[0][0]]) if moving else const)
+        return tuple(found)
+
+    def of(self, store: Element) -> list[int]:
+        """Loads, in program order, that may read what `store` writes in another iteration."""
+        found: list[int] = []
+        for (array, linear), indices in self._by_linear.items():
+            if array != store.array:
+                continue
+            if linear != store.linear or linear is None:
+                found += indices
+            else:
+                key = (array, linear, self._residues(store))
+                found += self._by_residue.get(key, [])
+        return sorted(found)
 
 
 def is_kept_in_register(element: Element, nodes: Sequence[Node], loops: Sequence[Loop]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import gcd
 
 from pom.qor_model.banks import ArrayBanks, Ports, array_banks, is_distinct_by_compiler, reach
-from pom.qor_model.expand import Body, Element, Node
+from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
 from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
@@ -129,20 +129,41 @@ class TaskMaker:
 
     def order_banks(self, body: Body, strides: Mapping[str, int]) -> None:
         """Keep loads behind stores that the tool cannot tell apart from them."""
-        stores: list[tuple[int, Element]] = []
+        # Most stores are in one known bank; a load in another one need not be compared with them.
+        known: dict[tuple[str, Linear, int], list[tuple[int, Element]]] = {}
+        others: dict[str, list[tuple[int, Element]]] = {}
+        linears: dict[str, dict[Linear, None]] = {}
         for index, node in enumerate(body.nodes):
-            if node.element is None:
+            element = node.element
+            if element is None:
                 continue
+            banks = self.banks[element.array]
             if node.op.kind is OpKind.STORE:
-                stores.append((index, node.element))
+                mask = reach(banks, element, strides).mask
+                if element.linear is not None and not mask & (mask - 1):
+                    known.setdefault((element.array, element.linear, mask), []).append(
+                        (index, element)
+                    )
+                    linears.setdefault(element.array, {})[element.linear] = None
+                else:
+                    others.setdefault(element.array, []).append((index, element))
                 continue
-            banks = self.banks[node.element.array]
             if banks.banks == 1 or banks.is_register:
                 continue
-            for position, element in stores:
-                if element.array == node.element.array and not is_distinct_by_compiler(
-                    banks, element, node.element, strides
-                ):
+            mine = reach(banks, element, strides).mask
+            stores = list(others.get(element.array, ()))
+            for linear in linears.get(element.array, ()):
+                if element.linear == linear and not mine & (mine - 1):
+                    stores += known.get((element.array, linear, mine), ())
+                else:
+                    stores += [
+                        store
+                        for (array, part, _), found in known.items()
+                        if array == element.array and part == linear
+                        for store in found
+                    ]
+            for position, store in sorted(stores, key=lambda item: item[0]):
+                if not is_distinct_by_compiler(banks, store, element, strides):
                     node.after.append((position, 1))
 
     def late_select(
