@@ -1,0 +1,233 @@
+"""Designs as the networks and the baselines take them: graph, analytical terms, and labels."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pom.errors import PomError
+from pom.qor_model.design_graph import GraphMaker
+from pom.qor_model.evaluate import (
+    DesignSource,
+    LibraryOf,
+    every_array,
+    outline_nests,
+    settings_of,
+)
+from pom.qor_model.gnn.encode import EncodedDesign, GraphArrays, encode_design
+from pom.qor_model.gnn.targets import Measured, MeasuredFile
+from pom.qor_model.labels import Label, LabelKind
+from pom.qor_model.latency import LatencyModel
+from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.region import Design, Partition
+from pom.qor_model.resources import ResourceModel
+from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS
+from pom.qor_model.schedule_result import DesignResult
+
+TOTALS = ("latency", "lut", "ff", "dsp", "bram_18k")
+MEMORY = ("arrays", "banks", "memory_bits", "argument_banks", "register_bits", "small_banks")
+TERMS = (
+    *TOTALS, *(f"lut_{n}" for n in LUT_TERMS), *(f"ff_{n}" for n in FF_TERMS), *MEMORY,
+)  # fmt: skip
+"""Names of the analytical features: totals, counts per mechanism, memories."""
+_SMALL_BITS = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One design.
+
+    Attributes
+    ----------
+    name, kernel, device : str
+    clock_ns : float
+    terms : tuple of float
+        Analytical features, in the order of `TERMS`.
+    graph : EncodedDesign
+    labels : tuple of float
+        Measured values (NaN where none), empty for a design that was not measured.
+    tokens : tuple of (str, float)
+        The directives as numbers by name, for the baseline that reads nothing else.
+    """
+
+    name: str
+    kernel: str
+    device: str
+    clock_ns: float
+    terms: tuple[float, ...]
+    graph: EncodedDesign
+    labels: tuple[float, ...] = ()
+    tokens: tuple[tuple[str, float], ...] = ()
+
+    def term(self, name: str) -> float:
+        """One analytical feature by name."""
+        return self.terms[TERMS.index(name)]
+
+
+@dataclass(slots=True)
+class SampleMaker:
+    """Makes samples of scheduled designs on one device and clock.
+
+    Parameters
+    ----------
+    library : OperatorLibrary
+    default_ram : str
+        `ToolSettings.default_ram`.
+    """
+
+    library: OperatorLibrary
+    default_ram: str = "ram_2p"
+    _graphs: GraphMaker = field(init=False)
+    _resources: ResourceModel = field(init=False)
+    _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._graphs = GraphMaker(self.library, self.default_ram)
+        self._resources = ResourceModel(self.library)
+
+    def sample(
+        self,
+        design: Design,
+        result: DesignResult,
+        name: str = "",
+        kernel: str = "",
+    ) -> Sample:
+        """Return the sample of a design (with its directives in it) and its schedule."""
+        counts = self._resources.count(design, result)
+        total = self._resources.estimate(design, result).total
+        terms = (
+            result.latency_cycles, total.lut, total.ff, total.dsp, total.bram_18k,
+            *(counts.lut[n] for n in LUT_TERMS), *(counts.ff[n] for n in FF_TERMS),
+            *_memory_terms(design),
+        )  # fmt: skip
+        graph = encode_design(self._graphs.graph(design, result), self._encoded)
+        return Sample(
+            name or design.top, kernel or design.top, self.library.device, self.library.clock_ns,
+            tuple(float(t) for t in terms), graph,
+        )  # fmt: skip
+
+
+def _memory_terms(design: Design) -> tuple[float, ...]:
+    arrays = {a.name: a for f in design.functions for a in f.arrays}
+    found = dict.fromkeys(MEMORY, 0.0)
+    for array in arrays.values():
+        elements = 1
+        for size in array.shape:
+            elements *= size
+        banks = 1
+        for part in (*array.partitions, *array.reshapes):
+            banks *= min(part.factor, array.shape[part.dim])
+        bits = elements * array.dtype.width
+        found["arrays"] += 1
+        found["argument_banks" if array.is_argument else "banks"] += banks
+        if array.is_argument:
+            continue
+        if banks == elements:
+            found["register_bits"] += bits
+        else:
+            found["memory_bits"] += bits
+            found["small_banks"] += banks * (bits / banks <= _SMALL_BITS)
+    return tuple(found[n] for n in MEMORY)
+
+
+def labelled_samples(
+    file: MeasuredFile,
+    source: DesignSource,
+    library_of: LibraryOf,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[tuple[Sample, ...], tuple[tuple[str, str], ...]]:
+    """Samples of measured designs, and the designs that were refused with the reason.
+
+    Parameters
+    ----------
+    file : MeasuredFile
+    source : DesignSource
+        Builds a kernel through the front end.
+    library_of : callable
+        Operator library for a part name and a clock in ns.
+    progress : callable, optional
+        Called with how many designs are done, and how many there are.
+    """
+    runner = _Runner(file.kind, source, library_of)
+    samples: list[Sample] = []
+    refused: list[tuple[str, str]] = []
+    for number, row in enumerate(file.rows):
+        try:
+            samples.append(runner.sample(row))
+        except PomError as error:
+            refused.append((row.label.design, error.summary))
+        if progress is not None:
+            progress(number + 1, len(file.rows))
+    return tuple(samples), tuple(refused)
+
+
+def choose(file: MeasuredFile, per_kernel: int, seed: int = 0) -> MeasuredFile:
+    """At most so many designs of each kernel and device, drawn with a fixed seed."""
+    groups: dict[tuple[str, str], list[Measured]] = {}
+    for row in file.rows:
+        groups.setdefault((row.label.kernel, row.label.part), []).append(row)
+    rng = random.Random(seed)
+    chosen: list[Measured] = []
+    for key in sorted(groups):
+        rows = groups[key]
+        chosen += rng.sample(rows, min(per_kernel, len(rows)))
+    return MeasuredFile(file.kind, file.stage, tuple(chosen))
+
+
+class _Runner:
+    """Keeps one latency model per kernel, size, type and device."""
+
+    def __init__(self, kind: LabelKind, source: DesignSource, library_of: LibraryOf) -> None:
+        self._kind = kind
+        self._source = source
+        self._library_of = library_of
+        self._models: dict[tuple[object, ...], LatencyModel] = {}
+        self._makers: dict[tuple[str, float], SampleMaker] = {}
+
+    def sample(self, row: Measured) -> Sample:
+        label = row.label
+        model, maker = self._model(label), self._maker(label)
+        loops, partitions = dict(label.loops), dict(label.partitions)
+        if "*" in partitions:
+            partitions = every_array(model.design, partitions["*"])
+        result = model.estimate(loops, partitions)
+        design = model.with_directives(loops, partitions)
+        found = maker.sample(design, result, label.design, label.kernel)
+        return Sample(
+            found.name, found.kernel, label.part, label.clock_ns, found.terms, found.graph,
+            row.values, _tokens(label, partitions),
+        )  # fmt: skip
+
+    def _model(self, label: Label) -> LatencyModel:
+        key = (label.kernel, label.size, label.dtype, label.part, label.clock_ns)
+        if key not in self._models:
+            design = self._source.design(label.kernel, label.size, label.dtype)
+            if self._kind is LabelKind.HGNN_DESIGNS:
+                design = outline_nests(design)
+            library = self._library_of(label.part, label.clock_ns)
+            self._models[key] = LatencyModel(design, library, settings_of(self._kind))
+        return self._models[key]
+
+    def _maker(self, label: Label) -> SampleMaker:
+        key = (label.part, label.clock_ns)
+        if key not in self._makers:
+            ram = settings_of(self._kind).default_ram
+            self._makers[key] = SampleMaker(self._library_of(*key), ram)
+        return self._makers[key]
+
+
+def _tokens(
+    label: Label, partitions: Mapping[str, Iterable[Partition]]
+) -> tuple[tuple[str, float], ...]:
+    found: list[tuple[str, float]] = []
+    for name, loop in label.loops:
+        found.append((f"{name}.pipeline", float(bool(loop.pipeline))))
+        found.append((f"{name}.unroll", float(loop.unroll)))
+        found.append((f"{name}.flatten", float(loop.flatten is not False)))
+    found += [
+        (f"{array}.{part.dim}", float(part.factor))
+        for array, parts in sorted(partitions.items())
+        for part in parts
+    ]
+    return tuple(found)
