@@ -319,6 +319,8 @@ class ResourceModel:
         counts.ff["addresses"] += copies * cost.address_bits
         counts.lut["accumulators"] += copies * 9 * cost.accumulators
         counts.ff["accumulators"] += copies * cost.accumulators
+        counts.ff["register_elements"] += copies * cost.element_bits
+        counts.ff["chained_accumulators"] += copies * cost.chained_accumulators
         counts.ff["select_muxes"] += copies * len(cost.bank_mux)
         counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)
         counts.lut["address_offsets"] += copies * cost.address_or_bits

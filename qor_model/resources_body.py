@@ -73,6 +73,10 @@ class BodyCost:
         Bits of elements that are loaded in front of the loop and selected inside.
     accumulator_bits : int
         Bits that live from one iteration to the next.
+    element_bits : int
+        Bits of array elements that are registers and are written here.
+    chained_accumulators : int
+        Accumulations of which one iteration holds several steps.
     """
 
     states: int
@@ -92,6 +96,8 @@ class BodyCost:
     demux_stores: int
     hoisted_bits: int
     accumulator_bits: int
+    element_bits: int
+    chained_accumulators: int
 
 
 def measure_body(
@@ -141,6 +147,8 @@ def measure_body(
         demux_stores=memory.demux_stores,
         hoisted_bits=memory.hoisted_bits,
         accumulator_bits=values.accumulator_bits,
+        element_bits=memory.element_bits,
+        chained_accumulators=values.chained,
     )
 
 
@@ -214,6 +222,7 @@ class _Values:
     shifts: int
     accumulators: int
     accumulator_bits: int
+    chained: int
     identity: list[object]
 
 
@@ -232,7 +241,7 @@ def _value_registers(
     wait is kept per bank, and selected when it is used.
     """
     ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
-    bits = shifts = accumulators = carried = 0
+    bits = shifts = accumulators = carried = chained = 0
     identity: list[object] = list(range(len(body.ops)))
     pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
     longer = _held_longer(body.ops)
@@ -243,6 +252,7 @@ def _value_registers(
         if last_use[index] < 0:
             carried += width
             accumulators += not op.op.is_memory
+            chained += any(body.ops[p].key == op.key for p in op.operands)
             continue
         end = starts[index] + op.end_cycle - op.start_cycle
         if last_use[index] <= end:
@@ -276,7 +286,7 @@ def _value_registers(
         pool[place] |= slots
         identity[index] = (*source, place)
     shared = {} if body.is_pipelined else {s: int(str(s[-1])) * len(p) for s, p in pools.items()}
-    return _Values(bits, shared, shifts, accumulators, carried, identity)
+    return _Values(bits, shared, shifts, accumulators, carried, chained, identity)
 
 
 def _operand_muxes(
@@ -303,6 +313,7 @@ class _Memory:
     or_bits: int
     demux_stores: int
     hoisted_bits: int
+    element_bits: int
 
 
 def _memory(
@@ -320,6 +331,7 @@ def _memory(
     held: dict[tuple[object, ...], _Held] = {}
     offsets: dict[tuple[str, Access], Counter[int]] = defaultdict(Counter)
     registers: dict[tuple[str, Access], int] = {}
+    elements = 0
     for index, op in enumerate(body.ops):
         access = op.op.access
         if access is None:
@@ -327,6 +339,8 @@ def _memory(
         array = arrays[access.array]
         unresolved = unresolved_banks(access, array, steps)
         is_store = op.op.kind is OpKind.STORE
+        if is_store and is_register_file(array):
+            elements += array.dtype.width
         if not is_store and is_hoisted(access, array, unresolved, ivs):
             unresolved = _all_banks(array, unresolved)
             muxes += nested_muxes(unresolved)
@@ -359,7 +373,7 @@ def _memory(
     uses = [PortUse(a, b, s, n) for (a, b, s), n in sorted(ports.items())]
     return _Memory(
         bits, shifts, tuple(sorted(muxes)), tuple(uses), adders, or_bits, demux,
-        sum(registers.values()),
+        sum(registers.values()), elements,
     )  # fmt: skip
 
 
@@ -469,6 +483,14 @@ def is_concatenated(access: Access, array: Array, steps: Mapping[str, int]) -> b
     if not inner.terms:
         return True
     return steps.get(inner.terms[0][0], 1) != 1 or factor > 1
+
+
+def is_register_file(array: Array) -> bool:
+    """Whether every element is a register of its own (complete partition of all dimensions)."""
+    if not array.shape:
+        return True
+    whole = {p.dim for p in array.partitions if partition_factor(array, p) >= array.shape[p.dim]}
+    return len(whole) == len(array.shape)
 
 
 def partition_factor(array: Array, partition: Partition) -> int:

@@ -58,6 +58,8 @@ FF_TERMS = (
     "operator_controllers",
     "accumulators",
     "select_muxes",
+    "register_elements",
+    "chained_accumulators",
 )
 
 

@@ -36,6 +36,7 @@ _PRIOR = {
     "operator_controllers": 20.0,
     "function_ports": 3.0,
     "flattened": 50.0,
+    "chained_accumulators": 32.0,
 }
 _PULL = {"lut": 1e-3, "ff": 1e-2}
 _ROUNDS = 12

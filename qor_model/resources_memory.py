@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pom.qor_model.operators import MemoryTiming
 from pom.qor_model.region import Array, PartitionKind
-from pom.qor_model.resources_body import bank_count, bank_words, partition_factor
+from pom.qor_model.resources_body import bank_count, bank_words, is_register_file
 
 _BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _URAM_SHAPE = (4096, 72)
@@ -22,14 +22,6 @@ class MemoryCost:
     uram: int = 0
     lut: float = 0.0
     ff: float = 0.0
-
-
-def is_register_file(array: Array) -> bool:
-    """Whether every element is a register of its own (complete partition of all dimensions)."""
-    if not array.shape:
-        return True
-    whole = {p.dim for p in array.partitions if partition_factor(array, p) >= array.shape[p.dim]}
-    return len(whole) == len(array.shape)
 
 
 def memory_cost(array: Array, timing: MemoryTiming) -> MemoryCost:
