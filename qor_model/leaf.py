@@ -76,6 +76,8 @@ class Nest:
         count = 1.0
         for trip in self.trips[:-1]:
             count *= trip
+        if self.unroll == 1:
+            return count * self.innermost_trip
         return count * ceil(self.innermost_trip / self.unroll)
 
 

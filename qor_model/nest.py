@@ -14,7 +14,7 @@ from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
 from pom.qor_model.sequence import Sequencer, copy_env, shift_element
 from pom.qor_model.tasks import TaskMaker
-from pom.qor_model.trip_counts import Range, iv_range, trip_range
+from pom.qor_model.trip_counts import Range, iv_range, reported_count, trip_range
 
 CallStates = Callable[[str], float]
 
@@ -42,6 +42,7 @@ class NestScheduler:
     key: Callable[[Loop], object]
     call_states: CallStates
     ranges: dict[str, Range] = field(default_factory=dict)
+    around: tuple[Loop, ...] = ()
 
     def run(
         self, body: tuple[Region, ...]
@@ -120,10 +121,10 @@ class NestScheduler:
         ranges = dict(self.ranges)
         trips: list[float] = []
         fewest = most = 1
-        for loop in chain:
+        for position, loop in enumerate(chain):
             low, high = trip_range(loop, ranges)
+            trips.append(reported_count(loop, ranges, (*self.around, *chain[:position])))
             ranges[loop.name] = iv_range(loop, ranges)
-            trips.append(low if low == high else (low + high) // 2)
             fewest, most = fewest * low, most * high
         innermost = self.directives[chain[-1].name]
         unroll = innermost.unroll or max(1, ceil(trips[-1]))
@@ -136,18 +137,19 @@ class NestScheduler:
         if merged is not None:
             return merged
         low, high = trip_range(loop, self.ranges)
-        count = low if low == high else (low + high) // 2
-        unroll = max(1, min(self.directives[loop.name].unroll or count, count))
+        count = reported_count(loop, self.ranges, self.around)
+        unroll = max(1, min(self.directives[loop.name].unroll or ceil(count), ceil(count)))
         inner_strides = {**strides, loop.name: loop.step * unroll}
-        outer_ranges = self.ranges
+        outer_ranges, outer_loops = self.ranges, self.around
+        self.around = (*outer_loops, loop)
         self.ranges = {**outer_ranges, loop.name: iv_range(loop, outer_ranges)}
         children: list[LoopResult] = []
         seq = self._sequencer(inner_strides)
         for copy in range(unroll):
             env = copy_env({}, loop.name, copy * loop.step)
             self._sequence(loop.body, env, copy, seq, children, inner_strides, False)
-        self.ranges = outer_ranges
-        trip = ceil(count / unroll)
+        self.ranges, self.around = outer_ranges, outer_loops
+        trip = count if unroll == 1 else ceil(count / unroll)
         cycles = trip * seq.states
         result = LoopResult(
             (loop.name,), trip, None, seq.states, cycles, Limit(LimitKind.NOT_PIPELINED),

@@ -30,23 +30,26 @@ def _interval(value: Affine, ranges: Mapping[str, Range]) -> Range:
 
 
 def trip_range(loop: Loop, ranges: Mapping[str, Range]) -> Range:
-    """Fewest and most iterations, each bound taken for itself (interval analysis)."""
-    low = bound_range(loop.lower, ranges, is_lower=True)
-    high = bound_range(loop.upper, ranges, is_lower=False)
-    shared = _shared_difference(loop, ranges)
-    if shared is not None:
-        return shared
-    fewest = max(0, -(-(high[0] - low[1]) // loop.step))
-    most = max(0, -(-(high[1] - low[0]) // loop.step))
+    """Fewest and most iterations, every pair of bounds taken for itself (interval analysis)."""
+    spans = [_interval(u - v, ranges) for u in loop.upper for v in loop.lower]
+    fewest = max(0, -(-min(s[0] for s in spans) // loop.step))
+    most = max(0, -(-min(s[1] for s in spans) // loop.step))
     return fewest, most
 
 
-def _shared_difference(loop: Loop, ranges: Mapping[str, Range]) -> Range | None:
-    """With one bound on each side the difference is exact where terms cancel."""
-    if len(loop.lower) != 1 or len(loop.upper) != 1:
-        return None
-    low, high = _interval(loop.upper[0] - loop.lower[0], ranges)
-    return max(0, -(-low // loop.step)), max(0, -(-high // loop.step))
+def reported_count(loop: Loop, ranges: Mapping[str, Range], outer: tuple[Loop, ...]) -> float:
+    """Iterations that count in a latency.
+
+    A loop with one bound on each side counts as the tool reports it, with the middle of its
+    range.  Where several bounds meet (the rest of a tile) the tool reports nothing, and the mean
+    is counted.
+    """
+    fewest, most = trip_range(loop, ranges)
+    if fewest == most:
+        return fewest
+    if len(loop.lower) == 1 and len(loop.upper) == 1:
+        return (fewest + most) // 2
+    return float(exact_mean(loop, outer))
 
 
 def iv_range(loop: Loop, ranges: Mapping[str, Range]) -> Range:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pom.qor_model.region import Affine, Loop
-from pom.qor_model.trip_counts import exact_mean, iv_range, trip_range
+from pom.qor_model.trip_counts import exact_mean, iv_range, reported_count, trip_range
 from tests.qor_model.regions import iv, loop
 
 
@@ -30,3 +30,11 @@ def test_the_smallest_of_two_upper_bounds_counts() -> None:
     outer = loop("t", 4)
     inner = Loop("i", (iv("t", 0, 8),), (iv("t", 8, 8), Affine((), 30)), ())
     assert exact_mean(inner, (outer,)) == Fraction(8 + 8 + 8 + 6, 4)
+    ranges = {"t": (0, 3)}
+    assert trip_range(inner, ranges) == (6, 8)
+    assert reported_count(inner, ranges, (outer,)) == 7.5
+
+
+def test_a_triangle_is_reported_with_the_middle_of_its_range() -> None:
+    outer, inner = _triangle()
+    assert reported_count(inner, {"i": (0, 9)}, (outer,)) == 4
