@@ -81,6 +81,49 @@ def refit(labels: Path, kernels: Path, every: int) -> None:
         click.echo(f"{row.kernel:<12}{row.mape_in_use:>9.4f}{row.mape_refitted:>10.4f}{numbers}")
 
 
+@qor.command("refit-resources")
+@click.option(
+    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+    help="Measured designs with LUT and FF.",
+)  # fmt: skip
+@click.option(
+    "--kernels", required=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="One kernel file per kernel.",
+)  # fmt: skip
+@click.option(
+    "--near", metavar="TOOL", help="Stay close to the constants of a tool (for few designs)."
+)
+@click.option("--pull", type=float, help="How close; 0.1 with --near.")
+@click.option(
+    "-o", "--output", metavar="TOML", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the constants here.",
+)  # fmt: skip
+def refit_resources(
+    labels: Path, kernels: Path, near: str | None, pull: float | None, output: Path | None
+) -> None:
+    """Fit the constants of the resource model, and again without each kernel in turn."""
+    from pom.qor_model.labels import read_labels
+    from pom.qor_model.resources_constants import load_constants
+    from pom.qor_model.resources_fit import fit_constants, leave_one_out, write_constants
+    from pom.qor_model.resources_samples import collect_samples
+
+    samples = collect_samples(read_labels(labels), KernelFiles(kernels), library_of())
+    prior = load_constants(near) if near else None
+    pull = 0.1 if near and pull is None else pull
+    click.echo(
+        f"{'kernel':<16}{'designs':>8}{'LUT %':>9}{'left out':>10}{'FF %':>9}{'left out':>10}"
+    )
+    for row in leave_one_out(samples, prior, pull):
+        click.echo(
+            f"{row.kernel:<16}{row.designs:>8}{row.lut_mape:>9.2f}{row.lut_mape_left_out:>10.2f}"
+            f"{row.ff_mape:>9.2f}{row.ff_mape_left_out:>10.2f}"
+        )
+    if output is not None:
+        source = f"{labels.name}, {len(samples)} designs"
+        write_constants(fit_constants(samples, source, prior, pull), output)
+
+
 def library_of() -> LibraryOf:
     """Operator libraries by part and clock, built once each."""
     from functools import cache
