@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,15 +95,15 @@ def _has_wide_integers(module: ir.Module) -> bool:
     )
 
 
-class JitFunction:
-    """A function of a level-3 module, compiled.
+class JitModule:
+    """Functions of a level-3 module, compiled together.
 
     Parameters
     ----------
     module : mlir.ir.Module
         Level 3; not modified.
-    name : str
-        The function to call.
+    names : sequence of str
+        The functions that will be called.
 
     Raises
     ------
@@ -111,13 +111,12 @@ class JitFunction:
         POM-R022 where there is no such function, POM-A2xx where it cannot be lowered.
     """
 
-    def __init__(self, module: ir.Module, name: str) -> None:
-        self.name = name
-        self._signature = signature(module, name)
+    def __init__(self, module: ir.Module, names: Sequence[str]) -> None:
+        self.signatures = {name: signature(module, name) for name in names}
         with module.context:
             lowered = ir.Module.parse(module.operation.get_asm(print_generic_op_form=True))
             for op in operations(lowered, "func.func"):
-                if ir.StringAttr(op.attributes["sym_name"]).value == name:
+                if ir.StringAttr(op.attributes["sym_name"]).value in self.signatures:
                     op.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()
             AffineToLlvm().run(lowered)
             called = {
@@ -128,10 +127,6 @@ class JitFunction:
             level = WIDE_OPTIMIZATION_LEVEL if is_wide else OPTIMIZATION_LEVEL
             self._engine = ExecutionEngine(lowered, opt_level=level)
         self._keep = self._bind(called)
-        address = self._engine.raw_lookup(f"_mlir_ciface_{name}")
-        if not address:
-            raise PomError("POM-R022", f"the compiled module has no function '{name}'")
-        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
     def _bind(self, called: set[str]) -> list[Any]:
         """Give the compiled code the functions of the runtime that it calls."""
@@ -148,6 +143,38 @@ class JitFunction:
                 self._engine.raw_register_runtime(symbol, ctypes.cast(bound, ctypes.c_void_p))
                 kept.append(bound)
         return kept
+
+    def address(self, name: str) -> int:
+        """Where the compiled function `name` is."""
+        address = self._engine.raw_lookup(f"_mlir_ciface_{name}")
+        if not address:
+            raise PomError("POM-R022", f"the compiled module has no function '{name}'")
+        return int(address)
+
+
+class JitFunction:
+    """A function of a level-3 module, compiled.
+
+    Parameters
+    ----------
+    module : mlir.ir.Module
+        Level 3; not modified.
+    name : str
+        The function to call.
+    compiled : JitModule, optional
+        `module` with `name`, where several functions were compiled together.
+
+    Raises
+    ------
+    PomError
+        POM-R022 where there is no such function, POM-A2xx where it cannot be lowered.
+    """
+
+    def __init__(self, module: ir.Module, name: str, compiled: JitModule | None = None) -> None:
+        self.name = name
+        self._module = compiled or JitModule(module, (name,))
+        self._signature = self._module.signatures[name]
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._module.address(name))
 
     def __call__(self, arguments: Mapping[str, Any]) -> dict[str, AnyArray]:
         """Run the function.
