@@ -26,7 +26,7 @@ from pom.qor_model.region import (
 )
 from pom.qor_model.schedule_result import DesignResult, FunctionResult
 from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
-from pom.qor_model.tasks import Machine, TaskMaker
+from pom.qor_model.tasks import Machine, Operators, TaskMaker
 
 Directives = Mapping[str, LoopDirectives]
 Partitions = Mapping[str, tuple[Partition, ...]]
@@ -66,6 +66,7 @@ class LatencyModel:
     _banks: dict[tuple[str, tuple[Partition, ...]], ArrayBanks] = field(default_factory=dict)
     _makers: dict[object, TaskMaker] = field(default_factory=dict)
     _loops: dict[object, Timed] = field(default_factory=dict)
+    _operators: dict[str, Operators] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.design = inline_functions(self.design)
@@ -185,7 +186,8 @@ class LatencyModel:
         key = (function.name, tuple(a.partitions for a in arrays))
         maker = self._makers.get(key)
         if maker is None:
-            maker = TaskMaker.for_arrays(self._machine, arrays, self._banks)
+            operators = self._operators.setdefault(function.name, {})
+            maker = TaskMaker.for_arrays(self._machine, arrays, self._banks, operators)
             self._makers[key] = maker
         return maker
 

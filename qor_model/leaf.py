@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from pom.errors import PomError
 from pom.qor_model.carried import Level, carried_constraints, is_kept_in_register
 from pom.qor_model.expand import Body, Env, Expander, Node, shifted, split_invariants
 from pom.qor_model.modulo import (
@@ -19,7 +20,7 @@ from pom.qor_model.modulo import (
     port_bound,
     priority,
 )
-from pom.qor_model.region import Block, If, Loop, LoopDirectives, Op, OpKind, Region
+from pom.qor_model.region import If, Loop, LoopDirectives, Op, OpKind, Region
 from pom.qor_model.schedule_result import (
     BodySchedule,
     Limit,
@@ -233,7 +234,8 @@ def _sequential(tasks: list[Task], maker: TaskMaker) -> Placement:
     cycles, _ = earliest(tasks, budget)
     order = priority(latest(tasks, cycles, budget))
     found = place(tasks, maker.ports, budget, 0, order=order)
-    assert found is not None
+    if found is None:
+        raise PomError("POM-Q005", "a straight-line body has no schedule")
     return found
 
 
@@ -295,13 +297,3 @@ def all_loops(regions: tuple[Region, ...]) -> list[Loop]:
             case If():
                 result += all_loops(region.then_body) + all_loops(region.else_body)
     return result
-
-
-def is_only_loop(loop: Loop) -> bool:
-    """Whether the body is one loop and nothing else."""
-    return len(loop.body) == 1 and isinstance(loop.body[0], Loop)
-
-
-def blocks(regions: tuple[Region, ...]) -> list[Block]:
-    """The straight-line blocks directly in `regions`."""
-    return [r for r in regions if isinstance(r, Block)]

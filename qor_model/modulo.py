@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from pom.errors import PomError
 from pom.qor_model.banks import Ports, PortTable, busiest
 
 RETRIES = 64
@@ -272,7 +273,7 @@ def pipeline(
         if placement is not None:
             return placement, broken or reason
         ii, reason = ii + 1, broken or reason
-    raise ValueError(f"no schedule up to an interval of {max_ii}")
+    raise PomError("POM-Q005", f"no schedule up to an interval of {max_ii}")
 
 
 def _attempt(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from pom.errors import PomError
 from pom.qor_model.dataflow import DataflowTask, overlap
 from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
-from pom.qor_model.leaf import Nest, Timed, has_loops, is_only_loop, schedule_leaf
+from pom.qor_model.leaf import Nest, Timed, has_loops, schedule_leaf
 from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
 from pom.qor_model.sequence import Sequencer, copy_env, shift_element
@@ -98,7 +99,8 @@ class NestScheduler:
                 return timed
         if not has_loops(loop.body):
             timed = self._leaf((loop,), strides, is_pipelined=False)
-            assert timed is not None
+            if timed is None:
+                raise PomError("POM-Q004", f"the body of loop {loop.name} cannot be scheduled")
             return timed
         return self._sequential(loop, strides)
 
@@ -160,10 +162,11 @@ class NestScheduler:
 
     def _flattened(self, loop: Loop, strides: Mapping[str, int]) -> Timed | None:
         """Perfect nests of sequential loops above a pipelined one become one loop."""
-        if not is_only_loop(loop) or self.directives[loop.name].unroll != 1:
+        if len(loop.body) != 1 or self.directives[loop.name].unroll != 1:
             return None
         inner = loop.body[0]
-        assert isinstance(inner, Loop)
+        if not isinstance(inner, Loop):
+            return None
         if any(self.directives[item.name].flatten is False for item in (loop, inner)):
             return None
         if inner.constant_trip_count is None:
@@ -274,7 +277,8 @@ def first_output(loop: LoopResult) -> float:
 
 def emit_access(expander: Expander, node: Node, env: Env, copy: int) -> int:
     """Emit a load or store that a loop moved out; returns its node."""
-    assert node.element is not None
+    if node.element is None:
+        raise PomError("POM-Q004", f"a {node.op.kind} without an element was moved out of a loop")
     return expander.access(node.op, shift_element(node.element, env), copy)
 
 

@@ -13,6 +13,8 @@ from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import ToolSettings
 
+Operators = dict[int, tuple[OperatorKey, OperatorTiming]]
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -38,7 +40,7 @@ class TaskMaker:
     ports: dict[str, Ports]
     call_states: dict[str, float] = field(default_factory=dict)
     _units: dict[OperatorKey, int] = field(default_factory=dict)
-    _keys: dict[int, tuple[OperatorKey, OperatorTiming]] = field(default_factory=dict)
+    _keys: Operators = field(default_factory=dict)
 
     @classmethod
     def for_arrays(
@@ -46,8 +48,12 @@ class TaskMaker:
         machine: Machine,
         arrays: tuple[Array, ...],
         known: dict[tuple[str, tuple[Partition, ...]], ArrayBanks],
+        operators: Operators,
     ) -> TaskMaker:
-        """Make tasks for these arrays; `known` caches prepared arrays."""
+        """Make tasks for these arrays.
+
+        `known` keeps prepared arrays, `operators` those of the function's operations.
+        """
         banks: dict[str, ArrayBanks] = {}
         for array in arrays:
             key = (array.name, array.partitions)
@@ -57,7 +63,7 @@ class TaskMaker:
                 known[key] = array_banks(array, memory)
             banks[array.name] = known[key]
         ports = {name: b.ports for name, b in banks.items() if not b.is_register}
-        return cls(machine, banks, ports)
+        return cls(machine, banks, ports, _keys=operators)
 
     def operator(self, node: Node) -> tuple[OperatorKey, OperatorTiming]:
         """Operator and timing of a computation."""
