@@ -9,6 +9,8 @@ the module at an equal or an earlier time.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import islpy as isl
 
@@ -38,7 +40,7 @@ def check_order(program: PolyProgram, reader: FunctionReader, runs: Runs) -> Non
     actual = {name: run.reverse() for name, (_, _, run) in runs.items()}
     if _same_order(reference, actual):
         return
-    dependences = _dependences(program, runs, reference)
+    dependences = _dependences(_Question(program, frozenset(runs), runs, reference))
     new = isl.UnionMap("{ }")
     for one in actual.values():
         new = new.union(isl.UnionMap.from_map(one))
@@ -125,9 +127,23 @@ def _same_order(reference: Mapping[str, isl.Map], actual: Mapping[str, isl.Map])
     )
 
 
-def _dependences(
-    program: PolyProgram, runs: Runs, reference: Mapping[str, isl.Map]
-) -> isl.UnionMap:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the dependences depend on: a program and which of its statements have instances.
+
+    The rest follows from these two; equal questions have one answer, which many schedules of one
+    program share.
+    """
+
+    program: PolyProgram
+    names: frozenset[str]
+    runs: Runs = field(compare=False)
+    reference: Mapping[str, isl.Map] = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _dependences(question: _Question) -> isl.UnionMap:
+    program, runs, reference = question.program, question.runs, question.reference
     reads, writes = _Accesses(), _Accesses()
     for statement in program.statements:
         if statement.name in runs:

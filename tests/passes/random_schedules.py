@@ -24,8 +24,11 @@ Rewrite = Callable[[], tuple[PolyProgram, ...]]
 def random_primitive(
     rng: random.Random, program: PolyProgram, fast_math: bool = False
 ) -> tuple[PolyPass, Rewrite]:
-    """A primitive with arguments that make sense, and what it rewrites `program` to, unchecked."""
-    statement = rng.choice(program.statements).name
+    """A primitive with arguments that make sense, and what it rewrites `program` to, unchecked.
+
+    Some statement of `program` is in a loop.
+    """
+    statement = rng.choice([s.name for s in program.statements if program.loops(s.name)])
     names = [n.name for n in program.loops(statement)]
     loop = rng.choice(names)
     choices = ["split", "shift", "reverse", "distribute", "after"]
