@@ -27,6 +27,8 @@ class ToolSettings:
         Memory type of an argument and of a local array without a storage directive.
     unsafe_math : bool
         Floating-point sums may be rebalanced into trees.
+    bus_latency : int
+        Cycles that the tool assumes between a bus request and the answer (m_axi_latency).
     operator_patience : int
         Cycles that an operation of a pipeline waits for a shared operator before the tool adds
         another one.
@@ -50,6 +52,7 @@ class ToolSettings:
     default_ram: str = "ram_2p"
     local_ram: str = "ram_t2p"
     unsafe_math: bool = False
+    bus_latency: int = 64
     operator_patience: int = 8
     switch_banks: int = 8
     bank_mux_ns: float = 2.0

@@ -13,6 +13,9 @@ from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import ToolSettings
 
+REQUEST_CYCLES = 7
+"""States in which the tool sends a bus request, beside the latency it assumes."""
+
 Operators = dict[int, tuple[OperatorKey, OperatorTiming]]
 
 
@@ -63,6 +66,9 @@ class TaskMaker:
                 known[key] = array_banks(array, memory)
             banks[array.name] = known[key]
         ports = {name: b.ports for name, b in banks.items() if not b.is_register}
+        for prepared in banks.values():
+            if is_off_chip(prepared.array):
+                ports[bundle_of(prepared.array)] = Ports(1, 1, False)
         return cls(machine, banks, ports, _keys=operators)
 
     def operator(self, node: Node) -> tuple[OperatorKey, OperatorTiming]:
@@ -96,6 +102,8 @@ class TaskMaker:
         banks, machine = self.banks[element.array], self.machine
         if banks.is_register:
             return Task(node.operands, node.after, 0, 0.0, 0.0)
+        if is_off_chip(banks.array):
+            return self._transfer(node, banks.array)
         where = reach(banks, element, strides)
         if node.op.kind is OpKind.STORE:
             return Task(
@@ -104,8 +112,26 @@ class TaskMaker:
                 is_switch=is_switch(banks, element, strides, machine.settings.switch_banks), rank=len(banks.splits),
             )  # fmt: skip
         return Task(
-            node.operands, node.after, machine.load_stages - 1, machine.access_in_ns,
+            node.operands, node.after, self._load_latency(banks.array), machine.access_in_ns,
             machine.load_out_ns, array=element.array, mask=where.mask,
+        )  # fmt: skip
+
+    def _load_latency(self, array: Array) -> int:
+        if array.storage.latency is not None:
+            return array.storage.latency
+        if array.storage.type.lower() == "fifo" or array.interface.mode in ("axis", "ap_fifo"):
+            return 0
+        return self.machine.load_stages - 1
+
+    def _transfer(self, node: Node, array: Array) -> Task:
+        """A word over the bus: request, answer; one read and one write at a time per bundle."""
+        machine = self.machine
+        is_write = node.op.kind is OpKind.STORE
+        latency = array.interface.latency
+        wait = REQUEST_CYCLES + (machine.settings.bus_latency if latency is None else latency)
+        return Task(
+            node.operands, node.after, wait, machine.access_in_ns, machine.load_out_ns,
+            array=bundle_of(array), mask=1, is_write=is_write,
         )  # fmt: skip
 
     def select_banks(self, body: Body, ivs: set[str], strides: Mapping[str, int]) -> set[int]:
@@ -232,6 +258,16 @@ class TaskMaker:
                 if where.dynamic_dims == split:
                     early.append(index)
         return branches, early
+
+
+def is_off_chip(array: Array) -> bool:
+    """Whether the array is reached over a bus."""
+    return array.interface.mode == "m_axi"
+
+
+def bundle_of(array: Array) -> str:
+    """The bus that an array shares with those of the same bundle."""
+    return f"m_axi {array.interface.bundle or 'gmem'}"
 
 
 def operator_key(op: Op) -> OperatorKey:

@@ -9,6 +9,7 @@ from pom.errors import PomError
 from pom.qor_model.latency import LatencyModel, estimate_latency
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import (
+    F32,
     INDEX,
     Affine,
     Array,
@@ -16,12 +17,14 @@ from pom.qor_model.region import (
     Design,
     Function,
     If,
+    Interface,
     Loop,
     LoopDirectives,
     Op,
     OpKind,
     Partition,
     PartitionKind,
+    Storage,
 )
 from pom.qor_model.schedule_result import DesignResult, LimitKind, LoopResult
 from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS
@@ -150,6 +153,23 @@ def test_a_data_dependent_subscript_is_kept_in_order() -> None:
     leaf = _leaf(_run(design(body, arrays=(array("h", 64),))))
     assert leaf.ii == 2 + 4 + 1
     assert leaf.limit.kind is LimitKind.RECURRENCE
+
+
+def test_arrays_on_a_bus_wait_for_it_and_share_it() -> None:
+    bus = Interface("m_axi", "gmem", latency=20)
+    arrays = tuple(Array(n, (64,), F32, interface=bus) for n in "abc")
+    first, second = load("a", iv("i")), load("b", iv("i"))
+    total = compute(OpKind.ADD, first, second)
+    body = loop("i", 64, first, second, total, store(total, "c", iv("i")), directives=PIPELINED)
+    leaf = _leaf(_run(design(body, arrays=arrays)))
+    assert (leaf.ii, leaf.limit.kind, leaf.limit.subject) == (2, LimitKind.PORTS, "m_axi gmem")
+    assert leaf.iteration_latency >= 2 * 20
+
+
+def test_a_storage_latency_is_kept() -> None:
+    slow = Array("C", (64, 64), F32, storage=Storage(latency=3))
+    nest = loop("i", 64, loop("j", 64, *scale_row(), directives=OFF), directives=OFF)
+    assert _leaf(_run(design(nest, arrays=(slow,)))).iteration_latency == 6 + 2
 
 
 def test_directives_change_without_building_again() -> None:
