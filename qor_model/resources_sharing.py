@@ -31,28 +31,40 @@ def shared_key(op: ScheduledOp) -> OperatorKey:
 def operator_keys(body: BodySchedule) -> list[OperatorKey]:
     """Return the operator that executes each operation of `body`.
 
-    A fixed-point product that is only ever cast is computed to as many bits as the cast keeps.
-    An integer divider in a pipeline takes an input in every cycle, elsewhere it works bit by bit.
+    A fixed-point product is computed to as many bits as the casts behind it keep, also through
+    sums.  An integer divider in a pipeline takes an input in every cycle, elsewhere it works bit
+    by bit.
     """
     keys = [shared_key(op) for op in body.ops]
-    kept: dict[int, int] = {}
-    for op in body.ops:
-        for p in op.operands:
-            producer = keys[p]
-            if producer.kind is not OpKind.MUL or not producer.dtype.is_fixed:
-                continue
-            width = producer.dtype.width
-            if op.op.kind is OpKind.CAST and op.op.dtype.is_fixed:
-                width = min(width, producer.dtype.fraction_bits + op.op.dtype.int_bits)
-            kept[p] = max(kept.get(p, 0), width)
-    if body.is_pipelined:
-        for index, key in enumerate(keys):
-            if key.kind in (OpKind.DIV, OpKind.REM) and not key.dtype.is_float and not key.impl:
-                keys[index] = replace(key, impl="pipelined")
-    for p, width in kept.items():
-        if width != keys[p].dtype.width:
-            keys[p] = replace(keys[p], dtype=replace(keys[p].dtype, width=width))
+    kept = _kept_integer_bits(body)
+    for index, key in enumerate(keys):
+        if key.dtype.is_float:
+            continue
+        if key.kind is OpKind.MUL and key.dtype.is_fixed:
+            width = min(key.dtype.width, key.dtype.fraction_bits + kept[index])
+            keys[index] = replace(key, dtype=replace(key.dtype, width=width))
+        elif body.is_pipelined and key.kind in (OpKind.DIV, OpKind.REM) and not key.impl:
+            keys[index] = replace(key, impl="pipelined")
     return keys
+
+
+def _kept_integer_bits(body: BodySchedule) -> list[int]:
+    """Integer bits of every fixed-point value that reach a result."""
+    kept = [0] * len(body.ops)
+    read = {p for op in body.ops for p in op.operands}
+    for index in range(len(body.ops) - 1, -1, -1):
+        op = body.ops[index].op
+        own = op.dtype.int_bits if op.dtype.is_fixed else op.dtype.width
+        if index not in read:
+            kept[index] = own
+        passed = own
+        if op.kind in (OpKind.ADD, OpKind.SUB, OpKind.CAST) and op.dtype.is_fixed:
+            passed = min(own, kept[index])
+        elif op.kind is not OpKind.STORE:
+            passed = 1 << 16
+        for p in body.ops[index].operands:
+            kept[p] = max(kept[p], passed)
+    return kept
 
 
 def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...]:
@@ -87,7 +99,8 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
     for key, count in uses.items():
         inside = circular[key]
         needed[key] = math.ceil(inside / ii) + math.ceil((count - inside) / ii)
-        needed[key] = max(needed[key], bursts[key])
+        if key.dtype.is_float:
+            needed[key] = max(needed[key], bursts[key])
         if circular and count % ii == 0 and ii >= _FULL_INTERVAL and not inside:
             needed[key] += 1
     return needed
