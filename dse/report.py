@@ -40,13 +40,17 @@ class LoopRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """What the page shows. Latencies in cycles, `resources` as (name, used, available)."""
+    """What the page shows.
+
+    Latencies in cycles, `resources` as (name, used, limit), `baselines` as (name, latency): what the
+    design is compared with.
+    """
 
     kernel: str
     device: str
     clock_ns: float
     strategy: str
-    baseline_latency: float
+    baselines: tuple[tuple[str, float], ...]
     best_latency: float
     lower_bound: float
     gap: float
@@ -69,11 +73,8 @@ class ReportData:
     cpp_text: str
     source_name: str
     source_text: str
+    body_name: str = ""
     advice: str = ""
-
-    @property
-    def speedup(self) -> float:
-        return self.baseline_latency / self.best_latency
 
 
 def render(data: ReportData) -> str:
@@ -116,7 +117,10 @@ def _summary(data: ReportData) -> str:
         else f"at most {data.gap:.1%} above the optimum of the model"
     )
     tiles = (
-        (f"{data.speedup:,.1f}×", "faster than the unoptimised design"),
+        *(
+            (f"{latency / data.best_latency:,.1f}×", f"faster than {name}")
+            for name, latency in data.baselines
+        ),
         (number(data.best_latency), f"cycles, {_duration(seconds)}"),
         (f"{data.gap:.2%}", f"gap: {proof}"),
         (f"{data.evaluated:,}", f"designs evaluated, {data.pruned:,} pruned, {data.seconds:.1f} s"),
@@ -144,8 +148,7 @@ def _pareto(data: ReportData) -> str:
     chart = scatter(data.points, x, y, "Pareto front", joined="front")
     legend = (
         '<p class="legend"><span class="key best"></span>chosen <span class="key front"></span>'
-        'Pareto front <span class="key other"></span>evaluated '
-        '<span class="key baseline"></span>unoptimised</p>'
+        'Pareto front <span class="key other"></span>evaluated</p>'
     )
     return _section("Latency against resources", chart + legend)
 
@@ -174,8 +177,9 @@ def _loop_tree(data: ReportData) -> str:
         )
     head = "".join(
         f"<th>{h}</th>"
-        for h in ("loop", "source", "trip count", "unroll", "II", "iteration latency", "latency", "limited by")
-    )  # fmt: skip
+        for h in ("loop", "source", "trip count", "unroll", "II", "iteration latency", "latency")
+    )
+    head += "<th class='text'>limited by</th>"
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     return _section("Loops", table)
 
@@ -185,7 +189,7 @@ def _timeline(data: ReportData) -> str:
     if data.spans:
         charts += gantt(data.spans, "Nests over time", "cycle")
     if data.body_spans:
-        charts += "<h3>One iteration of the slowest loop</h3>"
+        charts += f"<h3>One iteration of {escape(data.body_name)}, where most of the time goes</h3>"
         charts += gantt(data.body_spans, "Schedule of one iteration", "cycle")
     return _section("Schedule", charts) if charts else ""
 
@@ -261,7 +265,7 @@ border:2px solid var(--ink)}.front-line,.roof{fill:none;stroke:var(--blue);strok
 border-radius:50%;margin:0 5px 0 14px;vertical-align:-1px}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child,td.text{text-align:left}td.text{white-space:normal}a{color:var(--blue)}
+th:first-child,td:first-child,th.text,td.text{text-align:left}td.text{white-space:normal}a{color:var(--blue)}
 pre{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px 14px;
 overflow-x:auto;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .line{display:block}.line i{display:inline-block;width:3em;color:var(--soft);font-style:normal;

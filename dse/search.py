@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pom import __version__
 from pom.dse.evaluation import Evaluation, Evaluator, Request, evaluate, parse_evaluation
 from pom.dse.executor import run_ordered
+from pom.dse.pareto import pareto_front
 from pom.dse.plan import Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.store import Store, content_key
@@ -34,6 +35,7 @@ class Progress:
     lower_bound: float
     front: int
     phase: str
+    remaining_s: float | None = None
 
     @property
     def gap(self) -> float:
@@ -58,6 +60,19 @@ class Search:
         ``time.monotonic()`` after which a strategy has to end with what it has.
     report : callable, optional
         Called with `Progress` now and then.
+    size : int
+        Points of the space, where the strategy knows it.
+
+    Attributes
+    ----------
+    evaluated, from_store : int
+        Answers computed in this run, and answers that the store had.
+    designs : list of Evaluation
+        Whole designs that the model accepts, in the order in which they were asked for.
+    parts : list of Evaluation
+        Single nests that the model accepts.
+    front : list of Evaluation
+        Of `designs`, those within the limits that no other beats in latency and resources.
     """
 
     problem: Problem
@@ -66,6 +81,7 @@ class Search:
     batch: int = 4
     deadline: float | None = None
     report: Callable[[Progress], None] | None = None
+    size: int = 0
     evaluated: int = 0
     from_store: int = 0
     pruned: int = 0
@@ -73,12 +89,20 @@ class Search:
     lower_bound: float = 0.0
     phase: str = "start"
     designs: list[Evaluation] = field(default_factory=list)
+    parts: list[Evaluation] = field(default_factory=list)
+    front: list[Evaluation] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     _identity: str = ""
+    _asked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.local = Evaluator(self.problem)
         self._identity = identity(self.problem)
+
+    @property
+    def judged_by_model(self) -> int:
+        """Different plans that the model answered, now or in an earlier run on the store."""
+        return len(self._asked)
 
     @property
     def is_out_of_time(self) -> bool:
@@ -105,17 +129,23 @@ class Search:
             self.store.put([(key, answer.record())])
             self.notify()
         result = [known[key] for key in keys]
-        for answer in result:
-            self._note(answer)
+        for key, answer in zip(keys, result, strict=True):
+            if key not in self._asked:
+                self._asked.add(key)
+                self._note(answer)
         return result
 
     def _note(self, answer: Evaluation) -> None:
-        if answer.nest or answer.is_refused:
+        if answer.is_refused:
+            return
+        if answer.nest:
+            self.parts.append(answer)
             return
         self.designs.append(answer)
-        if self.fits(answer.resources) and (
-            self.best is None or answer.latency_cycles < self.best.latency_cycles
-        ):
+        if not self.fits(answer.resources):
+            return
+        self.front = pareto_front([*self.front, answer], objectives)
+        if self.best is None or answer.latency_cycles < self.best.latency_cycles:
             self.best = answer
             self.notify()
 
@@ -136,9 +166,25 @@ class Search:
             pruned=self.pruned,
             best_cycles=self.best.latency_cycles if self.best else float("inf"),
             lower_bound=self.lower_bound,
-            front=len(self.designs),
+            front=len(self.front),
             phase=self.phase,
+            remaining_s=self._remaining(),
         )
+
+    def _remaining(self) -> float | None:
+        """Seconds to the end at the rate so far, at most to the deadline; None while unknown."""
+        now = time.monotonic()
+        left = None if self.deadline is None else max(0.0, self.deadline - now)
+        done = self.judged_by_model + self.pruned
+        if self.size and done:
+            rest = (now - self.started) * max(self.size - done, 0) / done
+            left = rest if left is None else min(left, rest)
+        return left
+
+
+def objectives(answer: Evaluation) -> tuple[float, ...]:
+    """What a front is over: latency, DSP and LUT."""
+    return answer.latency_cycles, answer.resources.dsp, answer.resources.lut
 
 
 def identity(problem: Problem) -> str:

@@ -30,6 +30,7 @@ _EXPORTS: dict[str, str] = {
     "Location": "pom.ir.location",
     **dict.fromkeys(("Schedule", "schedule"), "pom.schedule"),
     **dict.fromkeys(("Design", "build"), "pom.api"),
+    "auto_dse": "pom.exploration.run",
 }
 
 
@@ -97,5 +98,6 @@ if TYPE_CHECKING:
     from pom.dsl.types import uint64 as uint64
     from pom.dsl.types import uint_ as uint_
     from pom.errors import PomError as PomError
+    from pom.exploration.run import auto_dse as auto_dse
     from pom.ir.location import Location as Location
     from pom.schedule import Schedule as Schedule

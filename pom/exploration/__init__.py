@@ -1,0 +1,1 @@
+"""The main job: a kernel and a device in, a checked accelerator out."""

@@ -1,0 +1,142 @@
+"""From the result of a search to what its report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pom.dse.charts import Point
+from pom.dse.evaluation import Evaluation
+from pom.dse.report import LoopRow, ReportData
+from pom.exploration.analysis import (
+    body_spans,
+    nest_spans,
+    peak_operations,
+    port_bandwidth,
+    slowest_body,
+    traffic,
+)
+from pom.exploration.result import SearchResult
+from pom.qor_model.explain import limit_text
+
+MAX_POINTS = 400
+"""Designs beside the front that are drawn."""
+
+_LABELS = {"dsp": "DSP", "lut": "LUT", "ff": "FF", "bram_18k": "BRAM (18 kbit)", "uram": "URAM"}
+
+
+def report_data(result: SearchResult) -> ReportData:
+    """Everything that the report of `result` shows."""
+    problem, outcome = result.outcome.problem, result.outcome
+    timing, resources = result.estimate.timing, result.estimate.resources
+    moved = traffic(timing)
+    body = slowest_body(timing)
+    resource = _plotted_resource(result)
+    source = _source(result)
+    return ReportData(
+        kernel=result.kernel,
+        device=problem.device.name,
+        clock_ns=problem.clock_ns,
+        strategy=outcome.strategy,
+        baselines=tuple((b.name, b.latency_cycles) for b in result.baselines),
+        best_latency=result.latency_cycles,
+        lower_bound=result.lower_bound,
+        gap=result.gap,
+        is_complete=outcome.is_complete,
+        evaluated=outcome.evaluated,
+        pruned=outcome.pruned,
+        seconds=result.seconds,
+        resources=tuple((_LABELS[n], used, limit) for n, used, limit in result.usage),
+        points=_points(result, resource),
+        resource_label=_LABELS[resource],
+        loops=_loops(result, source[0]),
+        spans=nest_spans(timing),
+        body_spans=body_spans(body[1]) if body else (),
+        body_name=body[0] if body else "",
+        peak_ops=peak_operations(resources, problem.limits.items()),
+        bandwidth=port_bandwidth(result.design.program),
+        intensity=moved.intensity,
+        achieved_ops=moved.operations / result.latency_cycles,
+        checks=_checks(result),
+        schedule_text=result.schedule_source(),
+        cpp_text=result.cpp,
+        source_name=Path(source[0]).name,
+        source_text=source[1],
+        advice=result.estimate.explanation.advice,
+    )
+
+
+def _plotted_resource(result: SearchResult) -> str:
+    """The scarcer of DSP and LUT: what the front is drawn over."""
+    shares = {n: used / limit for n, used, limit in result.usage if n in ("dsp", "lut") and limit}
+    return max(shares, key=lambda n: shares[n], default="lut")
+
+
+def _points(result: SearchResult, resource: str) -> tuple[Point, ...]:
+    best = result.finalist.evaluation
+    front = {p.evaluation for p in result.front}
+
+    def point(e: Evaluation, kind: str) -> Point:
+        used = ", ".join(f"{_LABELS[n]} {v:,}" for n, v in e.resources.items() if v)
+        text = f"{e.latency_cycles:,.0f} cycles; {used}"
+        return Point(float(getattr(e.resources, resource)), e.latency_cycles, text, kind)
+
+    others = [d for d in result.outcome.designs if d not in front and d != best][:MAX_POINTS]
+    return (
+        *(point(e, "other") for e in others),
+        *(point(p.evaluation, "front") for p in result.front if p.evaluation != best),
+        point(best, "best"),
+    )
+
+
+def _loops(result: SearchResult, file: str) -> tuple[LoopRow, ...]:
+    return tuple(
+        LoopRow(
+            row.name,
+            row.depth,
+            row.loc.line if row.loc is not None and row.loc.file == file else None,
+            row.trip_count,
+            row.ii,
+            row.iteration_latency,
+            row.latency_cycles,
+            limit_text(row.limit),
+            row.unroll,
+        )
+        for row in result.estimate.explanation.rows
+    )
+
+
+def _source(result: SearchResult) -> tuple[str, str]:
+    """The user's file and its text; empty where it cannot be read any more."""
+    place = result.outcome.problem.kernel.location
+    if place is None:
+        return "", ""
+    try:
+        return place.file, Path(place.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return place.file, ""
+
+
+def _checks(result: SearchResult) -> tuple[tuple[str, bool, str], ...]:
+    rows = [
+        (
+            "translation validation",
+            True,
+            (
+                "the loops run exactly the kernel's statement instances, in an order that keeps every "
+                "dependence"
+            ),
+        )
+    ]
+    for r in result.finalist.check.results:
+        rows.append(
+            (
+                f"{r.name} = {r.against}",
+                r.is_equal,
+                (
+                    f"{r.comparison.elements:,} elements in {r.cases} cases, {r.scope}; "
+                    f"{result.finalist.check.rule}"
+                ),
+            )
+        )
+    rows += [("refused", False, r.reason) for r in result.refused]
+    return tuple(rows)

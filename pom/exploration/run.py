@@ -1,0 +1,196 @@
+"""`pom.auto_dse`: search, build, check, compare, explain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pom import devices
+from pom.devices import Device
+from pom.dse.evaluation import Evaluation
+from pom.dse.executor import open_executor
+from pom.dse.problem import Objective, Problem, limits_of
+from pom.dse.run import Outcome, Run, explore
+from pom.dse.search import Progress
+from pom.dse.store import Store
+from pom.errors import PomError
+from pom.exploration.baseline import baselines
+from pom.exploration.finalist import Finalist, build_finalist, first_finalist
+from pom.exploration.result import Estimate, FrontPoint, SearchResult
+
+if TYPE_CHECKING:
+    from pom.dsl.kernel import KernelFunction
+    from pom.ir.graph import Kernel
+
+MAX_CHECKED_FRONT = 12
+"""Designs of a front that are built and executed."""
+
+
+def make_problem(
+    kernel: KernelFunction | Kernel,
+    target: str | Device,
+    *,
+    clock_ns: float | None = None,
+    limits: Sequence[str] | Mapping[str, str | int] = (),
+    latency_cap: int | None = None,
+    objective: Objective = "latency",
+    fast_math: bool = False,
+) -> Problem:
+    """The search problem that the arguments of `auto_dse` describe."""
+    from pom.ir.graph import Kernel as Graph
+
+    device = target if isinstance(target, Device) else devices.load(target)
+    if isinstance(limits, Mapping):
+        limits = [f"{name}={amount}" for name, amount in limits.items()]
+    if latency_cap is not None and latency_cap < 1:
+        raise PomError(
+            "POM-X112",
+            f"the latency cap {latency_cap} is not positive",
+            hint="give it in cycles, or leave it out",
+        )
+    if objective not in ("latency", "pareto"):
+        raise PomError(
+            "POM-X113", f"there is no objective {objective!r}", hint="one of latency, pareto"
+        )
+    return Problem(
+        kernel if isinstance(kernel, Graph) else kernel.graph,
+        device,
+        device.clock_ns if clock_ns is None else clock_ns,
+        limits_of(device, tuple(limits)),
+        latency_cap,
+        objective,
+        fast_math,
+    )
+
+
+def auto_dse(
+    kernel: KernelFunction | Kernel,
+    target: str | Device = "xczu9eg",
+    *,
+    clock_ns: float | None = None,
+    strategy: str = "exact",
+    limits: Sequence[str] | Mapping[str, str | int] = (),
+    latency_cap: int | None = None,
+    objective: Objective = "latency",
+    fast_math: bool = False,
+    time_budget_s: float | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
+    store: str | Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> SearchResult:
+    """The best accelerator for a kernel: searched with the model, built, and executed.
+
+    Parameters
+    ----------
+    kernel : KernelFunction or Kernel
+    target : str or Device
+        A name that ``pom devices`` lists.
+    clock_ns : float, optional
+        Clock period; the device's default without it.
+    strategy : str
+        ``exact``, ``exhaustive``, ``pom``, ``nsga2`` or ``random``.
+    limits : sequence of str, or mapping
+        Of the device's resources: ``["dsp=80%", "lut=40000"]`` or ``{"dsp": 64}``.
+    latency_cap : int, optional
+        In cycles; slower designs are of no interest.
+    objective : {"latency", "pareto"}
+        ``pareto`` searches under a series of resource limits and checks every design on the front.
+    fast_math : bool
+        Floating-point reductions may be reassociated.
+    time_budget_s : float, optional
+        The search ends with what it has; the gap says how good that is.
+    jobs : int
+        Local processes.
+    cluster : str, optional
+        Address of a Dask scheduler, ``tcp://host:port``.
+    store : path, optional
+        SQLite file that keeps every answer of the model; in memory without it.
+    resume : bool
+        Continue a run that `store` knows.
+    progress : callable, optional
+        Called after every evaluation.
+
+    Raises
+    ------
+    PomError
+        See `pom.dse.run.explore` and `pom.exploration.finalist.first_finalist`; POM-X151 `resume`
+        without a store.
+    """
+    started = time.monotonic()
+    problem = make_problem(
+        kernel,
+        target,
+        clock_ns=clock_ns,
+        limits=limits,
+        latency_cap=latency_cap,
+        objective=objective,
+        fast_math=fast_math,
+    )
+    if resume and (store is None or not Path(store).is_file()):
+        raise PomError(
+            "POM-X151",
+            "there is no store to resume from" + (f" at {str(store)!r}" if store else ""),
+            hint="name the store of the interrupted run, or start without --resume",
+        )
+    with (
+        Store(None if store is None else Path(store)) as kept,
+        open_executor(jobs, cluster) as pool,
+    ):
+        batch = max(4, jobs if cluster is None else 16)
+        outcome = explore(
+            problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
+        )
+    return finish(outcome, started)
+
+
+def finish(outcome: Outcome, started: float) -> SearchResult:
+    """Build and check what a search ranked best; `started` is a ``time.monotonic()``."""
+    problem = outcome.problem
+    finalist, refused = first_finalist(problem, outcome.ranked)
+    return SearchResult(
+        outcome,
+        finalist,
+        _front(outcome, finalist, tuple(r.evaluation for r in refused)),
+        refused,
+        baselines(problem.kernel, problem.device, problem.clock_ns),
+        _estimate(problem, finalist),
+        time.monotonic() - started,
+    )
+
+
+def _front(
+    outcome: Outcome, finalist: Finalist, refused: tuple[Evaluation, ...]
+) -> tuple[FrontPoint, ...]:
+    """The front without refused designs; for the objective ``pareto`` every one is checked."""
+    known = [e for e in outcome.front if e not in refused]
+    if outcome.problem.objective == "latency":
+        return tuple(FrontPoint(e, e == finalist.evaluation) for e in known)
+    if len(known) > MAX_CHECKED_FRONT:
+        last = len(known) - 1
+        places = {round(n * last / (MAX_CHECKED_FRONT - 1)) for n in range(MAX_CHECKED_FRONT)}
+        known = [known[place] for place in sorted(places)]
+    return tuple(
+        FrontPoint(e, True)
+        for e in known
+        if e == finalist.evaluation or isinstance(build_finalist(outcome.problem, e), Finalist)
+    )
+
+
+def _estimate(problem: Problem, finalist: Finalist) -> Estimate:
+    from pom.qor_model.explain import explain
+    from pom.qor_model.from_affine import design_from_affine
+    from pom.qor_model.latency import estimate_latency
+    from pom.qor_model.operators import OperatorLibrary
+    from pom.qor_model.resources import ResourceModel
+
+    library = OperatorLibrary.for_device(problem.device, problem.clock_ns)
+    design = design_from_affine(finalist.design.module)
+    timing = estimate_latency(design, library)
+    resources = ResourceModel(library).estimate(design, timing)
+    limits = problem.limits.items()
+    found = explain(design, timing, problem.device.name, resources, limits)
+    return Estimate(timing, resources, found)
