@@ -115,3 +115,9 @@ def test_an_unknown_operation_is_refused() -> None:
     }"""
     with pytest.raises(PomError, match="POM-Q001"):
         design_from_affine(_module(text))
+
+
+def test_a_bound_that_rounds_is_refused() -> None:
+    text = GEMM.replace("affine_map<(d0) -> (d0)>(%i)", "affine_map<(d0) -> (d0 floordiv 2)>(%i)")
+    with pytest.raises(PomError, match="POM-Q002"):
+        design_from_affine(_module(text))
