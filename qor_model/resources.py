@@ -78,6 +78,8 @@ class Counts:
     lut: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LUT_TERMS, 0.0))
     ff: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FF_TERMS, 0.0))
     instances: dict[OperatorKey, int] = field(default_factory=dict)
+    bram_18k: int = 0
+    uram: int = 0
     ports: dict[tuple[str, int, bool], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0])
     )
@@ -119,9 +121,6 @@ class ResourceModel:
         constants = self._constants
         lut = [(n, counts.lut[n] * c) for n, c in zip(LUT_TERMS, constants.lut, strict=True)]
         ff = [(n, counts.ff[n] * c) for n, c in zip(FF_TERMS, constants.ff, strict=True)]
-        memories = [
-            memory_cost(array, self._library.memory) for array in _arrays(design, partitions)
-        ]
         operators = sorted(counts.instances.items(), key=lambda item: str(item[0]))
         found = {key: self._library.operator(key) for key, _ in operators}
         return ResourceReport(
@@ -129,8 +128,8 @@ class ResourceModel:
                 dsp=sum(found[key].dsp * n for key, n in operators),
                 lut=round(sum(value for _, value in lut)),
                 ff=round(sum(value for _, value in ff)),
-                bram_18k=sum(m.bram_18k for m in memories),
-                uram=sum(m.uram for m in memories),
+                bram_18k=counts.bram_18k,
+                uram=counts.uram,
             ),
             lut_by_cause=tuple(lut),
             ff_by_cause=tuple(ff),
@@ -159,8 +158,10 @@ class ResourceModel:
                 joined = dataflow or not self._library.timing(key).is_shared
                 before = total.instances.get(key, 0)
                 total.instances[key] = before + number if joined else max(before, number)
-        for array in _arrays(design, partitions):
+        for array in _local_arrays(design, partitions):
             cost = memory_cost(array, self._library.memory)
+            total.bram_18k += cost.bram_18k
+            total.uram += cost.uram
             total.lut["memory"] += cost.lut
             total.ff["memory"] += cost.ff
         total.lut["function_ports"] += sum(n for n in seen.values() if n > 1)
@@ -368,14 +369,15 @@ def _partitioned(array: Array, partitions: Partitions) -> Array:
     return array if wanted == array.partitions else replace(array, partitions=wanted)
 
 
-def _arrays(design: Design, partitions: Partitions | None) -> list[Array]:
-    """All arrays, once each: functions made from one body list the same ones."""
+def _local_arrays(design: Design, partitions: Partitions | None) -> list[Array]:
+    """Arrays inside the design, once each: functions made from one body list the same ones."""
     changed = partitions or {}
     found: dict[tuple[str, Array], None] = {}
     for function in design.functions:
+        owner = function.name if design.calls else ""
         for array in function.arrays:
-            owner = function.name if design.calls else ""
-            found[owner, _partitioned(array, changed)] = None
+            if not array.is_argument:
+                found[owner, _partitioned(array, changed)] = None
     return [array for _, array in found]
 
 
