@@ -8,6 +8,7 @@ from typing import Any
 
 from pom.qor_model.region import Design, SourceLoc
 from pom.qor_model.resources import ResourceReport
+from pom.qor_model.resources_routed import estimate_routed
 from pom.qor_model.schedule_result import DesignResult, Limit, LimitKind, LoopResult
 
 
@@ -75,6 +76,16 @@ class Explanation:
                 name: {"used": used, "available": total, "share": used / total if total else None}
                 for name, used, total in self.usage()
             }
+            routed = estimate_routed(self.resources.total)
+            found["routed"] = {
+                "routed_dsp": routed.routed_dsp,
+                "routed_lut": routed.routed_lut,
+                "routed_ff": routed.routed_ff,
+                "routed_bram_18k": routed.routed_bram_18k,
+                "routed_uram": routed.routed_uram,
+                "routed_dynamic_power_mw": routed.routed_dynamic_power_mw,
+            }
+            found["extrapolated"] = self.resources.extrapolated
         return found
 
     def usage(self) -> list[tuple[str, int, int]]:
@@ -112,6 +123,15 @@ class Explanation:
             for name, used, total in self.usage():
                 share = f"{100.0 * used / total:.1f} %" if total else "-"
                 lines.append(f"{name:<10}{used:>10,} of {total:>9,}  {share:>8}")
+            routed = estimate_routed(self.resources.total)
+            lines.append(
+                f"after place and route, roughly: {routed.routed_lut:,} LUT, {routed.routed_ff:,} FF, "
+                f"{routed.routed_dynamic_power_mw:,.0f} mW dynamic"
+            )
+            if self.resources.extrapolated:
+                lines.append(
+                    "operator costs are extrapolated: not measured at this device and clock"
+                )
         lines += ["", f"first: {self.advice}"]
         return "\n".join(lines)
 
