@@ -24,6 +24,7 @@ from pom.qor_model.schedule_result import (
     LoopResult,
     OperatorKey,
 )
+from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
 
 class NodeKind(StrEnum):
@@ -144,12 +145,12 @@ class GraphMaker:
     ----------
     library : OperatorLibrary
         Latency, delay and area of operators.
-    default_ram : str
-        Memory type of an array without a storage directive (`ToolSettings.default_ram`).
+    settings : ToolSettings
+        Memory types of arrays without a storage directive.
     """
 
     library: OperatorLibrary
-    default_ram: str = "ram_2p"
+    settings: ToolSettings = VITIS_DEFAULTS
     _regions: dict[tuple[object, ...], tuple[LoopResult, RegionGraph]] = field(default_factory=dict)
     _areas: dict[OperatorKey, tuple[float, ...]] = field(default_factory=dict)
 
@@ -174,7 +175,10 @@ class GraphMaker:
         controls: dict[str, int] = {}
         for timing in result.functions:
             banks = {
-                a.name: array_banks(_split(a, partitions or {}), self.default_ram)
+                a.name: array_banks(
+                    _split(a, partitions or {}),
+                    self.settings.default_ram if a.is_argument else self.settings.local_ram,
+                )
                 for a in design.function(timing.name).arrays
             }
             control = app.add(_control(timing.name, timing.schedules, False, 1.0))

@@ -58,7 +58,7 @@ def graph(
     library = OperatorLibrary.for_device(devices.load(target), clock_ns)
     settings = SETTINGS[tool]
     result = estimate_latency(design, library, settings)
-    made = GraphMaker(library, settings.default_ram).graph(design, result)
+    made = GraphMaker(library, settings).graph(design, result)
     writers = {"dot": graph_text.to_dot, "svg": graph_text.to_svg, "json": graph_text.to_json}
     text = writers[format_](made)
     if output is None:

@@ -24,6 +24,7 @@ from pom.qor_model.region import Design, Partition
 from pom.qor_model.resources import ResourceModel
 from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS
 from pom.qor_model.schedule_result import DesignResult
+from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
 TOTALS = ("latency", "lut", "ff", "dsp", "bram_18k")
 MEMORY = ("arrays", "banks", "memory_bits", "argument_banks", "register_bits", "small_banks")
@@ -72,18 +73,17 @@ class SampleMaker:
     Parameters
     ----------
     library : OperatorLibrary
-    default_ram : str
-        `ToolSettings.default_ram`.
+    settings : ToolSettings
     """
 
     library: OperatorLibrary
-    default_ram: str = "ram_2p"
+    settings: ToolSettings = VITIS_DEFAULTS
     _graphs: GraphMaker = field(init=False)
     _resources: ResourceModel = field(init=False)
     _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._graphs = GraphMaker(self.library, self.default_ram)
+        self._graphs = GraphMaker(self.library, self.settings)
         self._resources = ResourceModel(self.library)
 
     def sample(
@@ -212,8 +212,7 @@ class _Runner:
     def _maker(self, label: Label) -> SampleMaker:
         key = (label.part, label.clock_ns)
         if key not in self._makers:
-            ram = settings_of(self._kind).default_ram
-            self._makers[key] = SampleMaker(self._library_of(*key), ram)
+            self._makers[key] = SampleMaker(self._library_of(*key), settings_of(self._kind))
         return self._makers[key]
 
 

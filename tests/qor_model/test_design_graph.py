@@ -33,7 +33,7 @@ def _graph(lanes: int, banks: int) -> DesignGraph:
     made = design(loop("i", 4, inner), arrays=(array("C", 4, 4096, d2=banks),))
     library = _library()
     result = estimate_latency(made, library, DIRECTIVES_ONLY)
-    return GraphMaker(library, DIRECTIVES_ONLY.default_ram).graph(made, result)
+    return GraphMaker(library, DIRECTIVES_ONLY).graph(made, result)
 
 
 def test_lanes_are_one_node_with_a_multiplicity() -> None:

@@ -1,0 +1,111 @@
+"""How close the designs that a model picks come to the true Pareto set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pom.qor_model.gnn.samples import Sample
+from pom.qor_model.gnn.tables import Array
+
+_CAPACITY = (("lut", 274080.0), ("ff", 548160.0), ("dsp", 2520.0))
+"""Of xczu9eg: area is the sum of the shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdrsResult:
+    """Average distance to the reference set, as a share, with two and with four objectives."""
+
+    kernel: str
+    picks: int
+    two: float
+    four: float
+
+
+def pareto(points: Array) -> Array:
+    """Indices of the points that no other point beats in every objective."""
+    order = np.lexsort(points.T[::-1])
+    kept: list[int] = []
+    for index in order:
+        best = points[kept]
+        if not len(best) or not np.any(np.all(best <= points[index], axis=1)):
+            kept.append(int(index))
+    return np.array(sorted(kept), dtype=int)
+
+
+def adrs(reference: Array, found: Array) -> float:
+    """Mean over the reference set of the distance to the nearest found point.
+
+    Notes
+    -----
+    1/|R| · sum over r in R of the minimum over f of max_k max(0, (f_k - r_k) / r_k), a quantity
+    that is 0 counting as 1 in the denominator.
+    """
+    scale = np.where(reference == 0, 1.0, reference)
+    gaps = (found[None] - reference[:, None]) / scale[:, None]
+    return float(np.maximum(gaps, 0.0).max(2).min(1).mean())
+
+
+def objectives(values: Array, metrics: Sequence[str], number: int) -> Array:
+    """(latency, area) or (latency, LUT, FF, DSP) of values in the order of `metrics`."""
+    column = {m: values[:, n] for n, m in enumerate(metrics)}
+    if number == 4:
+        return np.stack([column[m] for m in ("latency", "lut", "ff", "dsp")], axis=1)
+    area = sum(column[name] / capacity for name, capacity in _CAPACITY)
+    return np.stack([column["latency"], np.asarray(area)], axis=1)
+
+
+def pick(predicted: Array, picks: int) -> Array:
+    """At most so many designs of the predicted Pareto set, spread along its first objective.
+
+    If the predicted set is smaller, the sets that remain without it follow.
+    """
+    left = np.arange(len(predicted))
+    chosen: list[int] = []
+    while len(chosen) < picks and len(left):
+        front = left[pareto(predicted[left])]
+        room = picks - len(chosen)
+        if len(front) > room:
+            front = _spread(predicted, front, room)
+        chosen += [int(n) for n in front]
+        left = np.setdiff1d(left, front)
+    return np.array(chosen, dtype=int)
+
+
+def _spread(points: Array, front: Array, number: int) -> Array:
+    """Farthest-point choice in log space: each pick is the one least like those chosen."""
+    logs = np.log1p(np.maximum(points[front], 0.0))
+    span = np.maximum(logs.max(0) - logs.min(0), 1e-9)
+    logs = (logs - logs.min(0)) / span
+    chosen = [int(np.argmin(logs[:, 0]))]
+    distance = np.abs(logs - logs[chosen[0]]).max(1)
+    while len(chosen) < number:
+        following = int(np.argmax(distance))
+        chosen.append(following)
+        distance = np.minimum(distance, np.abs(logs - logs[following]).max(1))
+    return front[np.array(chosen)]
+
+
+def adrs_of(
+    samples: Sequence[Sample], predicted: Array, metrics: Sequence[str], picks: int
+) -> AdrsResult:
+    """ADRS of one kernel's labelled space.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        All labelled designs of the kernel.
+    predicted : ndarray, shape (samples, metrics)
+        In the units of the labels.
+    picks : int
+        How many designs may be measured.
+    """
+    truth = np.array([s.labels for s in samples])
+    found: list[float] = []
+    for number in (2, 4):
+        guess, true = (objectives(v, metrics, number) for v in (predicted, truth))
+        chosen = true[pick(guess, picks)]
+        found.append(adrs(true[pareto(true)], chosen[pareto(chosen)]))
+    return AdrsResult(samples[0].kernel, picks, *found)

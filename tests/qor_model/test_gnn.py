@@ -1,0 +1,176 @@
+"""The networks on small designs: training, files, intervals, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pom import devices
+from pom.errors import PomError
+from pom.qor_model.gnn.samples import Sample, SampleMaker
+from pom.qor_model.latency import estimate_latency
+from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.region import Design, LoopDirectives, OpKind
+from pom.qor_model.settings import DIRECTIVES_ONLY
+from tests.qor_model.regions import (
+    array,
+    compute,
+    design,
+    dot_row,
+    iv,
+    load,
+    loop,
+    scale_row,
+    store,
+)
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torch_geometric")
+
+from pom.qor_model.gnn.batch import batch_designs  # noqa: E402
+from pom.qor_model.gnn.gnng import GNNg  # noqa: E402
+from pom.qor_model.gnn.layers import LAYERS, make_layer  # noqa: E402
+from pom.qor_model.gnn.predict import predict  # noqa: E402
+from pom.qor_model.gnn.tables import errors, measured  # noqa: E402
+from pom.qor_model.gnn.train import Model, TrainOptions, forward, train  # noqa: E402
+from pom.qor_model.gnn.weights import load as load_weights  # noqa: E402
+from pom.qor_model.gnn.weights import save  # noqa: E402
+
+METRICS = ("latency", "lut", "ff", "dsp")
+SMALL = TrainOptions(width=8, epochs=3, patience=3, members=2)
+
+
+def _made(kernel: str, lanes: int, pipelined: bool) -> Design:
+    directives = LoopDirectives(pipelined, None, lanes)
+    row = dot_row() if kernel != "scale" else scale_row()
+    arrays = {
+        "scale": (array("C", 8, 64, d2=lanes),),
+        "dot": (array("tmp", 8), array("A", 8, 64, d2=lanes), array("x", 64, d1=lanes)),
+    }["scale" if kernel == "scale" else "dot"]
+    return design(loop("i", 8, loop("j", 64, *row, directives=directives)), arrays=arrays)
+
+
+def _maker(clock_ns: float = 10.0) -> SampleMaker:
+    library = OperatorLibrary.for_device(devices.load("xczu9eg"), clock_ns)
+    return SampleMaker(library, DIRECTIVES_ONLY)
+
+
+def _sample(made: Design, kernel: str, maker: SampleMaker) -> Sample:
+    result = estimate_latency(made, maker.library, DIRECTIVES_ONLY)
+    found = maker.sample(made, result, kernel=kernel)
+    truth = (found.terms[0], 0.5 * found.terms[1], 0.8 * found.terms[2], found.terms[3])
+    return replace(found, labels=truth)
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    maker = _maker()
+    return [
+        _sample(_made(kernel, lanes, pipelined), kernel, maker)
+        for kernel in ("scale", "dot", "dot2")
+        for lanes in (1, 2, 4, 8)
+        for pipelined in (False, True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def model(samples: list[Sample]) -> Model:
+    return train(samples, METRICS, SMALL)
+
+
+def test_corrections_are_learned_and_the_exact_metric_is_left_alone(
+    samples: list[Sample], model: Model
+) -> None:
+    found = errors(forward(model, samples), measured(samples))
+    assert found[0] < 0.01
+    assert found[3] < 0.01
+    assert max(found[1], found[2]) < 15.0
+
+
+def test_training_is_repeatable(samples: list[Sample], model: Model) -> None:
+    again = train(samples, METRICS, SMALL)
+    np.testing.assert_array_equal(forward(model, samples), forward(again, samples))
+
+
+def test_a_single_kernel_is_refused(samples: list[Sample]) -> None:
+    with pytest.raises(PomError, match="POM-Q042"):
+        train([s for s in samples if s.kernel == "dot"], METRICS, SMALL)
+
+
+def test_files_bring_back_the_same_model(
+    samples: list[Sample], model: Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    save(model, path, "a test")
+    loaded = load_weights(path)
+    np.testing.assert_array_equal(forward(loaded, samples), forward(model, samples))
+    assert predict(samples[:2], path) == predict(samples[:2], model)
+
+
+def test_files_that_are_no_weights_are_refused(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(PomError, match="POM-Q044"):
+        load_weights(path)
+    path.write_bytes(b"\x80\x04not safetensors")
+    with pytest.raises(PomError, match="POM-Q044"):
+        load_weights(path)
+    with pytest.raises(PomError, match="POM-Q043"):
+        save(model, tmp_path / "none" / "w.safetensors", "a test")
+
+
+def test_intervals_hold_the_value(samples: list[Sample], model: Model) -> None:
+    for prediction in predict(samples, model):
+        assert not prediction.warnings
+        for item in prediction.estimates:
+            assert item.low <= item.value <= item.high
+    assert predict([], model) == ()
+
+
+def test_out_of_range_says_so(model: Model) -> None:
+    exp = load_c = load("C", iv("i"), iv("j"))
+    exp = compute(OpKind.EXP, load_c)
+    odd = design(
+        loop("i", 8, loop("j", 64, load_c, exp, store(exp, "C", iv("i"), iv("j")))),
+        arrays=(array("C", 8, 64),),
+    )
+    (found,) = predict([_sample(odd, "odd", _maker(3.33))], model)
+    text = " ".join(found.warnings)
+    assert "clock 3.33 ns" in text
+    assert "exp: not in the training designs" in text
+    other = replace(_sample(_made("dot", 1, True), "dot", _maker()), device="xc7z020")
+    assert "device xc7z020" in " ".join(predict([other], model)[0].warnings)
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_every_layer_makes_a_network_that_learns(name: str, samples: list[Sample]) -> None:
+    torch.manual_seed(0)
+    network = GNNg(name, 8, 2)
+    batch = batch_designs([s.graph for s in samples])
+    result = network(batch)
+    assert result.shape == (len(samples), 2)
+    result.sum().backward()
+    assert all(p.grad is not None for p in network.graphs.encoder.parameters())
+    assert any(
+        float(p.grad.abs().sum()) > 0 for p in network.gnnp.parameters() if p.grad is not None
+    )
+
+
+def test_unknown_layer_is_refused() -> None:
+    with pytest.raises(PomError, match="POM-Q041"):
+        make_layer("none", 8, 4)
+
+
+def test_batching_does_not_change_a_prediction(samples: list[Sample], model: Model) -> None:
+    together = forward(model, samples)
+    apart = np.concatenate([forward(model, [s]) for s in samples])
+    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-4)
+
+
+def test_as_published_needs_no_analytical_features(samples: list[Sample]) -> None:
+    options = replace(SMALL, is_residual=False, members=1)
+    found = train(samples, METRICS, options)
+    changed = [replace(s, terms=tuple(0.0 for _ in s.terms)) for s in samples]
+    np.testing.assert_array_equal(forward(found, samples), forward(found, changed))
