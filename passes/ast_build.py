@@ -85,6 +85,9 @@ def _covered_domain(program: PolyProgram, name: str) -> isl.Set | None:
 
     A loop whose part is ``guard`` runs over the whole range of its values, whatever the loops
     around it are at; the instances that the program does not have are kept out by a guard.
+
+    What is added satisfies the equations and strides that every instance satisfies. The schedule
+    may tell instances apart only because of these, and each time has to have one instance.
     """
     loops = program.loops(name)
     guarded = [k for k, loop in enumerate(loops) if loop.part == "guard"]
@@ -98,7 +101,11 @@ def _covered_domain(program: PolyProgram, name: str) -> isl.Set | None:
         hull = hull.insert_dims(isl.dim_type.set, position, 1)
         hull = hull.lower_bound_val(isl.dim_type.set, position, low)
         hull = hull.upper_bound_val(isl.dim_type.set, position, high)
-    return hull.preimage_multi_aff(_schedule_function(program, name, loops))
+    function = _schedule_function(program, name, loops)
+    instances = domain(program.statement(name))
+    covered = hull.preimage_multi_aff(function).intersect(instances.affine_hull().to_set())
+    times = isl.Map.from_multi_aff(function).intersect_domain(covered)
+    return covered if times.is_injective() else None
 
 
 def _guard(instances: isl.Set, covered: isl.Set) -> isl.AstExpr:
