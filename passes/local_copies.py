@@ -32,6 +32,7 @@ from pom.passes.isl_build import (
     access_relation,
     affine,
     affine_on,
+    domain,
     schedule_union,
     set_text,
     statement_space,
@@ -334,9 +335,13 @@ def copy_body(name: str, target: Access, source: Access, array: Array) -> Assign
 def redirected(
     statement: PolyStatement, array: str, change: Mapping[str, Affine], local: str, box: Window
 ) -> PolyStatement:
-    """`statement` with its accesses to `array` going to `local`."""
+    """`statement` with its accesses to `array` going to `local`.
+
+    One that never runs keeps its accesses: nothing is copied for it, and the directions of the
+    kernel's arguments stay as they are written.
+    """
     body = statement.body
-    if not isinstance(body, Assign):
+    if not isinstance(body, Assign) or domain(statement).is_empty():
         return statement
 
     def move(access: Access) -> Access:
