@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.nests import Nest
+from pom.ir.expr import Apply, Expr
+from pom.passes.statement_text import operator_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,19 @@ class Candidates:
     bound : array of float, shape (n,)
         Cycles.
     lanes : array of int, shape (n,)
+    iterations : array of float, shape (n,)
+        Iterations of the pipelined loop in all executions of the band, at the least.
+    dsp, lut : array of float, shape (n,)
+        What the operators need at the interval of the bound.
     """
 
     order: tuple[str, ...]
     factors: NDArray[np.int64]
     bound: NDArray[np.float64]
     lanes: NDArray[np.int64]
+    iterations: NDArray[np.float64]
+    dsp: NDArray[np.float64]
+    lut: NDArray[np.float64]
 
 
 def useful_factors(extent: int, cap: int, only_divisors: bool) -> list[int]:
@@ -118,7 +126,7 @@ def candidates(
     cap = max_lanes(nest, costs, budget, ceiling)
     only_divisors = len(nest.statements) > 1 and nest.is_box
     choices = [useful_factors(int(e), cap, only_divisors) for e in extents]
-    factors = np.array(list(_within(choices, cap)), dtype=np.int64)
+    factors = _within(choices, cap)
     lanes = factors.prod(axis=1)
     trips = -(-extents // factors)
     iterations = trips.prod(axis=1).astype(np.float64)
@@ -128,26 +136,67 @@ def candidates(
         _compute_interval(nest, order, costs, budget, factors),
         _recurrence_interval(nest, order, costs, factors, trips),
     )
-    depth = float(max((costs[w.operator].latency for w in nest.work), default=1))
+    latency = {operator: cost.latency for operator, cost in costs.items()}
+    depth = float(max((chain_latency(v, latency) for v in nest.values), default=1))
     prefix = 1
     for loop in nest.prefix:
         prefix *= max(loop.extent, 1)
     scale = float(prefix) if nest.is_box else 1.0
-    bound = scale * ((iterations - 1) * interval + depth)
+    bound = scale * ((iterations - 1) * interval + max(depth, 1.0))
     ranked = np.lexsort((lanes, bound))
-    return Candidates(order, factors[ranked], bound[ranked], lanes[ranked])
+    dsp = _operators(nest, order, costs, factors, interval, "dsp")
+    lut = _operators(nest, order, costs, factors, interval, "lut")
+    return Candidates(
+        order,
+        factors[ranked],
+        bound[ranked],
+        lanes[ranked],
+        (scale * iterations)[ranked],
+        dsp[ranked],
+        lut[ranked],
+    )
 
 
-def _within(choices: Sequence[Sequence[int]], cap: int) -> list[tuple[int, ...]]:
-    """Combinations whose product is at most `cap`."""
-    partial: list[tuple[int, tuple[int, ...]]] = [(1, ())]
+def chain_latency(value: Expr, latency: Mapping[str, int]) -> int:
+    """Cycles of the operators on the slowest way from a load to the value."""
+    if not isinstance(value, Apply):
+        return 0
+    inner = max((chain_latency(o, latency) for o in value.operands), default=0)
+    own = 0 if value.op == "cast" else latency.get(operator_names(value)[0], 0)
+    return inner + own
+
+
+def _within(choices: Sequence[Sequence[int]], cap: int) -> NDArray[np.int64]:
+    """Combinations whose product is at most `cap`, one a row."""
+    rows = np.ones((1, 0), dtype=np.int64)
+    lanes = np.ones(1, dtype=np.int64)
     for options in choices:
-        partial = [
-            (lanes * f, (*chosen, f))
-            for (lanes, chosen), f in product(partial, options)
-            if lanes * f <= cap
-        ]
-    return [chosen for _, chosen in partial]
+        factors = np.array(options, dtype=np.int64)
+        products = lanes[:, None] * factors[None, :]
+        at, which = np.nonzero(products <= cap)
+        rows = np.column_stack((rows[at], factors[which]))
+        lanes = products[at, which]
+    return rows
+
+
+def _operators(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    factors: NDArray[np.int64],
+    interval: NDArray[np.float64],
+    resource: str,
+) -> NDArray[np.float64]:
+    """What the operators need when each is used in every cycle of the interval."""
+    used = np.zeros(len(factors))
+    copies: dict[str, NDArray[np.float64]] = {}
+    for work in nest.work:
+        positions = [order.index(loop) for loop in work.loops]
+        here = factors[:, positions].prod(axis=1).astype(np.float64)
+        copies[work.operator] = copies.get(work.operator, 0.0) + here
+    for operator, number in copies.items():
+        used += np.ceil(number / interval) * getattr(costs[operator], resource)
+    return used
 
 
 def _compute_interval(

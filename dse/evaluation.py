@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pom.dse.plan import Plan, parse_plan
 from pom.dse.problem import Problem, Resources
-from pom.dse.realise import partitions_of, realise
+from pom.dse.realise import realise
 from pom.dse.structures import Structure, make_structure
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
@@ -139,8 +139,8 @@ class Evaluator:
             chosen = next(n for n in nests if n.handle == nest)
             program = only(program, chosen.statements)
             nests = (chosen,)
+            # partitions are the whole design's: other nests may want more banks
             plan = replace(plan, nests=tuple(p for p in plan.nests if p.statement == nest))
-            plan = replace(plan, partitions=partitions_of(program, nests, plan.nests))
         for primitive in realise(program, nests, plan, self.problem.fast_math):
             program = primitive.run(program)
         return program

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import permutations
 from math import prod
 
+import islpy as isl
+
 from pom.ir.affine import Affine
 from pom.ir.expr import Apply, Expr, Index, Load, walk
 from pom.ir.graph import Assign
@@ -93,6 +95,8 @@ class Nest:
     work : tuple of Operation
         Arithmetic of one iteration; equal expressions once.
     recurrences : tuple of Recurrence
+    values : tuple of Expr
+        What the statements store.
     """
 
     statements: tuple[str, ...]
@@ -102,6 +106,7 @@ class Nest:
     orders: tuple[tuple[str, ...], ...]
     work: tuple[Operation, ...]
     recurrences: tuple[Recurrence, ...]
+    values: tuple[Expr, ...] = ()
 
     @property
     def handle(self) -> str:
@@ -164,12 +169,30 @@ def _nest(
         statements=statements,
         prefix=around,
         band=band,
-        is_box=all(domain(program.statement(s)).is_box() for s in statements),
+        is_box=all(_is_box(program, s, (*around, *band)) for s in statements),
         orders=_legal_orders(
             program, statements[0], tuple(n.name for n in prefix), names, fast_math
         ),
         work=_work(program, statements, names),
         recurrences=_recurrences(program, statements, names, flows),
+        values=tuple(
+            body.value for s in statements if isinstance(body := program.statement(s).body, Assign)
+        ),
+    )
+
+
+def _is_box(program: PolyProgram, statement: str, loops: tuple[BandLoop, ...]) -> bool:
+    """Whether the instances fill the box of the loops; a skewed rectangle does not."""
+    instances = domain(program.statement(statement))
+    if not instances.is_box():
+        return False
+    return _box_count(instances) == prod(loop.extent for loop in loops)
+
+
+def _box_count(instances: isl.Set) -> int:
+    return prod(
+        instances.dim_max_val(dim).to_python() - instances.dim_min_val(dim).to_python() + 1
+        for dim in range(instances.n_dim())
     )
 
 

@@ -149,18 +149,8 @@ def partitions_of(
         plan = by_handle.get(nest.handle)
         if plan is None:
             continue
-        factors = {
-            loop: min(factor, nest.loop(loop).extent)
-            for loop, factor in zip(plan.order, plan.factors, strict=True)
-        }
-        for statement in nest.statements:
-            body = program.statement(statement).body
-            if not isinstance(body, Assign):
-                continue
-            for access in (*body.reads, body.target):
-                for dim, banks in _banks(program, statement, access, factors).items():
-                    key = (access.array, dim)
-                    wanted[key] = lcm(wanted.get(key, 1), banks)
+        for key, banks in wanted_banks(program, nest, plan).items():
+            wanted[key] = lcm(wanted.get(key, 1), banks)
     result: dict[str, list[Partition]] = {}
     for (array, dim), banks in sorted(wanted.items()):
         size = program.arrays[array].type.shape[dim]
@@ -172,6 +162,24 @@ def partitions_of(
             chosen = Partition(dim + 1, "cyclic", min(banks, MAX_BANKS))
         result.setdefault(array, []).append(chosen)
     return tuple((array, tuple(found)) for array, found in sorted(result.items()))
+
+
+def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple[str, int], int]:
+    """How many banks one nest wants, per array and dim."""
+    factors = {
+        loop: min(factor, nest.loop(loop).extent)
+        for loop, factor in zip(plan.order, plan.factors, strict=True)
+    }
+    wanted: dict[tuple[str, int], int] = {}
+    for statement in nest.statements:
+        body = program.statement(statement).body
+        if not isinstance(body, Assign):
+            continue
+        for access in (*body.reads, body.target):
+            for dim, banks in _banks(program, statement, access, factors).items():
+                key = (access.array, dim)
+                wanted[key] = lcm(wanted.get(key, 1), banks)
+    return wanted
 
 
 def _banks(

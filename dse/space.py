@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
 
 from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates, max_lanes
+from pom.dse.instance_count import count_points
 from pom.dse.nests import Nest
-from pom.dse.plan import NestPlan
 from pom.dse.problem import Problem
-from pom.dse.structures import Structure
+from pom.dse.structures import Structure, find_structures
 from pom.passes.isl_build import domain
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
+
+if TYPE_CHECKING:
+    from pom.dse.evaluation import Evaluator
 
 CEILING = 2048
 """Most lanes of a nest that are considered, whatever the device has."""
@@ -80,27 +85,10 @@ def implementation_choices(
 
 
 def instance_count(structure: Structure, nest: Nest) -> float:
-    """Instances of the nest's largest statement, exact for a box, else a lower bound.
-
-    Notes
-    -----
-    The bound of a set that is not a box is the count of the box inscribed half-way: for the
-    triangles and wedges that loop nests make, the number of points is at least the product of the
-    extents over the factorial of the number of dims.
-    """
-    if nest.is_box:
-        return float(nest.box)
-    best = 0.0
-    for name in nest.statements:
-        instances = domain(structure.program.statement(name))
-        count = 1.0
-        for dim in range(instances.n_dim()):
-            span = (
-                instances.dim_max_val(dim).to_python() - instances.dim_min_val(dim).to_python() + 1
-            )
-            count *= max(span, 1) / (dim + 1)
-        best = max(best, count)
-    return best
+    """Instances of the nest's largest statement, or a number below (see `count_points`)."""
+    return max(
+        count_points(domain(structure.program.statement(name)))[0] for name in nest.statements
+    )
 
 
 def make_variant(
@@ -130,6 +118,52 @@ def make_variant(
     return Variant(structure, implementations, tuple(found))
 
 
-def nest_plan(nest: Nest, choice: Candidates, position: int) -> NestPlan:
-    """The plan of one candidate."""
-    return NestPlan(nest.handle, choice.order, tuple(int(f) for f in choice.factors[position]))
+def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, ...]:
+    """Every structure with every choice of implementations, lowest bound first.
+
+    Structures whose nests allow the same loop orders have the same designs; one of them is kept.
+    """
+    structures: dict[object, Structure] = {}
+    for structure in find_structures(evaluator.program, problem.fast_math):
+        key = frozenset(
+            (n.statements, n.prefix, frozenset(n.band), frozenset(n.orders), n.is_box)
+            for n in structure.nests
+        )
+        structures.setdefault(key, structure)
+    variants = [
+        make_variant(problem, evaluator.library, structure, implementations)
+        for structure in structures.values()
+        for implementations in implementation_choices(evaluator.library, structure)
+    ]
+    variants.sort(key=lambda v: (v.bound, v.structure.name, v.implementations))
+    return tuple(variants)
+
+
+def explain_space(problem: Problem) -> tuple[tuple[str, str, int], ...]:
+    """The size of the space per dimension, as rows of structure, dimension and size.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+    from pom.dse.evaluation import Evaluator
+
+    evaluator = Evaluator(problem)
+    rows: list[tuple[str, str, int]] = []
+    structures: dict[str, list[Variant]] = {}
+    for variant in problem_variants(problem, evaluator):
+        structures.setdefault(variant.structure.name, []).append(variant)
+    for name, variants in sorted(structures.items()):
+        rows.append((name, "operator implementations", len(variants)))
+        designs = 0
+        for variant in variants:
+            designs += prod(sum(len(c.bound) for c in lists) for _, lists in variant.candidates)
+        for nest, lists in variants[0].candidates:
+            rows.append((name, f"{nest.handle}: loop orders", len(nest.orders)))
+            for loop in nest.band:
+                position = lists[0].order.index(loop.name)
+                factors = len(set(lists[0].factors[:, position].tolist()))
+                rows.append((name, f"{nest.handle}: factors of {loop.name}", factors))
+            rows.append((name, f"{nest.handle}: candidates", sum(len(c.bound) for c in lists)))
+        rows.append((name, "designs", designs))
+    return tuple(rows)

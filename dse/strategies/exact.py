@@ -1,98 +1,95 @@
 """Best-first branch and bound over the analytical model.
 
 Every structure and every choice of operator implementations is a branch, bounded by the sum of its
-nests' bounds. Within a branch each nest is searched alone: candidates in order of their bound,
-evaluated until the next bound is no better than the best latency found. Nests of one function run
-one after the other and share operators, so their optima compose; what is not shared (registers,
-multiplexers, control) is checked on the whole design, and where it does not fit, the nest that
-gains least by its parallelism steps back to its next best plan.
+nests' bounds. Within a branch the nests are searched one by one, the heaviest first: candidates in
+order of their bound, until the next bound is no better than the best latency found. Nests of one
+function run one after the other and share operators, so their optima compose; what they do not
+share (multiplexers, registers, control) is checked on the whole design, and where it does not fit,
+the nests are searched again within smaller limits.
+
+The bound that is reported holds under the two assumptions of `pom.dse.nest_search`.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import lcm
 
+from pom.dse.bounds import Candidates
 from pom.dse.evaluation import Evaluation
+from pom.dse.nest_search import NestCandidates
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
-from pom.dse.realise import with_partitions
+from pom.dse.problem import Resources
+from pom.dse.realise import wanted_banks, with_partitions
 from pom.dse.search import Search
-from pom.dse.space import (
-    Candidates,
-    Variant,
-    implementation_choices,
-    make_variant,
-    nest_plan,
-)
-from pom.dse.structures import find_structures
+from pom.dse.space import Variant, problem_variants
+
+SHRINKS = 5
+"""How often a design that does not fit as a whole is tried again within smaller limits."""
 
 
 @dataclass
-class NestSearch:
-    """What is known of one nest of a variant.
+class NestOutcome:
+    """What a search of one nest found.
 
     Attributes
     ----------
-    found : list of Evaluation
-        Evaluated plans that fit the limits.
+    best : Evaluation or None
+        The fastest plan that fits.
     bound : float
         No plan of the nest is faster.
     is_complete : bool
         Whether the best plan found is proved to be the best.
     """
 
-    nest: Nest
-    found: list[Evaluation] = field(default_factory=list)
+    best: Evaluation | None = None
     bound: float = 0.0
     is_complete: bool = False
 
     @property
-    def best(self) -> Evaluation | None:
-        return min(self.found, key=lambda e: (e.latency_cycles, e.resources.lut), default=None)
+    def latency_cycles(self) -> float:
+        return self.best.latency_cycles if self.best else float("inf")
 
-    def ladder(self) -> list[Evaluation]:
-        """Plans on the front of latency and LUT, fastest first."""
-        steps: list[Evaluation] = []
-        for e in sorted(self.found, key=lambda e: (e.latency_cycles, e.resources.lut)):
-            if not steps or e.resources.lut < steps[-1].resources.lut:
-                steps.append(e)
-        return steps
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A nest to search, with what is decided already."""
+
+    variant: Variant
+    nest: Nest
+    lists: tuple[Candidates, ...]
+    limits: Resources
+    fixed: tuple[NestPlan, ...] = ()
+    others: float = 0.0
+    banks: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 class Exact:
-    """Ends with the model's optimum, or with a gap when time runs out.
+    """Ends with the model's optimum, or with a gap when time or patience runs out.
 
     Parameters
     ----------
     tolerance : float
         Relative difference to the bound at which a nest counts as solved.
     patience : int
-        Evaluations of one nest without a better plan after which its search stops with a gap;
-        bounds that ignore ports can leave very many candidates that turn out slow.
+        Lanes evaluated in one nest without a better plan after which its search stops with a gap.
     """
 
     name = "exact"
 
-    def __init__(self, tolerance: float = 0.005, patience: int = 48) -> None:
+    def __init__(self, tolerance: float = 0.005, patience: int = 2000) -> None:
         self.tolerance = tolerance
         self.patience = patience
 
     def run(self, search: Search) -> bool:
-        structures = find_structures(search.local.program, search.problem.fast_math)
-        variants = [
-            make_variant(search.problem, search.local.library, structure, implementations)
-            for structure in structures
-            for implementations in implementation_choices(search.local.library, structure)
-        ]
-        variants.sort(key=lambda v: (v.bound, v.structure.name, v.implementations))
+        variants = problem_variants(search.problem, search.local)
         bounds: list[float] = []
         is_complete = True
-        for variant in variants:
+        for number, variant in enumerate(variants):
             search.phase = variant.structure.name
-            limit = search.best.latency_cycles if search.best else float("inf")
-            if variant.bound >= limit * (1 - self.tolerance):
+            if variant.bound >= _best(search) * (1 - self.tolerance):
                 search.prune(variant.size)
                 bounds.append(variant.bound)
                 continue
@@ -103,161 +100,134 @@ class Exact:
             reached, complete = self._variant(search, variant)
             bounds.append(reached)
             is_complete = is_complete and complete
-            search.lower_bound = min(bounds + [v.bound for v in variants[len(bounds) :]])
+            search.lower_bound = min(bounds + [v.bound for v in variants[number + 1 :]])
             search.notify()
-        best = search.best.latency_cycles if search.best else float("inf")
-        search.lower_bound = min([*bounds, best])
+        search.lower_bound = min([*bounds, _best(search)])
         return is_complete
 
     def _variant(self, search: Search, variant: Variant) -> tuple[float, bool]:
         """Search one variant; its lower bound, and whether it was covered."""
-        searches: list[NestSearch] = []
-        rest = variant.bound
-        for nest, lists in variant.candidates:
-            first = min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
-            rest -= first
-            done = sum(s.bound for s in searches)
-            limit = search.best.latency_cycles if search.best else float("inf")
-            known = self._nest(search, variant, nest, lists, limit - done - rest)
-            searches.append(known)
-            if sum(s.bound for s in searches) + rest >= limit * (1 - self.tolerance):
+        limits = search.problem.limits
+        bound, complete = variant.bound, False
+        for attempt in range(SHRINKS):
+            outcomes = self._nests(search, variant, limits)
+            if attempt == 0:
+                rest = len(variant.candidates) - len(outcomes)
+                bound = max(bound, sum(o.bound for o in outcomes)) if not rest else bound
+                complete = all(o.is_complete for o in outcomes)
+            plans = tuple(o.best.plan.nests[0] for o in outcomes if o.best)
+            if len(plans) < len(variant.candidates) or not plans:
                 break
-        bound = sum(s.bound for s in searches) + max(rest, 0.0)
-        complete = all(s.is_complete for s in searches)
-        if len(searches) == len(variant.candidates):
-            self._compose(search, variant, searches)
+            if sum(o.latency_cycles for o in outcomes) >= _best(search):
+                break
+            (answer,) = search.evaluate([(_plan(variant, plans), "")])
+            if answer.is_refused or search.fits(answer.resources) or search.is_out_of_time:
+                break
+            limits = _shrunk(limits, search.problem.limits, answer.resources)
+            complete = False
         return bound, complete
 
-    def _nest(
-        self,
-        search: Search,
-        variant: Variant,
-        nest: Nest,
-        lists: tuple[Candidates, ...],
-        limit: float,
-    ) -> NestSearch:
+    def _nests(self, search: Search, variant: Variant, limits: Resources) -> list[NestOutcome]:
+        """The nests of a variant, heaviest first; fewer where the whole cannot be better."""
+        first = {n.handle: _first_bound(lists) for n, lists in variant.candidates}
+        heaviest = sorted(variant.candidates, key=lambda c: (-first[c[0].handle], c[0].handle))
+        outcomes: list[NestOutcome] = []
+        fixed: tuple[NestPlan, ...] = ()
+        banks: dict[tuple[str, int], int] = {}
+        rest = sum(first.values())
+        for nest, lists in heaviest:
+            rest -= first[nest.handle]
+            others = rest + sum(o.latency_cycles for o in outcomes)
+            task = _Task(variant, nest, lists, limits, fixed, others, banks)
+            outcome = self._nest(search, task)
+            outcomes.append(outcome)
+            if outcome.best is None or others + outcome.bound >= _best(search) * (
+                1 - self.tolerance
+            ):
+                break
+            chosen = outcome.best.plan.nests[0]
+            fixed = (*fixed, chosen)
+            for key, number in wanted_banks(variant.structure.program, nest, chosen).items():
+                banks[key] = lcm(banks.get(key, 1), number)
+        return outcomes
+
+    def _nest(self, search: Search, task: _Task) -> NestOutcome:
         """Evaluate a nest's candidates, best bound first, until the next cannot be better."""
-        known = NestSearch(nest)
-        scale = _LaneScale(search)
-        queue = (item for item in _by_bound(nest, lists) if scale.may_fit(item[1]))
-        total = sum(len(c.bound) for c in lists)
-        taken = 0
-        since_better = 0
-        best = float("inf")
+        table = NestCandidates(task.nest, task.lists, task.limits, bool(task.banks))
+        program = task.variant.structure.program
+        is_whole = len(program.statements) == len(task.nest.statements)
+        found = NestOutcome()
+        limit = _best(search) - task.others
+        skipped = table.close_if(lambda plan: not _is_compatible(plan, task))
+        taken = idle = 0
+        dive: int | None = None
+        matched = table.matching(lambda plan: _is_matched(plan, task)) if task.banks else None
         while True:
-            batch: list[tuple[float, NestPlan]] = []
-            while len(batch) < search.batch and (item := next(queue, None)) is not None:
-                batch.append(item)
-            if not batch:
-                known.bound, known.is_complete = best if known.found else limit, True
+            row = table.first()
+            ceiling = min(found.latency_cycles, limit)
+            floor = float("inf") if row is None else float(table.floor[row])
+            found.bound = min(found.latency_cycles, floor, skipped)
+            # what is left to win is compared with the whole design, not with a light nest
+            enough = ceiling - self.tolerance * (task.others + ceiling)
+            if row is None or floor >= enough:
+                found.is_complete = skipped >= enough
                 break
-            if batch[0][0] >= min(best, limit) * (1 - self.tolerance):
-                known.bound, known.is_complete = min(best, batch[0][0]), True
+            if idle >= self.patience or search.is_out_of_time:
                 break
-            patience = self.patience if known.found else 4 * self.patience
-            if since_better >= patience or search.is_out_of_time:
-                known.bound = min(best, batch[0][0])
-                break
-            answers = search.evaluate(
-                [(self._plan(variant, (plan,)), nest.handle) for _, plan in batch]
+            if dive is not None and (likely := table.likely(dive)) is not None:
+                row, dive = likely, None
+            if matched is not None:
+                row, matched = matched, None
+            elif not table.is_known(row):
+                row = table.sample(row)
+                dive = row if found.best is None else None
+            plans = (table.plan(row), *task.fixed)
+            (answer,) = search.evaluate(
+                [(_plan(task.variant, plans), "" if is_whole else task.nest.handle)]
             )
-            taken += len(batch)
-            for answer in answers:
-                since_better += 1
-                scale.learn(answer)
-                if not answer.is_refused and search.fits(answer.resources):
-                    known.found.append(answer)
-                    if answer.latency_cycles < best * (1 - 1e-9):
-                        best, since_better = answer.latency_cycles, 0
-        search.prune(total - taken)
-        return known
-
-    def _plan(self, variant: Variant, nests: tuple[NestPlan, ...]) -> Plan:
-        plan = Plan(variant.structure.name, nests, (), variant.implementations)
-        return with_partitions(variant.structure.program, variant.structure.nests, plan)
-
-    def _compose(self, search: Search, variant: Variant, searches: list[NestSearch]) -> None:
-        """Put the nests' best plans together; step back where the whole does not fit."""
-        ladders = [s.ladder() for s in searches]
-        positions = [0] * len(ladders)
-        for _ in range(16):
-            chosen = tuple(
-                ladder[at].plan.nests[0]
-                for ladder, at in zip(ladders, positions, strict=True)
-                if ladder
-            )
-            (answer,) = search.evaluate([(self._plan(variant, chosen), "")])
-            if not answer.is_refused and search.fits(answer.resources):
-                return
-            step = _cheapest_step(ladders, positions)
-            if step is None:
-                return
-            positions[step] += 1
+            table.learn(row, answer)
+            taken += 1
+            idle += max(int(table.lanes[row]), 8)
+            if answer.is_refused or answer.resources.exceeded(task.limits):
+                continue
+            if answer.latency_cycles < found.latency_cycles * (1 - 1e-9):
+                found.best, idle = answer, 0
+        search.prune(len(table) - taken)
+        return found
 
 
-class _LaneScale:
-    """Leaves out plans that cannot fit, judging by plans of the same nest.
-
-    The model's logic grows at least in proportion to the lanes that an array of operators has,
-    but for a fixed part; so a plan with more lanes than the limit allows at the lowest
-    logic per lane seen so far, with a margin, is not worth an evaluation.
-    """
-
-    MARGIN = 0.95
-
-    def __init__(self, search: Search) -> None:
-        self.limits = search.problem.limits
-        self.lut_per_lane = 0.0
-        self.ff_per_lane = 0.0
-
-    def learn(self, answer: Evaluation) -> None:
-        lanes = answer.plan.nests[0].lanes
-        if answer.is_refused:
-            return
-        lut, ff = answer.resources.lut / lanes, answer.resources.ff / lanes
-        self.lut_per_lane = min(self.lut_per_lane or lut, lut)
-        self.ff_per_lane = min(self.ff_per_lane or ff, ff)
-
-    def may_fit(self, plan: NestPlan) -> bool:
-        lanes = plan.lanes * self.MARGIN
-        return (
-            lanes * self.lut_per_lane <= self.limits.lut
-            and lanes * self.ff_per_lane <= self.limits.ff
-        )
+def _best(search: Search) -> float:
+    return search.best.latency_cycles if search.best else float("inf")
 
 
-def _cheapest_step(ladders: list[list[Evaluation]], positions: list[int]) -> int | None:
-    """The nest whose next plan costs the fewest cycles per LUT that it frees."""
-    best: tuple[float, int] | None = None
-    for index, (ladder, at) in enumerate(zip(ladders, positions, strict=True)):
-        if at + 1 < len(ladder):
-            here, there = ladder[at], ladder[at + 1]
-            freed = max(here.resources.lut - there.resources.lut, 1)
-            price = (there.latency_cycles - here.latency_cycles) / freed
-            if best is None or price < best[0]:
-                best = (price, index)
-    return None if best is None else best[1]
+def _first_bound(lists: Sequence[Candidates]) -> float:
+    return min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
 
 
-def _by_bound(nest: Nest, lists: tuple[Candidates, ...]) -> Iterator[tuple[float, NestPlan]]:
-    """Candidates of all orders, best bound first; fewest lanes first among equal bounds."""
-    heap = [
-        (float(c.bound[0]), int(c.lanes[0]), number, 0)
-        for number, c in enumerate(lists)
-        if len(c.bound)
-    ]
-    heapq.heapify(heap)
-    while heap:
-        bound, _, number, position = heapq.heappop(heap)
-        yield bound, nest_plan(nest, lists[number], position)
-        position += 1
-        if position < len(lists[number].bound):
-            heapq.heappush(
-                heap,
-                (
-                    float(lists[number].bound[position]),
-                    int(lists[number].lanes[position]),
-                    number,
-                    position,
-                ),
-            )
+def _plan(variant: Variant, nests: tuple[NestPlan, ...]) -> Plan:
+    plan = Plan(variant.structure.name, nests, (), variant.implementations)
+    return with_partitions(variant.structure.program, variant.structure.nests, plan)
+
+
+def _is_matched(plan: NestPlan, task: _Task) -> bool:
+    """Whether the plan wants exactly the banks that the nests before it want."""
+    wanted = wanted_banks(task.variant.structure.program, task.nest, plan)
+    return bool(wanted) and all(task.banks.get(key, 1) == n for key, n in wanted.items())
+
+
+def _is_compatible(plan: NestPlan, task: _Task) -> bool:
+    """Whether one number of banks serves the nest and those before it in every dim."""
+    program = task.variant.structure.program
+    return all(
+        max(number, task.banks.get(key, 1)) % min(number, task.banks.get(key, 1)) == 0
+        for key, number in wanted_banks(program, task.nest, plan).items()
+    )
+
+
+def _shrunk(limits: Resources, allowed: Resources, needed: Resources) -> Resources:
+    """`limits` reduced by as much as the whole design needs too much, and a little more."""
+    amounts = {}
+    for name, limit in limits.items():
+        most, need = getattr(allowed, name), getattr(needed, name)
+        amounts[name] = int(limit * most / need * 0.995) if need > most else limit
+    return Resources(**amounts)
