@@ -18,6 +18,7 @@ SELECTED_CYCLES = 4
 """How much longer when an operand is selected among memory banks."""
 
 _FULL_INTERVAL = 16
+_READ_PORTS = 2
 
 
 def shared_key(op: ScheduledOp) -> OperatorKey:
@@ -109,14 +110,20 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
 def _bursts(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]:
     """Operations of one kind that become ready together because they wait for the same value.
 
-    Their other operands are there before: delaying them would only keep those alive, so that the
-    tool starts all of them at once.
+    Their other operands are there before, loaded as early as the ports allow: delaying them would
+    only keep those alive, so that the tool starts all of them at once.
     """
     ops = body.ops
     readers = Counter(p for op in ops for p in set(op.operands))
     ready: list[int | None] = [None] * len(ops)
     together: Counter[tuple[OperatorKey, int]] = Counter()
     ends = [op.end_cycle for op in ops]
+    loaded: Counter[tuple[str, int]] = Counter()
+    for index, op in enumerate(ops):
+        if op.op.kind is OpKind.LOAD and op.op.access is not None:
+            port = (op.op.access.array, op.bank)
+            ends[index] = min(ends[index], loaded[port] // _READ_PORTS + 1)
+            loaded[port] += 1
     for index, op in enumerate(ops):
         if op.op.is_memory or op.op.kind in FREE_KINDS or not op.operands:
             continue
