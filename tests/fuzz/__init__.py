@@ -1,0 +1,1 @@
+"""Random programs and schedules through the whole tool; see docs/testing.md."""
