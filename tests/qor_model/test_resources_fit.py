@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants
+from pom.cli.qor import KernelFiles, library_of, qor
+from pom.qor_model.labels import read_labels
+from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants, load_constants
 from pom.qor_model.resources_fit import (
     Sample,
     fit_constants,
@@ -17,6 +20,8 @@ from pom.qor_model.resources_fit import (
     non_negative_least_squares,
     write_constants,
 )
+from pom.qor_model.resources_samples import collect_samples
+from tests.qor_model.labels_data import KERNELS
 
 
 def _samples(seed: int, count: int) -> tuple[list[Sample], CostConstants]:
@@ -79,3 +84,32 @@ def test_least_squares_are_non_negative_and_optimal(seed: int) -> None:
     gradient = system.T @ (goal - system @ found)
     assert (gradient <= 1e-6).all()
     assert abs(float(gradient @ found)) < 1e-6
+
+
+LABELS = """kernel,config,lp1_pipe,lp1_unroll,lp1_flat,lp2_pipe,lp2_unroll,lp2_flat,lp3_pipe,lp3_unroll,lp3_flat,lp4_pipe,lp4_unroll,lp4_flat,partition,latency,lut,ff,dsp,II,IL
+atax,a,0,1,1,0,1,1,0,1,1,0,1,1,tmp.1=1 A.1=1 A.2=1 x.1=1 y.1=1,78213,846,754,5,579,579
+atax,b,0,1,1,0,1,1,0,1,1,1,1,1,tmp.1=1 A.1=1 A.2=1 x.1=1 y.1=1,41166,904,817,5,579,579
+"""
+
+
+def test_the_command_fits_labelled_designs(tmp_path: Path) -> None:
+    labels, output = tmp_path / "labels.csv", tmp_path / "out.toml"
+    labels.write_text(LABELS)
+    arguments = ["refit-resources", "--labels", str(labels), "--kernels", str(KERNELS / "hgnn")]
+    arguments += ["--near", "Vitis HLS 2022.1", "-o", str(output)]
+    found = CliRunner().invoke(qor, arguments)
+    assert found.exit_code == 0, found.output
+    assert "atax" in found.output
+    assert "labels.csv, 2 designs" in output.read_text()
+
+
+def test_counts_of_labelled_designs(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(LABELS)
+    first, second = collect_samples(
+        read_labels(labels), KernelFiles(KERNELS / "hgnn"), library_of()
+    )
+    assert (first.kernel, first.lut, first.ff) == ("atax", 846, 754)
+    assert first.lut_terms != second.lut_terms
+    constants = load_constants("Vitis HLS 2022.1")
+    assert max(mape([first, second], constants)) < 20.0
