@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pom.errors import PomError
 from pom.qor_model.region import Access, Affine, Block, If, Loop, Op, OpKind, Region
 
 Linear = tuple[tuple[tuple[str, int], ...], ...]
 Env = dict[str, Affine]
+
+LARGEST_BODY = 20_000
+"""Operations of one body; the tool gives up at bodies of this size too."""
 
 _PURE_EXCLUDED = frozenset({OpKind.LOAD, OpKind.STORE, OpKind.CALL})
 
@@ -166,7 +170,7 @@ class Expander:
         self._known: dict[Element, int] = {}
         self._stored: dict[Element, int] = {}
         self._numbered: dict[tuple[object, ...], int] = {}
-        self._memory: dict[str, list[int]] = {}
+        self._memory: dict[str, dict[Linear | None, dict[tuple[int, ...], list[int]]]] = {}
         self.values: dict[int, int] = {}
         self._copy = 0
         self._restarted: dict[Element, int] = {}
@@ -257,6 +261,12 @@ class Expander:
         return self._append(node)
 
     def _append(self, node: Node) -> int:
+        if len(self.nodes) >= LARGEST_BODY:
+            raise PomError(
+                "POM-Q006",
+                f"a loop body has more than {LARGEST_BODY} operations after unrolling",
+                hint="pipeline a loop further inside, or unroll less",
+            )
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -266,7 +276,7 @@ class Expander:
             self.values[op.id] = known
             return
         node = Node(op, self._copy, operands, element)
-        for index in self._memory.get(element.array, ()):
+        for index in self._related(element):
             other = self.nodes[index]
             if other is None or other.op.kind is not OpKind.STORE or other.element is None:
                 continue
@@ -274,27 +284,39 @@ class Expander:
                 node.after.append((index, 1))
                 self._stored.pop(other.element, None)
         position = self._append(node)
-        self._memory.setdefault(element.array, []).append(position)
+        self._remember(element, position)
         self.values[op.id] = position
         if element.linear is not None:
             self._known[element] = position
             self._forms.setdefault(element.array, set()).add(element.linear)
+
+    def _related(self, element: Element) -> list[int]:
+        """Accesses of the array that are not known to touch another element, in order."""
+        found: list[int] = []
+        for linear, places in self._memory.get(element.array, {}).items():
+            if linear == element.linear and linear is not None:
+                found += places.get(element.const, ())
+            else:
+                for indices in places.values():
+                    found += indices
+        return sorted(found)
+
+    def _remember(self, element: Element, position: int) -> None:
+        forms = self._memory.setdefault(element.array, {})
+        forms.setdefault(element.linear, {}).setdefault(element.const, []).append(position)
 
     def _store(self, op: Op, element: Element, operands: list[int]) -> None:
         node = Node(op, self._copy, operands, element)
         dead = self._stored.get(element)
         if dead is not None:
             self.nodes[dead] = None
-            self._memory[element.array].remove(dead)
+            self._memory[element.array][element.linear][element.const].remove(dead)
         linear = element.linear
-        for index in self._memory.get(element.array, ()):
+        for index in self._related(element):
             other = self.nodes[index]
             if other is None or other.element is None:
                 continue
-            if other.element.linear == linear and linear is not None:
-                if other.element.const != element.const:
-                    continue
-            elif not element.may_alias(other.element):
+            if not element.may_alias(other.element):
                 continue
             node.after.append((index, 1 if other.op.kind is OpKind.STORE else 0))
         if self._forms.get(element.array, set()) - {linear}:
@@ -302,7 +324,7 @@ class Expander:
                 if known.linear != linear and known.may_alias(element):
                     del self._known[known]
         position = self._append(node)
-        self._memory.setdefault(element.array, []).append(position)
+        self._remember(element, position)
         self.values[op.id] = position
         if linear is not None:
             self._stored[element] = position

@@ -130,6 +130,20 @@ def test_recursion_is_refused() -> None:
         _run(Design("top", (Function("top", (), (Block((call,)),)),)))
 
 
+def test_a_body_that_no_tool_would_take_is_refused() -> None:
+    with pytest.raises(PomError, match="POM-Q006"):
+        _run(_cube())
+
+
+def _cube() -> Design:
+    old = load("C", iv("i"), iv("j"))
+    new = compute(OpKind.MUL, old, scalars=("0:beta",))
+    body = [old, new, store(new, "C", iv("i"), iv("j"))]
+    inner = loop("i", 128, loop("j", 128, *body))
+    nest = loop("k", 8, inner, directives=PIPELINED)
+    return design(nest, arrays=(array("C", 128, 128),))
+
+
 def test_a_triangle_counts_its_mean_row() -> None:
     inner = Loop("j", (Affine((), 0),), (iv("i"),), (Block(tuple(scale_row())),), directives=OFF)
     nest = loop("i", 64, inner, directives=OFF)
