@@ -9,6 +9,8 @@ STAMP := $(VENV)/.pom-installed
 demo: $(STAMP)
 	$(BIN)/pom compile examples/polybench/gemm.py --size mini
 	$(BIN)/pom check examples/polybench/gemm.py --size mini
+	rm -rf build/demo
+	$(BIN)/pom dse examples/pom/gemm.py --target xc7z020 -o build/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -73,6 +73,7 @@ class ReportData:
     cpp_text: str
     source_name: str
     source_text: str
+    spans_place: str = ""
     body_name: str = ""
     advice: str = ""
 
@@ -187,7 +188,9 @@ def _loop_tree(data: ReportData) -> str:
 def _timeline(data: ReportData) -> str:
     charts = ""
     if data.spans:
-        charts += gantt(data.spans, "Nests over time", "cycle")
+        if data.spans_place:
+            charts += f"<h3>One iteration of {escape(data.spans_place)}</h3>"
+        charts += gantt(data.spans, "Loops over time", "cycle")
     if data.body_spans:
         charts += f"<h3>One iteration of {escape(data.body_name)}, where most of the time goes</h3>"
         charts += gantt(data.body_spans, "Schedule of one iteration", "cycle")
@@ -247,7 +250,7 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:960px;margin:0 auto;padding:24px 20px 60px}h1{font-size:26px;margin:0}
 header p{color:var(--soft);margin:2px 0 18px}h2{font-size:18px;margin:34px 0 8px}
 h3{font-size:15px;margin:18px 0 4px}.explain{color:var(--soft);margin:0 0 8px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px}
 .tile{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
 .tile b{display:block;font-size:24px;font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:13px}.advice{border-left:3px solid var(--blue);padding:4px 12px}

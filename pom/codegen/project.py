@@ -7,6 +7,7 @@ or not there.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import tempfile
@@ -27,6 +28,10 @@ from pom.ir.graph import Kernel
 
 MARKER = ".pom-project"
 """A file in every project: a folder with it may be written again."""
+
+TESTBENCH_ELEMENTS = 8_000_000
+TESTBENCH_INSTANCES = 200_000_000
+"""Array elements and statement instances of a kernel up to which its project has a testbench."""
 
 VENDOR_ULPS = 4
 """Accepted distance where the vendor's mathematical functions differ from the C library's."""
@@ -157,18 +162,18 @@ class Design(Protocol):
 def write_design(design: Design, path: Path, seed: int = 0) -> tuple[Path, ...]:
     """Write a design's project, with one random run (of `seed`) for the testbench.
 
-    The expected values are those of the JIT, which `pom check` compares with the reference.
+    The expected values are those of the JIT, which `pom check` compares with the reference. A kernel
+    whose run would take minutes, in C simulation hours, gets a project without a testbench.
     """
     from pom.runtime.inputs import make
+    from pom.runtime.work import count_instances
 
+    target = ProjectTarget(design.device.part, design.clock_ns)
+    elements = sum(math.prod(a.type.shape) for a in design.kernel.arrays.values())
+    if elements > TESTBENCH_ELEMENTS or count_instances(design.kernel, TESTBENCH_INSTANCES) is None:
+        return write_project(path, design.module, target)
     inputs = make(design.kernel, "random", np.random.default_rng(seed))
-    return write_project(
-        path,
-        design.module,
-        ProjectTarget(design.device.part, design.clock_ns),
-        inputs=inputs,
-        expected=design(**inputs),
-    )
+    return write_project(path, design.module, target, inputs=inputs, expected=design(**inputs))
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -287,7 +292,9 @@ def _readme(kernel: Interface, target: ProjectTarget, has_testbench: bool) -> st
             f"    g++ -std=c++14 -ffp-contract=off -I AP {name}.cpp {name}_tb.cpp -o {name}_tb\n"
             f"    ./{name}_tb\n"
         )
-    if has_testbench:
+    if not has_testbench:
+        parts.append("There is no testbench: no run was given, or it is too large to simulate.\n")
+    else:
         parts.append(
             "`data/` holds one run: the arguments, and the arrays that the kernel writes as they\n"
             "must be after it.\n"

@@ -79,16 +79,26 @@ def port_bandwidth(program: PolyProgram) -> float:
     return total
 
 
-def nest_spans(result: DesignResult) -> tuple[Span, ...]:
-    """The top function's loops one after the other, as one process runs them."""
+def nest_spans(result: DesignResult) -> tuple[str, tuple[Span, ...]]:
+    """Loops that run one after the other, in the outermost place where there are several.
+
+    Returns
+    -------
+    place : str
+        The loop of which one iteration is shown; empty for the whole design.
+    spans : tuple of Span
+    """
+    place, loops = "", result.function(result.top).loops
+    while len(loops) == 1 and len(loops[0].children) > 1:
+        place, loops = "+".join(loops[0].names), loops[0].children
     spans = []
     at = 0.0
-    for loop in result.function(result.top).loops:
+    for loop in loops:
         name = "+".join(loop.names)
         label = f"{name}: {loop.latency_cycles:,.0f} cycles from {at:,.0f}"
         spans.append(Span(name, at, at + loop.latency_cycles, label, "float"))
         at += loop.latency_cycles
-    return tuple(spans)
+    return place, tuple(spans)
 
 
 def slowest_body(result: DesignResult) -> tuple[str, BodySchedule] | None:

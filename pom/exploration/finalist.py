@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
 from pom.api import Design, build
 from pom.dse.evaluation import Evaluation
@@ -17,6 +18,9 @@ from pom.dse.structures import make_structure
 from pom.errors import PomError
 from pom.runtime.check import CheckReport, check_design
 from pom.schedule import Schedule
+
+CASE_ELEMENTS = 40_000_000
+"""Array elements of all inputs that one design is run on; `pom check` runs it on more."""
 
 MAX_TRIES = 6
 """Designs that are built before the search gives up."""
@@ -61,12 +65,18 @@ def schedule_of(problem: Problem, evaluation: Evaluation) -> Schedule:
     return schedule.apply(*nests)
 
 
+def _case_count(problem: Problem) -> int:
+    """Inputs to run the design on: fewer where their arrays are large, for the time it takes."""
+    elements = sum(prod(a.type.shape) for a in problem.kernel.arrays.values())
+    return max(1, min(8, CASE_ELEMENTS // max(elements, 1)))
+
+
 def build_finalist(problem: Problem, evaluation: Evaluation) -> Finalist | Refusal:
     """Build a design and run it; a refusal where a step refuses it or the results differ."""
     try:
         schedule = schedule_of(problem, evaluation)
         design = build(schedule, problem.device, problem.clock_ns)
-        report = check_design(design)
+        report = check_design(design, count=_case_count(problem))
     except PomError as error:
         return Refusal(evaluation, f"{error.code}: {error.summary}")
     if not report.passed:

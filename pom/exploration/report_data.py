@@ -21,7 +21,7 @@ from pom.qor_model.explain import limit_text
 MAX_POINTS = 400
 """Designs beside the front that are drawn."""
 
-_LABELS = {"dsp": "DSP", "lut": "LUT", "ff": "FF", "bram_18k": "BRAM (18 kbit)", "uram": "URAM"}
+_LABELS = {"dsp": "DSP", "lut": "LUT", "ff": "FF", "bram_18k": "BRAM 18k", "uram": "URAM"}
 
 
 def report_data(result: SearchResult) -> ReportData:
@@ -31,6 +31,7 @@ def report_data(result: SearchResult) -> ReportData:
     moved = traffic(timing)
     body = slowest_body(timing)
     resource = _plotted_resource(result)
+    place, spans = nest_spans(timing)
     source = _source(result)
     return ReportData(
         kernel=result.kernel,
@@ -49,7 +50,8 @@ def report_data(result: SearchResult) -> ReportData:
         points=_points(result, resource),
         resource_label=_LABELS[resource],
         loops=_loops(result, source[0]),
-        spans=nest_spans(timing),
+        spans=spans,
+        spans_place=place,
         body_spans=body_spans(body[1]) if body else (),
         body_name=body[0] if body else "",
         peak_ops=peak_operations(resources, problem.limits.items()),
@@ -80,7 +82,13 @@ def _points(result: SearchResult, resource: str) -> tuple[Point, ...]:
         text = f"{e.latency_cycles:,.0f} cycles; {used}"
         return Point(float(getattr(e.resources, resource)), e.latency_cycles, text, kind)
 
-    others = [d for d in result.outcome.designs if d not in front and d != best][:MAX_POINTS]
+    # what needs far more than the limit would only squeeze the designs that fit
+    room = 2.0 * max(float(getattr(result.outcome.problem.limits, resource)), 1.0)
+    others = [
+        d
+        for d in result.outcome.designs
+        if d not in front and d != best and getattr(d.resources, resource) <= room
+    ][:MAX_POINTS]
     return (
         *(point(e, "other") for e in others),
         *(point(p.evaluation, "front") for p in result.front if p.evaluation != best),
