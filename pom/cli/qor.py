@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pom.cli.common import json_option
+from pom.cli.qor_learn import COMMANDS, eval_gnn
 
 if TYPE_CHECKING:
     from pom.dsl.kernel import KernelFunction
@@ -33,8 +34,8 @@ def qor() -> None:
     help="One kernel file per kernel, with loops named as the labels name them.",
 )  # fmt: skip
 @click.option(
-    "--model", type=click.Choice(["analytical"]), default="analytical", show_default=True,
-    help="The model to evaluate.",
+    "--model", type=click.Choice(["analytical", "gnn"]), default="analytical", show_default=True,
+    help="The model to evaluate; the GNN predicts each kernel by networks trained without it.",
 )  # fmt: skip
 @click.option(
     "--check-every", default=0, metavar="N", show_default=True,
@@ -46,9 +47,12 @@ def eval_(labels: Path, kernels: Path, model: str, check_every: int, as_json: bo
     from pom.qor_model.evaluate import evaluate
     from pom.qor_model.labels import read_labels
 
-    result = evaluate(
-        read_labels(labels), KernelFiles(kernels), library_of(), check_every=check_every
-    )
+    if model == "gnn":
+        result = eval_gnn(labels, kernels)
+    else:
+        result = evaluate(
+            read_labels(labels), KernelFiles(kernels), library_of(), check_every=check_every
+        )
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2))
     else:
@@ -245,3 +249,7 @@ def table(result: Evaluation) -> str:
             lines.append(f"{text}: {share:.2f} %")
     lines += [f"refused {design}: {reason}" for design, reason in result.refused[:20]]
     return "\n".join(lines)
+
+
+for _command in COMMANDS:
+    qor.add_command(_command)

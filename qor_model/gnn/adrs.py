@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pom.errors import PomError
 from pom.qor_model.gnn.samples import Sample
-from pom.qor_model.gnn.tables import Array
+from pom.qor_model.gnn.tables import Array, base
+from pom.qor_model.gnn.targets import METRICS, Stage
+from pom.qor_model.gnn.train import TrainOptions, forward, train
 
 _CAPACITY = (("lut", 274080.0), ("ff", 548160.0), ("dsp", 2520.0))
 """Of xczu9eg: area is the sum of the shares."""
@@ -109,3 +112,54 @@ def adrs_of(
         chosen = true[pick(guess, picks)]
         found.append(adrs(true[pareto(true)], chosen[pareto(chosen)]))
     return AdrsResult(samples[0].kernel, picks, *found)
+
+
+def adrs_by_kernel(
+    samples: Sequence[Sample],
+    stage: Stage,
+    picks: int,
+    options: TrainOptions | None,
+    left_out: str | None = None,
+    per_kernel: int | None = None,
+) -> tuple[AdrsResult, ...]:
+    """ADRS of every kernel, chosen by a model that never saw it.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        The labelled spaces.
+    stage : Stage
+        Of the labels; latency is needed.
+    picks : int
+    options : TrainOptions or None
+        How the networks are trained; None chooses with the analytical model.
+    left_out : str, optional
+        Only this kernel.
+    per_kernel : int, optional
+        Train on so many designs of each kernel.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q048`` if the labels have no latency, or none of the kernel.
+    """
+    metrics = METRICS[stage]
+    kernels = sorted({s.kernel for s in samples if left_out in (None, s.kernel)})
+    if "latency" not in metrics or not kernels:
+        missing = f"designs of {left_out}" if "latency" in metrics else "a latency"
+        raise PomError("POM-Q048", f"the labels have no {missing}")
+    found = []
+    for kernel in kernels:
+        own = [s for s in samples if s.kernel == kernel]
+        if options is None:
+            logs = base(own, metrics)
+        else:
+            rng = np.random.default_rng(options.seed)
+            seen: list[Sample] = []
+            for other in sorted({s.kernel for s in samples} - {kernel}):
+                group = [s for s in samples if s.kernel == other]
+                order = rng.permutation(len(group))[: per_kernel or len(group)]
+                seen += [group[int(n)] for n in order]
+            logs = forward(train(seen, metrics, options), own)
+        found.append(adrs_of(own, np.expm1(logs), metrics, picks))
+    return tuple(found)

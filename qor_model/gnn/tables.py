@@ -53,6 +53,6 @@ def errors(predicted: Array, truth: Array) -> Array:
         e, a = estimate[known, column], actual[known, column]
         if not len(a):
             continue
-        scale = np.full(len(a), a.mean()) if np.mean(a == 0) >= 0.1 else np.maximum(a, 1.0)
-        result[column] = 100.0 * np.mean(np.abs(e - a) / np.maximum(scale, 1e-9))
+        scale = np.full(len(a), a.mean()) if np.mean(a == 0) >= 0.1 else a
+        result[column] = 100.0 * np.mean(np.abs(e - a) / np.maximum(scale, 1.0))
     return result

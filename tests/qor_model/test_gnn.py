@@ -31,6 +31,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
 
 from pom.qor_model.gnn.batch import batch_designs  # noqa: E402
+from pom.qor_model.gnn.fine_tune import fine_tune  # noqa: E402
 from pom.qor_model.gnn.gnng import GNNg  # noqa: E402
 from pom.qor_model.gnn.layers import LAYERS, make_layer  # noqa: E402
 from pom.qor_model.gnn.predict import predict  # noqa: E402
@@ -174,3 +175,20 @@ def test_as_published_needs_no_analytical_features(samples: list[Sample]) -> Non
     found = train(samples, METRICS, options)
     changed = [replace(s, terms=tuple(0.0 for _ in s.terms)) for s in samples]
     np.testing.assert_array_equal(forward(found, samples), forward(found, changed))
+
+
+def test_a_few_designs_correct_a_model(samples: list[Sample], model: Model) -> None:
+    other = [
+        replace(s, kernel="other", labels=tuple(x * f for x, f in zip(s.labels, (1, 3, 2, 1), strict=True)))
+        for s in samples
+    ]  # fmt: skip
+    tuned = fine_tune(model, other[::2])
+    before = errors(forward(model, other[1::2]), measured(other[1::2]))
+    after = errors(forward(tuned, other[1::2]), measured(other[1::2]))
+    assert before[1] > 50.0
+    assert after[1] < 20.0
+    assert after[2] < before[2] / 2
+    assert after[0] < 1.0
+    assert "other" in tuned.kernels
+    with pytest.raises(PomError, match="POM-Q045"):
+        fine_tune(model, other[:4])

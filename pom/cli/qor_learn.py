@@ -1,0 +1,263 @@
+"""``pom qor train``, ``compare``, ``adrs`` and ``import``: the learned models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pom.cli.common import json_option
+
+if TYPE_CHECKING:
+    from pom.qor_model.evaluate import Evaluation
+    from pom.qor_model.gnn.samples import Sample
+    from pom.qor_model.gnn.targets import MeasuredFile
+    from pom.qor_model.gnn.train import TrainOptions
+
+_labels = click.option(
+    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+    help="Measured designs; the kind of file is told from its columns.",
+)  # fmt: skip
+_kernels = click.option(
+    "--kernels", required=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="One kernel file per kernel, with loops named as the labels name them.",
+)  # fmt: skip
+_per_kernel = click.option(
+    "--per-kernel", type=click.IntRange(min=1), metavar="N",
+    help="At most so many designs of each kernel and device, drawn with the seed.",
+)  # fmt: skip
+
+
+def _training(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option(
+            "--layer", default="sage", show_default=True,
+            type=click.Choice(["gat", "gcn", "pna", "sage", "transformer"]),
+            help="Message-passing layer.",
+        ),
+        click.option("--epochs", type=click.IntRange(1, 1000), default=24, show_default=True),
+        click.option(
+            "--members", type=click.IntRange(1, 16), default=3, show_default=True,
+            help="Networks in the ensemble.",
+        ),
+        click.option("--width", type=click.IntRange(4, 512), default=32, show_default=True),
+        click.option("--seed", type=int, default=0, show_default=True),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _options(layer: str, epochs: int, members: int, width: int, seed: int) -> TrainOptions:
+    from pom.qor_model.gnn.train import TrainOptions
+
+    if width % 4:
+        raise click.BadParameter("the width has to be a multiple of four", param_hint="--width")
+    return TrainOptions(layer=layer, width=width, epochs=epochs, members=members, seed=seed)
+
+
+def _read(
+    labels: Path, kernels: Path, per_kernel: int | None, seed: int
+) -> tuple[MeasuredFile, tuple[Sample, ...]]:
+    """Samples of a label file, with a progress bar and the designs that were refused."""
+    from pom.cli.qor import KernelFiles, library_of
+    from pom.qor_model.gnn.samples import choose, labelled_samples
+    from pom.qor_model.gnn.targets import read_measured
+
+    file = read_measured(labels)
+    if per_kernel is not None:
+        file = choose(file, per_kernel, seed)
+    with click.progressbar(length=len(file.rows), label="designs", file=sys.stderr) as bar:
+        samples, refused = labelled_samples(
+            file, KernelFiles(kernels), library_of(), lambda done, total: bar.update(1)
+        )
+    for design, reason in refused[:20]:
+        click.echo(f"refused {design}: {reason}", err=True)
+    return file, samples
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.command("train")
+@_labels
+@_kernels
+@click.option("--out", "-o", required=True, metavar="FILE",
+              type=click.Path(dir_okay=False, path_type=Path), help="Weights (safetensors).")  # fmt: skip
+@_per_kernel
+@_training
+@click.option("--leave-one-out/--no-leave-one-out", default=True, show_default=True,
+              help="Also measure the error on kernels that were never seen.")  # fmt: skip
+@click.option("--fine-tune", "start", metavar="WEIGHTS",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Correct these weights with the labels (20 designs are enough).")  # fmt: skip
+@json_option
+def train_(
+    labels: Path,
+    kernels: Path,
+    out: Path,
+    per_kernel: int | None,
+    layer: str,
+    epochs: int,
+    members: int,
+    width: int,
+    seed: int,
+    leave_one_out: bool,
+    start: Path | None,
+    as_json: bool,
+) -> None:
+    """Train the networks on measured designs, or correct trained ones with a few."""
+    from pom.qor_model.gnn.baselines import kernel_table
+    from pom.qor_model.gnn.fine_tune import fine_tune
+    from pom.qor_model.gnn.leave_out import leave_one_kernel_out
+    from pom.qor_model.gnn.train import train
+    from pom.qor_model.gnn.weights import load, save
+
+    options = _options(layer, epochs, members, width, seed)
+    file, samples = _read(labels, kernels, per_kernel, seed)
+    protocol = None
+    if start is not None:
+        model = fine_tune(load(start), samples)
+    else:
+        model = train(samples, file.metrics, options, _say)
+        if leave_one_out:
+            protocol = leave_one_kernel_out(samples, file.metrics, options, progress=_say)
+    save(model, out, f"{labels.name}: {len(samples)} designs")
+    if as_json:
+        record = {"designs": len(samples), "weights": str(out)}
+        found = {} if protocol is None else protocol.to_json()
+        click.echo(json.dumps({**record, "leave_one_kernel_out": found}, indent=2))
+        return
+    if protocol is not None:
+        click.echo("MAPE % on the kernel that was left out")
+        click.echo(kernel_table(protocol))
+    click.echo(f"wrote {out}: {len(samples)} designs of {', '.join(model.kernels)}")
+
+
+@click.command("compare")
+@_labels
+@_kernels
+@_per_kernel
+@_training
+@json_option
+def compare_(
+    labels: Path,
+    kernels: Path,
+    per_kernel: int | None,
+    layer: str,
+    epochs: int,
+    members: int,
+    width: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Compare all models on the same designs, each kernel left out in turn."""
+    from pom.qor_model.gnn.baselines import compare, comparison_table
+
+    file, samples = _read(labels, kernels, per_kernel, seed)
+    options = _options(layer, epochs, members, width, seed)
+    found = compare(samples, file.metrics, options, _say)
+    if as_json:
+        click.echo(json.dumps([p.to_json() for p in found], indent=2))
+    else:
+        click.echo(comparison_table(found))
+
+
+@click.command("adrs")
+@_labels
+@_kernels
+@click.option("--model", type=click.Choice(["analytical", "gnn"]), default="analytical",
+              show_default=True, help="Who chooses; the GNN is trained without the kernel.")  # fmt: skip
+@click.option("--picks", type=click.IntRange(min=1), default=25, show_default=True,
+              help="How many designs may be measured.")  # fmt: skip
+@click.option("--leave-out", "left_out", metavar="KERNEL", help="Only this kernel.")
+@_per_kernel
+@_training
+@json_option
+def adrs_(
+    labels: Path,
+    kernels: Path,
+    model: str,
+    picks: int,
+    left_out: str | None,
+    per_kernel: int | None,
+    layer: str,
+    epochs: int,
+    members: int,
+    width: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """How close the designs that a model picks come to the true Pareto set (ADRS)."""
+    from pom.qor_model.gnn.adrs import adrs_by_kernel
+
+    file, samples = _read(labels, kernels, None, seed)
+    options = _options(layer, epochs, members, width, seed) if model == "gnn" else None
+    rows = adrs_by_kernel(samples, file.stage, picks, options, left_out, per_kernel)
+    mean = [sum(getattr(r, n) for r in rows) / len(rows) for n in ("two", "four")]
+    if as_json:
+        record = {
+            "picks": picks, "model": model,
+            "kernels": {r.kernel: {"two": 100 * r.two, "four": 100 * r.four} for r in rows},
+            "mean": {"two": 100 * mean[0], "four": 100 * mean[1]},
+        }  # fmt: skip
+        click.echo(json.dumps(record, indent=2))
+        return
+    click.echo(f"ADRS % with at most {picks} picks, {model} model")
+    click.echo(f"{'kernel':<14}{'designs':>9}{'latency, area':>16}{'four objectives':>18}")
+    counts = {r.kernel: sum(s.kernel == r.kernel for s in samples) for r in rows}
+    for r in rows:
+        click.echo(f"{r.kernel:<14}{counts[r.kernel]:>9}{100 * r.two:>16.3f}{100 * r.four:>18.3f}")
+    click.echo(f"{'mean':<23}{100 * mean[0]:>16.3f}{100 * mean[1]:>18.3f}")
+
+
+@click.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write there and not to standard output.")  # fmt: skip
+def import_(folder: Path, output: Path | None) -> None:
+    """Read Vitis and Vivado reports, one folder a design, into a label file."""
+    from pom.files import write_text
+    from pom.qor_model.gnn.reports import read_reports, to_csv
+
+    reports = read_reports(folder)
+    text = to_csv(reports)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        click.echo(f"wrote {output}: {len(reports)} designs")
+
+
+def eval_gnn(labels: Path, kernels: Path, per_kernel: int | None = 100) -> Evaluation:
+    """Predict every labelled kernel by networks trained without it."""
+    import numpy as np
+
+    from pom.qor_model.evaluate import Evaluation, Outcome
+    from pom.qor_model.gnn.train import TrainOptions, forward, train
+    from pom.qor_model.labels import Label
+
+    file, samples = _read(labels, kernels, per_kernel, 0)
+    outcomes: list[Outcome] = []
+    for kernel in sorted({s.kernel for s in samples}):
+        left = [s for s in samples if s.kernel == kernel]
+        model = train([s for s in samples if s.kernel != kernel], file.metrics, TrainOptions())
+        for sample, values in zip(left, np.expm1(forward(model, left)), strict=True):
+            pairs = tuple(
+                (metric, truth, float(value))
+                for metric, truth, value in zip(file.metrics, sample.labels, values, strict=True)
+                if truth == truth
+            )
+            label = Label(sample.name, kernel, sample.device, sample.clock_ns, ())
+            outcomes.append(Outcome(label, pairs))
+        _say(f"{kernel}: {len(left)} designs")
+    return Evaluation(file.kind, tuple(outcomes), ())
+
+
+COMMANDS = (train_, compare_, adrs_, import_)
