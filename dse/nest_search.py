@@ -16,7 +16,7 @@ kept is evaluated exactly before it counts as a design.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ FIXED_LOGIC = 500
 """LUTs and FFs that a nest has whatever its lanes, where only one member of a class is known."""
 FAR, NEAR = 0.03, 0.01
 """Margins of the linear estimate: beyond 1.5 times the largest member seen, and up to there."""
+NO_LIMIT = 1 << 62
 ALIKE = 0.8
 """Least share of the smallest overhead of all known classes that a class without members has."""
 
@@ -173,6 +174,10 @@ class NestCandidates:
             if not known.points:
                 # the reason is the shape of the class, not the number of lanes
                 self.is_open[members] = False
+            return
+        if answer.resources.exceeded(replace(self.limits, dsp=NO_LIMIT, lut=NO_LIMIT, ff=NO_LIMIT)):
+            # more lanes never need less memory
+            self.is_open[members] = False
             return
         iterations, lanes = self.iterations[row], int(self.lanes[row])
         # the pipeline's depth is not repeated per iteration

@@ -46,6 +46,11 @@ class Variant:
         )
 
     @property
+    def has_guards(self) -> bool:
+        """Whether a nest with arithmetic is not a box."""
+        return any(nest.work and not nest.is_box for nest, _ in self.candidates)
+
+    @property
     def size(self) -> int:
         """Parallelisations, counted per nest and added up, since nests are searched one by one."""
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
@@ -119,7 +124,7 @@ def make_variant(
 
 
 def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, ...]:
-    """Every structure with every choice of implementations, lowest bound first.
+    """Every structure with every choice of implementations, boxes and low bounds first.
 
     Structures whose nests allow the same loop orders have the same designs; one of them is kept.
     """
@@ -135,7 +140,8 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
         for structure in structures.values()
         for implementations in implementation_choices(evaluator.library, structure)
     ]
-    variants.sort(key=lambda v: (v.bound, v.structure.name, v.implementations))
+    # bounds of nests that are not boxes are weak: those come last
+    variants.sort(key=lambda v: (v.has_guards, v.bound, v.structure.name, v.implementations))
     return tuple(variants)
 
 

@@ -29,6 +29,9 @@ from pom.dse.space import Variant, problem_variants
 SHRINKS = 5
 """How often a design that does not fit as a whole is tried again within smaller limits."""
 
+LEAST_EFFORT = 64
+"""What an evaluation counts for, in lanes, however few it has."""
+
 
 @dataclass
 class NestOutcome:
@@ -74,12 +77,13 @@ class Exact:
     tolerance : float
         Relative difference to the bound at which a nest counts as solved.
     patience : int
-        Lanes evaluated in one nest without a better plan after which its search stops with a gap.
+        Lanes evaluated in one nest without a better plan after which its search stops with a gap;
+        an evaluation counts as `LEAST_EFFORT` lanes at the least.
     """
 
     name = "exact"
 
-    def __init__(self, tolerance: float = 0.005, patience: int = 2000) -> None:
+    def __init__(self, tolerance: float = 0.005, patience: int = 1200) -> None:
         self.tolerance = tolerance
         self.patience = patience
 
@@ -187,7 +191,7 @@ class Exact:
             )
             table.learn(row, answer)
             taken += 1
-            idle += max(int(table.lanes[row]), 8)
+            idle += max(int(table.lanes[row]), LEAST_EFFORT)
             if answer.is_refused or answer.resources.exceeded(task.limits):
                 continue
             if answer.latency_cycles < found.latency_cycles * (1 - 1e-9):
@@ -212,7 +216,9 @@ def _plan(variant: Variant, nests: tuple[NestPlan, ...]) -> Plan:
 def _is_matched(plan: NestPlan, task: _Task) -> bool:
     """Whether the plan wants exactly the banks that the nests before it want."""
     wanted = wanted_banks(task.variant.structure.program, task.nest, plan)
-    return bool(wanted) and all(task.banks.get(key, 1) == n for key, n in wanted.items())
+    arrays = {array for array, _ in task.banks}
+    shared = [key for key in wanted if key[0] in arrays]
+    return bool(shared) and all(task.banks.get(key, 1) == wanted[key] for key in shared)
 
 
 def _is_compatible(plan: NestPlan, task: _Task) -> bool:
