@@ -13,9 +13,10 @@ from pom.errors import PomError
 from pom.ir.affine import Affine
 from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, sequence
 from pom.passes.base import PolyPass
-from pom.passes.isl_build import union_domain
+from pom.passes.isl_build import domain, union_domain
 from pom.passes.legality import kept_order, legal
 from pom.passes.reductions import relaxed_statements
+from pom.passes.schedule_tree import prune
 
 Algorithm = Literal["pluto", "feautrier"]
 
@@ -71,10 +72,14 @@ class AutoSchedule(PolyPass):
                 f"unknown scheduling algorithm {self.algorithm!r}",
                 hint="use 'pluto' or 'feautrier'",
             )
-        schedule = self._compute(program)
+        # isl leaves out statements without instances: they keep the loops that they had.
+        running = [s.name for s in program.statements if not domain(s).is_empty()]
+        if not running:
+            return program
         converter = _Converter(program, self.wavefront)
-        tree = converter.convert(schedule.get_root(), [s.name for s in program.statements], ())
-        new = replace(program, schedule=tree)
+        tree = converter.convert(self._compute(program).get_root(), running, ())
+        others = prune(program.schedule, {s.name for s in program.statements} - set(running))
+        new = replace(program, schedule=sequence((tree, others)) if others else tree)
         return legal(program, new, f"auto_schedule({self.algorithm!r})", self.fast_math)
 
     def _compute(self, program: PolyProgram) -> isl.Schedule:
@@ -88,11 +93,19 @@ class AutoSchedule(PolyPass):
             with _options(0, not self.fuse, _MOST_OPERATIONS):
                 try:
                     return constraints.copy().compute_schedule()
-                except isl.Error as error:
-                    if "maximal number of operations" not in str(error):
-                        raise
-        with _options(1, not self.fuse, 0):
-            return constraints.compute_schedule()
+                except isl.Error:
+                    # It takes too long, or fails ("unable to carry dependences").
+                    pass
+        try:
+            with _options(1, not self.fuse, 0):
+                return constraints.compute_schedule()
+        except isl.Error as error:
+            raise PomError(
+                "POM-S043",
+                "isl's scheduler finds no schedule",
+                hint="schedule the loops one by one, or write strides as split loops",
+                notes=(str(error),),
+            ) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pom.ir.affine import Affine
 from pom.ir.expr import Access, Apply, Const, Load
 from pom.ir.graph import Array, Assign, Call, For, Kernel
 from pom.ir.poly import Loop
-from pom.ir.types import ArrayType, FixedType, IntType, f32
+from pom.ir.types import ArrayType, BoolType, FixedType, IntType, f32
 from pom.passes.conflicts import conflicts, find_conflicts
 from pom.passes.dependences import Distance, common_loops, dependences
 from pom.passes.graph_to_poly import graph_to_poly
@@ -292,6 +292,10 @@ def test_calls_touch_their_arrays_as_a_whole() -> None:
         ("add", FixedType(16, 8), FixedType(12, 6), True),
         ("add", FixedType(16, 8), FixedType(16, 6), False),
         ("mul", FixedType(16, 8), FixedType(16, 8), False),
+        ("add", FixedType(16, 8), FixedType(14, 6), True),
+        ("max", FixedType(16, 8), FixedType(16, 8), True),
+        ("max", FixedType(16, 8), FixedType(16, 7), False),
+        ("or", BoolType(), BoolType(), True),
     ],
 )
 def test_reductions(op: str, element: object, other: object, exact: bool) -> None:
@@ -333,6 +337,12 @@ def test_relaxed_statements_need_fast_math_for_floats() -> None:
     assert set(reductions(program)) == {"mac"}
     assert relaxed_statements(program) == frozenset()
     assert relaxed_statements(program, fast_math=True) == {"mac"}
+
+
+def test_updates_of_a_relaxed_reduction_do_not_conflict() -> None:
+    program = graph_to_poly(gemm())
+    assert conflicts(program, frozenset({"mac"})) == ()
+    assert len(conflicts(program)) == 3
 
 
 def test_iterators_may_be_isl_words() -> None:

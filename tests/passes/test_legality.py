@@ -139,6 +139,13 @@ def test_the_loop_that_decides_is_named() -> None:
     assert caught.value.notes[1].endswith("(decided by loop 'j')")
 
 
+def test_the_innermost_of_three_loops_is_named() -> None:
+    body = Assign("S", access("A", i, Affine.var("k")), load("A", i, Affine.var("k") - 1))
+    nest = loop("i", 0, 4, loop("j", 0, 1, loop("k", 1, 6, body)))
+    with pytest.raises(PomError, match="decided by loop 'k'"):
+        Reverse("S", "k").run(graph_to_poly(kernel(nest)))
+
+
 def test_a_loop_of_the_deeper_end_is_named() -> None:
     target = access("x", i)
     first = Assign("S", target, load("y", i))
@@ -159,6 +166,16 @@ def test_how_many_more() -> None:
     with pytest.raises(PomError, match="through C and 2 more") as caught:
         Reverse("mac", "k").run(graph_to_poly(gemm()))
     assert caught.value.summary.endswith("and 2 more")
+    both = Assign("S", access("x", 0), load("y", i))
+    two = Assign("T", access("y", i + 1), load("x", 0))
+    program = graph_to_poly(kernel(loop("i", 0, 3, both), loop("i", 0, 3, two)))
+    assert isinstance(program.schedule, Sequence)
+    swapped = replace(program, schedule=Sequence(program.schedule.children[::-1]))
+    count = len(violations_of(program, swapped))
+    with pytest.raises(PomError, match="POM-S001") as caught:
+        legal(program, swapped, "swap")
+    assert caught.value.summary.endswith("and 1 more" if count == 2 else "through x")
+    assert count == 2
 
 
 def test_equal_times_are_a_violation() -> None:
