@@ -31,6 +31,10 @@ SHRINKS = 5
 
 LEAST_EFFORT = 64
 """What an evaluation counts for, in lanes, however few it has."""
+FIRST_SHARES = (0.8, 0.5, 0.2)
+"""Shares of the limits that each nest of a first design may use."""
+QUICK = 6
+"""Most evaluations per nest for a first design."""
 
 
 @dataclass
@@ -67,6 +71,7 @@ class _Task:
     fixed: tuple[NestPlan, ...] = ()
     others: float = 0.0
     banks: dict[tuple[str, int], int] = field(default_factory=dict)
+    is_quick: bool = False
 
 
 class Exact:
@@ -89,6 +94,7 @@ class Exact:
 
     def run(self, search: Search) -> bool:
         variants = problem_variants(search.problem, search.local)
+        self._incumbents(search, variants)
         bounds: list[float] = []
         is_complete = True
         for number, variant in enumerate(variants):
@@ -108,6 +114,27 @@ class Exact:
             search.notify()
         search.lower_bound = min([*bounds, _best(search)])
         return is_complete
+
+    def _incumbents(self, search: Search, variants: Sequence[Variant]) -> None:
+        """A design of every structure that fits, so that there is an answer early on."""
+        search.phase = "first designs"
+        for variant in variants:
+            if variant.implementations or search.is_out_of_time:
+                continue
+            ones = tuple(
+                NestPlan(nest.handle, order, (1,) * len(order))
+                for nest, lists in variant.candidates
+                for order in nest.orders[:1]
+            )
+            search.evaluate([(_plan(variant, ones), "")])
+            for share in FIRST_SHARES:
+                outcomes = self._nests(search, variant, _part(search.problem.limits, share), True)
+                plans = tuple(o.best.plan.nests[0] for o in outcomes if o.best)
+                if len(plans) < len(variant.candidates) or not plans:
+                    continue
+                (answer,) = search.evaluate([(_plan(variant, plans), "")])
+                if not answer.is_refused and search.fits(answer.resources):
+                    break
 
     def _variant(self, search: Search, variant: Variant) -> tuple[float, bool]:
         """Search one variant; its lower bound, and whether it was covered."""
@@ -131,7 +158,9 @@ class Exact:
             complete = False
         return bound, complete
 
-    def _nests(self, search: Search, variant: Variant, limits: Resources) -> list[NestOutcome]:
+    def _nests(
+        self, search: Search, variant: Variant, limits: Resources, is_quick: bool = False
+    ) -> list[NestOutcome]:
         """The nests of a variant, heaviest first; fewer where the whole cannot be better."""
         first = {n.handle: _first_bound(lists) for n, lists in variant.candidates}
         heaviest = sorted(variant.candidates, key=lambda c: (-first[c[0].handle], c[0].handle))
@@ -142,7 +171,7 @@ class Exact:
         for nest, lists in heaviest:
             rest -= first[nest.handle]
             others = rest + sum(o.latency_cycles for o in outcomes)
-            task = _Task(variant, nest, lists, limits, fixed, others, banks)
+            task = _Task(variant, nest, lists, limits, fixed, others, banks, is_quick)
             outcome = self._nest(search, task)
             outcomes.append(outcome)
             if outcome.best is None or others + outcome.bound >= _best(search) * (
@@ -175,6 +204,8 @@ class Exact:
             enough = ceiling - self.tolerance * (task.others + ceiling)
             if row is None or floor >= enough:
                 found.is_complete = skipped >= enough
+                break
+            if task.is_quick and ((found.best and taken > 1) or taken > QUICK):
                 break
             if idle >= self.patience or search.is_out_of_time:
                 break
@@ -228,6 +259,10 @@ def _is_compatible(plan: NestPlan, task: _Task) -> bool:
         max(number, task.banks.get(key, 1)) % min(number, task.banks.get(key, 1)) == 0
         for key, number in wanted_banks(program, task.nest, plan).items()
     )
+
+
+def _part(limits: Resources, share: float) -> Resources:
+    return Resources(**{name: int(limit * share) for name, limit in limits.items()})
 
 
 def _shrunk(limits: Resources, allowed: Resources, needed: Resources) -> Resources:
