@@ -27,6 +27,9 @@ from tests.fuzz.kernels import random_kernel
 from tests.fuzz.reproduce import ILLEGAL
 from tests.fuzz.schedules import propose, rewrites_of
 
+MOST_CPP = 8
+"""Schedules of one kernel that also run as C++."""
+
 Stage = Callable[[str], None]
 
 
@@ -86,7 +89,7 @@ def run_program(
     stage : callable
         Told what is about to run, for the report of a crash.
     with_cpp : bool
-        Also run one of the accepted schedules as C++.
+        Also run the first accepted schedules as C++.
     """
     outcome = Outcome()
     kernel = kernel_of(seed, index)
@@ -118,9 +121,10 @@ def run_program(
         from tests.fuzz.cpp import differences
 
         stage("g++")
-        outcome.counts["g++"] += len(texts)
-        exact = {n: drawn[n].schedule.is_exact for n in texts}
-        for name, found in differences(texts, exact, expected).items():
+        chosen = {n: t for n, t in texts.items() if int(n[1:]) < MOST_CPP}
+        outcome.counts["g++"] += len(chosen)
+        exact = {n: drawn[n].schedule.is_exact for n in chosen}
+        for name, found in differences(chosen, exact, expected).items():
             outcome.findings.append(_finding(found, drawn[name]))
     return outcome
 
