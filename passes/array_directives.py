@@ -17,6 +17,12 @@ def require_array(program: PolyProgram, array: str) -> Array:
     arrays = program.arrays
     if array not in arrays:
         names = list(arrays)
+        if any(p.name == array for p in program.params):
+            raise PomError(
+                "POM-S020",
+                f"{array!r} is a scalar argument of {program.name!r}, not an array",
+                hint=f"its arrays are {', '.join(map(repr, names))}",
+            )
         close = get_close_matches(array, names, 1)
         guess = f"; did you mean {close[0]!r}?" if close else ""
         raise PomError(

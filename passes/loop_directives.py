@@ -56,7 +56,7 @@ def check_loop_directives(program: PolyProgram, what: str) -> None:
     A pipelined loop has every loop below it unrolled completely by the tool, so these need constant
     trip counts, and neither they nor the loops around can be pipelined. A loop that is unrolled
     completely needs a constant trip count too. LOOP_FLATTEN wants the loop alone in the loop
-    around it.
+    around it, with a constant trip count.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def check_loop_directives(program: PolyProgram, what: str) -> None:
         if directives.pipeline_ii is not None:
             _check_pipeline(program, loop, what)
         if directives.unroll == 0:
-            reason = f"{what}: loop {loop.name!r} cannot be unrolled completely"
+            reason = f"{what}: a complete unrolling needs a constant number of iterations"
             _require_constant(program, [loop], reason)
         if directives.flatten and outer is None:
             raise PomError(
@@ -80,6 +80,9 @@ def check_loop_directives(program: PolyProgram, what: str) -> None:
                 hint="flatten needs a perfect nest: name the inner one of two loops with nothing "
                 "else between them",
             )
+        if directives.flatten:
+            reason = f"{what}: LOOP_FLATTEN needs a constant number of iterations"
+            _require_constant(program, [loop], reason)
 
 
 def _with_parents(node: ScheduleNode, parent: Loop | None) -> Iterator[tuple[Loop, Loop | None]]:
@@ -119,7 +122,7 @@ def _require_constant(program: PolyProgram, loops: list[Loop], summary: str) -> 
     if not varying or (len(varying) == 1 and is_set_apart(program, varying[0][0])):
         return
     loop, trips = varying[0]
-    calls = ", ".join(f"guard({n.name!r})" for n, _ in varying)
+    calls = ", ".join(f"s[{n.statements[0]!r}].guard({n.name!r})" for n, _ in varying)
     raise PomError(
         "POM-S010",
         f"{summary}, but the trip count of {loop.name!r} varies from {trips.minimum} to "

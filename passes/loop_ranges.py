@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import islpy as isl
 
+from pom.errors import PomError
 from pom.ir.affine import Affine, FloorDiv
 from pom.ir.poly import Loop, PolyProgram, PolyStatement
 from pom.passes.isl_build import affine, affine_on, domain, statement_space
@@ -31,6 +32,22 @@ def value_range(program: PolyProgram, loop: Loop) -> tuple[int, int]:
     if not found:
         return 0, -1
     return min(low for low, _ in found), max(high for _, high in found)
+
+
+def require_countable(
+    program: PolyProgram, statement: str, loop: str, by: int, of: Affine | None, code: str
+) -> None:
+    """Raise `code` where the values of `loop` plus `by` (times `of`) do not fit a 32-bit counter."""
+    node = next(n for n in program.loops(statement) if n.name == loop)
+    steps = _extent(program.statement(statement), of) if of else (1, 1)
+    low, high = value_range(program, node)
+    largest = max(abs(low), abs(high)) + abs(by) * max(map(abs, steps or (0, 0)))
+    if largest >= 2**31:
+        raise PomError(
+            code,
+            f"{by} is too much: the values of {loop!r} would leave the range of a 32-bit counter",
+            hint=f"{loop!r} runs from {low} to {high}; use a smaller number",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +155,12 @@ def is_block_bounded(loop: Loop) -> bool:
 def is_set_apart(program: PolyProgram, loop: Loop) -> bool:
     """Whether the code generator makes a nest of its own of the only partial block of `loop`.
 
-    So it is where the block loop isolates or separates its full blocks and one of its values alone
-    has a partial block, always of the same length.
+    So it is where the block loop isolates its full blocks and one of its values alone has a partial
+    block, always of the same length.
     """
     statement = loop.statements[0]
     block = _block_loop(program, statement, loop)
-    if block is None or block.part not in ("isolate", "separate"):
+    if block is None or block.part != "isolate":
         return False
     outer = enclosing(program, statement, loop.name)
     position = outer.index(block)

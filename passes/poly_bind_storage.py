@@ -55,7 +55,12 @@ class BindStorage(PolyPass):
     latency: int = 0
 
     def run(self, program: PolyProgram) -> PolyProgram:
-        require_array(program, self.array)
+        if require_array(program, self.array).type.rank == 0:
+            raise PomError(
+                "POM-S025",
+                f"{self.array!r} is a scalar: it becomes registers, not a memory",
+                hint="leave the directive out",
+            )
         if self.type not in STORAGE:
             raise PomError(
                 "POM-S025",
@@ -80,6 +85,12 @@ class BindStorage(PolyPass):
                 "POM-S025",
                 f"{self.array!r} is written and cannot be a {self.type}",
                 hint="use a ram type, for example 'ram_2p'",
+            )
+        if self.type == "fifo" and program.directives_of(self.array).stream_depth is None:
+            raise PomError(
+                "POM-S025",
+                f"{self.array!r} is not a stream and cannot be a fifo, which has no addresses",
+                hint=f"make it one first: s.array({self.array!r}).stream(); or use a ram type",
             )
         directives = replace(
             program.directives_of(self.array),

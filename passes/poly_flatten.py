@@ -22,7 +22,8 @@ class Flatten(PolyPass):
                 S(i, j)                         #pragma HLS LOOP_FLATTEN
                                                 S(i, j)
 
-    Never changes what is computed. Refused where anything else stands between the two loops.
+    Never changes what is computed. Refused where anything else stands between the two loops, or
+    where the number of iterations of the inner one varies: the tool would not do it.
 
     Parameters
     ----------

@@ -93,11 +93,14 @@ class Interface(PolyPass):
 
     def _option(self, text: str) -> tuple[str, str]:
         key, separator, value = text.partition("=")
-        if (
-            not separator
-            or key not in OPTIONS[self.mode]
-            or not value.isidentifier() | value.isdigit()
-        ):
+        is_known = separator and key in OPTIONS[self.mode]
+        if is_known and not value.isidentifier() | value.isdigit():
+            raise PomError(
+                "POM-S027",
+                f"the value of {key} must be a name or a number, not {value!r}",
+                hint=f"for example {key}={'gmem0' if key == 'bundle' else '16'}",
+            )
+        if not is_known:
             raise PomError(
                 "POM-S027",
                 f"{text!r} is not an option of {self.mode}",

@@ -55,6 +55,18 @@ class Peel(PolyPass):
                 hint="give the rest another name with rest='…'",
             )
         low, high = value_range(program, node)
+        if not isinstance(self.at, int) or isinstance(self.at, bool):
+            raise PomError(
+                "POM-S151",
+                f"the place to peel {self.loop!r} at must be an integer, not {self.at!r}",
+                hint=f"the loop runs from {low} to {high}",
+            )
+        if low == high:
+            raise PomError(
+                "POM-S151",
+                f"loop {self.loop!r} has one value, {low}: there is nothing to peel",
+                hint="peel a loop that runs more than once",
+            )
         if not low < self.at <= high:
             raise PomError(
                 "POM-S151",

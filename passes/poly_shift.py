@@ -9,6 +9,7 @@ from pom.errors import PomError
 from pom.ir.poly import Loop, PolyProgram, ScheduleNode
 from pom.passes.base import PolyPass
 from pom.passes.legality import Remedy, legal
+from pom.passes.loop_ranges import require_countable
 from pom.passes.schedule_tree import describe, edit_loop, require_loop
 
 
@@ -50,6 +51,7 @@ class Shift(PolyPass):
                 f"the amount of a shift must be an integer, not {self.amount!r}",
                 hint="a positive amount delays the statement",
             )
+        require_countable(program, self.statement, self.loop, self.amount, None, "POM-S014")
         what = describe("shift", self.statement, self.loop, self.amount)
         remedies: list[Remedy] = [
             (

@@ -9,6 +9,7 @@ from pom.errors import PomError
 from pom.ir.poly import Loop, PolyProgram, ScheduleNode
 from pom.passes.base import PolyPass
 from pom.passes.legality import legal
+from pom.passes.loop_ranges import require_countable
 from pom.passes.schedule_tree import describe, edit_loop, require_loop
 
 
@@ -71,6 +72,9 @@ def skew(program: PolyProgram, statement: str, outer: str, inner: str, factor: i
             f"the skewing factor must be a non-zero integer, not {factor!r}",
             hint="use 1, or the distance that must become non-negative",
         )
+
+    for name in require_loop(program, statement, inner).statements:
+        require_countable(program, name, inner, factor, outer_loop.expr(name), "POM-S008")
 
     def change(node: Loop) -> ScheduleNode:
         return replace(

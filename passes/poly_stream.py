@@ -50,7 +50,7 @@ class Stream(PolyPass):
             raise PomError(
                 "POM-S029",
                 f"{self.array!r} is an argument: a stream is a local array",
-                hint=f"interface({self.array!r}, 'axis') makes an argument a stream",
+                hint=f"s.array({self.array!r}).interface('axis') makes an argument a stream",
             )
         reason = why_not_stream(program, self.array)
         if reason:

@@ -202,7 +202,10 @@ def sunk(
             node = node.children[place]
         else:
             raise KeyError(innermost)
-    result: ScheduleNode = sequence((*before, body, *_inside_out(after, pending)))
+    names = {h.name for h in headers}
+    before = [rename_clashes(n, names) for n in before]
+    after = [rename_clashes(n, names) for n in _inside_out(after, pending)]
+    result: ScheduleNode = sequence((*before, body, *after))
     for depth in range(len(headers) - 1, -1, -1):
         low, high = bounds(headers[depth].loop)
         extra = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pom import devices
 from pom.devices import Device
+from pom.errors import PomError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pom.ir.graph import Kernel
     from pom.ir.poly import PolyProgram
     from pom.schedule import Schedule
+
+_SHORTEST_CLOCK_NS = 0.1
+_LONGEST_CLOCK_NS = 1000.0
 
 Emit = Literal["graph", "poly", "affine", "hlscpp"]
 
@@ -154,10 +158,21 @@ def build(
     Raises
     ------
     PomError
-        The device is unknown, or the result does not pass validation.
+        POM-U104 for the clock; the device is unknown; or the result does not pass validation.
     """
     from pom.schedule import Schedule, schedule
 
+    if clock_ns is not None and (
+        isinstance(clock_ns, bool)
+        or not isinstance(clock_ns, int | float)
+        or not _SHORTEST_CLOCK_NS <= clock_ns <= _LONGEST_CLOCK_NS
+    ):
+        raise PomError(
+            "POM-U104",
+            f"the clock period must be a number of ns from {_SHORTEST_CLOCK_NS} to "
+            f"{_LONGEST_CLOCK_NS}, not {clock_ns!r}",
+            hint="leave it out for the default of the device",
+        )
     device = target if isinstance(target, Device) else devices.load(target)
     chosen = kernel if isinstance(kernel, Schedule) else schedule(kernel)
     return Design(chosen, device, device.clock_ns if clock_ns is None else clock_ns)

@@ -11,7 +11,7 @@ from pom.errors import PomError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to a temporary name in the same folder, then rename.
+    """Write `text` to a temporary name in the same folder, then rename; links are followed.
 
     Raises
     ------
@@ -26,8 +26,14 @@ def write_text(path: Path, text: str) -> None:
         )
     if path.is_dir():
         raise PomError("POM-U102", f"{str(path)!r} is a folder", hint="name a file inside it")
+    path = path.resolve()
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe, such as /dev/null: it must not be replaced by a file.
+            with path.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

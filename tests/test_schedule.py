@@ -254,3 +254,14 @@ def test_random_schedules_replay(seed: int) -> None:
     namespace["schedule"](again)  # type: ignore[operator]
     assert again.program == s.program
     assert again == s
+
+
+@pytest.mark.parametrize("clock_ns", [-1, 0, float("nan"), 2000.0, "4", True])
+def test_clocks_out_of_range(clock_ns: object) -> None:
+    with pytest.raises(PomError, match="POM-U104"):
+        pom.schedule(gemm).build(clock_ns=clock_ns)  # type: ignore[arg-type]
+
+
+def test_scalar_arguments_are_no_arrays() -> None:
+    with pytest.raises(PomError, match=r"POM-S020.*'alpha' is a scalar argument"):
+        pom.schedule(gemm).array("alpha")

@@ -8,6 +8,20 @@ from pathlib import Path
 import click
 
 
+def _list_passes(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    """Print every pass with what it does and its options, and leave."""
+    if not is_wanted:
+        return
+    from pom.passes.options import describe_options
+    from pom.passes.parse import find_pass
+    from pom.passes.registry import PASSES
+
+    for name in PASSES:
+        kind = find_pass(name)
+        click.echo(f"{name}: {kind.summary}\n    {describe_options(kind)}")
+    context.exit()
+
+
 @click.command()
 @click.argument("file", metavar="FILE.mlir|-")
 @click.option(
@@ -16,7 +30,12 @@ import click
 @click.option("--print-ir-after", is_flag=True, help="Print the program after each pass to stderr.")
 @click.option("--timing", is_flag=True, help="Print the time of each pass to stderr.")
 @click.option(
-    "--list", "list_passes", is_flag=True, is_eager=True, help="List the passes and stop."
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_passes,
+    help="List the passes and stop.",
 )
 @click.option("-o", "output", type=click.Path(path_type=Path), help="File to write.")
 def opt(
@@ -24,7 +43,6 @@ def opt(
     pipeline: str,
     print_ir_after: bool,
     timing: bool,
-    list_passes: bool,
     output: Path | None,
 ) -> None:
     """Run passes over a program at any level, as mlir-opt does; `-` reads standard input."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pom.errors import PomError
@@ -46,3 +48,17 @@ def test_unreadable_and_binary_files_are_refused(tmp_path):
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PomError, match="not UTF-8"):
         read_text(tmp_path / "b")
+
+
+def test_links_are_followed_and_pipes_are_not_replaced(tmp_path):
+    target, link, pipe = (tmp_path / name for name in ("target", "link", "pipe"))
+    link.symlink_to(target)
+    write_text(link, "text")
+    assert link.is_symlink()
+    assert target.read_text() == "text"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert pipe.is_fifo()

@@ -114,3 +114,8 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_passes_are_listed_without_a_file(capsys):
+    assert run(["opt", "--list"]) == 0
+    assert "poly-split{statement=str loop=str factor=int" in capsys.readouterr().out

@@ -4,7 +4,8 @@ import pytest
 
 from pom.errors import PomError
 from pom.passes.poly_flatten import Flatten
-from tests.passes.nests import gemm, imperfect
+from pom.passes.poly_guard import Guard
+from tests.passes.nests import gemm, imperfect, triangle
 
 
 def test_directive() -> None:
@@ -20,3 +21,9 @@ def test_refusal() -> None:
     with pytest.raises(PomError, match="POM-S012"):
         Flatten("mac", "k").run(imperfect())
     Flatten("mac", "k", False).run(imperfect())
+
+
+def test_varying_trip_counts_cannot_be_flattened() -> None:
+    with pytest.raises(PomError, match=r"POM-S010.*flatten.*\n.*s\['S'\]\.guard\('j'\)"):
+        Flatten("S", "j").run(triangle())
+    Flatten("S", "j").run(Guard("S", "j").run(triangle()))

@@ -71,3 +71,8 @@ def test_what_is_no_stream() -> None:
     part = assign("S", access("x", i), load("y", i))
     with pytest.raises(PomError, match="not every element"):
         Interface("x", "axis").run(graph_to_poly(kernel(loop("i", 0, 8, part))))
+
+
+def test_the_value_of_an_option_is_at_fault() -> None:
+    with pytest.raises(PomError, match=r"POM-S027.*value of bundle.*'g m'"):
+        Interface("A", "m_axi", ("bundle=g m",)).run(gemm())

@@ -142,3 +142,14 @@ def test_peeled_and_distributed_programs_compute_the_same(seed: int) -> None:
     results = run_jit({"k": lowered_text(s, "k")}, expected)
     if results:
         assert expected.difference(results["k"], s.is_exact) is None
+
+
+@pytest.mark.parametrize("at", ["6", 6.0, True])
+def test_the_place_is_an_integer(at: object) -> None:
+    with pytest.raises(PomError, match=r"POM-S151.*must be an integer"):
+        Peel("S", "j", at).run(copy())  # type: ignore[arg-type]
+
+
+def test_one_iteration_has_no_rest() -> None:
+    with pytest.raises(PomError, match=r"POM-S151.*nothing to peel"):
+        Peel("S", "j", 0).run(copy(1))

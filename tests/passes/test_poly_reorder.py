@@ -4,7 +4,7 @@ import pytest
 
 from pom.errors import PomError
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_reorder import Reorder, reordered
 from pom.passes.poly_skew import Skew
 from tests.passes.nests import (
     access,
@@ -112,3 +112,16 @@ def test_wrong_arguments(order: tuple[str, ...]) -> None:
 def test_unknown_loop() -> None:
     with pytest.raises(PomError, match="POM-S003"):
         Reorder("mac", ("i", "z")).run(gemm())
+
+
+def test_sinking_keeps_loop_names_apart() -> None:
+    # S cannot be distributed from T, and moves into the first iteration of T's `j`
+    first = loop("j", 0, 8, assign("S", access("x", i), load("A", i - 1, j)))
+    second = loop("j", 0, 8, assign("T", access("A", i, j), load("x", i)))
+    program = graph_to_poly(kernel(loop("i", 1, 8, first, second)))
+    candidates = reordered(program, "T", ("j", "i"))
+    assert [shape(c) for c in candidates][-1] == "j(i(j_2(S) T))"
+    for candidate in candidates:
+        for statement in ("S", "T"):
+            names = [n.name for n in candidate.loops(statement)]
+            assert len(names) == len(set(names))

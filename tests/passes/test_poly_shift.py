@@ -33,3 +33,9 @@ def test_the_hint_works() -> None:
 def test_wrong_amounts(amount: int) -> None:
     with pytest.raises(PomError, match="POM-S014"):
         Shift("Q", "i", amount).run(pair())
+
+
+@pytest.mark.parametrize("amount", [2**31, -(2**31), 2**70])
+def test_counters_of_32_bits(amount: int) -> None:
+    with pytest.raises(PomError, match=r"POM-S014.*32-bit"):
+        Shift("Q", "i", amount).run(pair())

@@ -36,3 +36,9 @@ def test_refusal(outer: str, inner: str, factor: int) -> None:
 def test_unknown_loop() -> None:
     with pytest.raises(PomError, match="POM-S003"):
         Skew("S", "t", "z").run(seidel())
+
+
+@pytest.mark.parametrize("factor", [2**31, 2**70])
+def test_counters_of_32_bits(factor: int) -> None:
+    with pytest.raises(PomError, match=r"POM-S008.*32-bit"):
+        Skew("S", "t", "i", factor).run(seidel())

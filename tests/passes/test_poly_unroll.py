@@ -39,3 +39,9 @@ def test_blocks_of_a_triangle_are_guarded() -> None:
 def test_one_partial_block() -> None:
     new = Unroll("S", "i1").run(Split("S", "i", 3).run(copy()))
     assert parts(new, "S") == ["isolate", "all", "all"]
+
+
+def test_separate_leaves_the_partial_block_in_the_nest() -> None:
+    # so that the inner loop is guarded, or else the tool could not unroll it
+    program = Split("S", "i", 3, (), "separate").run(copy(8))
+    assert parts(Unroll("S", "i1").run(program), "S") == ["separate", "guard", "all"]
