@@ -179,7 +179,7 @@ def roofline(
         parts.append(
             f'<circle class="mark {p.kind}" cx="{at:.1f}" cy="{level:.1f}" r="7">'
             f"<title>{escape(p.label)}</title></circle>"
-            f'<text class="note" x="{at + 11:.1f}" y="{level + 4:.1f}">{escape(p.label)}</text>'
+            f'<text class="note" x="{at + 8:.1f}" y="{level + 21:.1f}">{escape(p.label)}</text>'
         )
     return "\n".join([*parts, "</svg>"])
 

@@ -300,10 +300,8 @@ def does_not_fit(problem: Problem, designs: list[Evaluation]) -> PomError:
     """The error for a kernel without a design within the limits: what is missing, and what helps."""
 
     def excess(design: Evaluation) -> float:
-        return max(
-            need / max(getattr(problem.limits, name), 0.5)
-            for name, need in design.resources.items()
-        )
+        limits = dict(problem.limits.items())
+        return max(need / max(limits[name], 0.5) for name, need in design.resources.items())
 
     smallest = min(designs, key=lambda d: (excess(d), d.latency_cycles)).resources
     missing = ", ".join(
@@ -319,7 +317,10 @@ def does_not_fit(problem: Problem, designs: list[Evaluation]) -> PomError:
     elif larger is not None:
         hint = f"choose a larger device, such as --target {larger.name}"
     else:
-        hint = "no device that POM knows has room for it; make the kernel's local arrays smaller"
+        hint = (
+            "no device that POM knows has room for it; make large local arrays arguments of the "
+            "kernel, or smaller"
+        )
     return PomError(
         "POM-X160",
         f"{problem.kernel.name} does not fit: its smallest design needs {missing}",
