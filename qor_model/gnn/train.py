@@ -178,17 +178,25 @@ def _ceiling(table: _Table, metrics: tuple[str, ...]) -> Array:
 
 
 def _mean_target(model: Model, samples: Sequence[Sample], inputs: Array) -> Array:
-    found = []
-    for start in range(0, len(samples), _GROUP):
-        chunk = slice(start, start + _GROUP)
-        batch = _masked(batch_designs([s.graph for s in samples[chunk]]), model.options)
-        extra = torch.from_numpy(inputs[chunk].astype(np.float32))
-        with torch.no_grad():
-            results = [
-                n(batch, extra if model.options.is_residual else None) for n in model.networks
-            ]
-        found.append(torch.stack(results).mean(0).numpy().astype(np.float64))
+    """Mean of the networks; one thread, since the matrices are too small to share."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        found = [
+            _group_target(model, samples[start : start + _GROUP], inputs[start : start + _GROUP])
+            for start in range(0, len(samples), _GROUP)
+        ]
+    finally:
+        torch.set_num_threads(threads)
     return np.concatenate(found) if found else np.zeros((0, len(model.metrics)))
+
+
+def _group_target(model: Model, samples: Sequence[Sample], inputs: Array) -> Array:
+    batch = _masked(batch_designs([s.graph for s in samples]), model.options)
+    extra = torch.from_numpy(inputs.astype(np.float32)) if model.options.is_residual else None
+    with torch.no_grad():
+        results = [network(batch, extra) for network in model.networks]
+    return np.asarray(torch.stack(results).mean(0).numpy(), dtype=np.float64)
 
 
 def _inputs(raw: Array, mean: Array, scale: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,12 @@ def test_adrs_of_the_whole_set_is_zero_and_of_a_worse_one_its_distance() -> None
     assert sorted(pick(points, 3)) == [0, 1, 2]
     assert set(pick(points, 4)) == {0, 1, 2, 3}
     assert len(pick(points, 2)) == 2
+
+
+def test_the_comparison_needs_scikit_learn(
+    labels: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    command = ["qor", "compare", *_common(labels), *_QUICK]
+    assert run(command) == 1
+    assert "POM-Q046" in capsys.readouterr().err
