@@ -237,5 +237,7 @@ def _recurrence_interval(
         # the accumulator is forwarded: one cycle less than the operator's latency
         step = sum(max(costs[op].latency - 1, 1) for op in recurrence.operators)
         between = trips[:, position + 1 :].prod(axis=1)
-        interval = np.maximum(interval, np.ceil(factors[:, position] * step / distance / between))
+        needed = np.ceil(factors[:, position] * step / distance / between)
+        # unrolled completely, no later iteration continues the reduction
+        interval = np.maximum(interval, np.where(trips[:, position] > distance, needed, 1.0))
     return interval

@@ -8,6 +8,11 @@ things are assumed, and `tests/dse/test_nest_search.py` checks them on samples:
 - logic and registers beyond the operators grow linearly with the lanes, and differ little
   between the classes of a nest.
 
+Along a parallel loop both hold on the samples. Between members of different shapes, and where a
+recurrence makes lanes share operators, the second is only approximate: a candidate near a limit
+may be excluded wrongly. What is proved is proved under
+these assumptions.
+
 So a cheap small member of a class bounds the latency of the large ones from below, and tells which
 of them cannot fit. A candidate that is excluded in this way is never evaluated; everything that is
 kept is evaluated exactly before it counts as a design.

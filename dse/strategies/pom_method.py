@@ -40,6 +40,13 @@ class PomMethod:
         if is_skewed:
             chosen = [NestPlan(p.statement, p.order, p.factors, False) for p in chosen]
         (current,) = search.evaluate([(_plan(structure, chosen), "")])
+        if current.is_refused and is_skewed:
+            # a skewed nest that is not parallelised runs as many iterations as the written one
+            structure = search.local.structure("written")
+            chosen = [
+                NestPlan(n.handle, n.orders[0], (1,) * len(n.band), False) for n in structure.nests
+            ]
+            (current,) = search.evaluate([(_plan(structure, chosen), "")])
         growing = set() if is_skewed else set(range(len(chosen)))
         search.phase = "bottleneck-driven parallelisation"
         while growing and not search.is_out_of_time:

@@ -30,14 +30,18 @@ def table_of(name, size="small"):
     return table, evaluated
 
 
-@pytest.mark.parametrize("name", ["polybench/gemm", "polybench/mvt", "polybench/jacobi_2d"])
-def test_classes_behave_as_assumed(name):
+@pytest.mark.parametrize("name", ["polybench/gemm", "polybench/jacobi_2d", "polybench/heat_3d"])
+def test_more_lanes_along_a_parallel_loop_behave_as_assumed(name):
     table, evaluated = table_of(name)
-    row = table.first()
-    members = np.flatnonzero(table.kind == table.kind[row])
-    members = members[np.argsort(table.lanes[members], kind="stable")]
-    members = members[table.lanes[members] <= 40]
-    chosen = [members[len(members) // 3], members[2 * len(members) // 3], members[-1]]
+    nest = table.nest
+    source, last = 0, len(table.lists[0].order) - 1
+    factors = table.lists[source].factors[table.position]
+    alone = (factors[:, :last] == 1).all(axis=1) & (table.source == source)
+    extent = nest.loop(table.lists[source].order[last]).extent
+    divides = (extent % factors[:, last] == 0) & (factors[:, last] > 1)
+    members = np.flatnonzero(alone & divides & (table.lanes <= 40))
+    members = members[np.argsort(table.lanes[members])]
+    chosen = [members[0], members[len(members) // 2], members[-1]]
     answers = [evaluated(int(m)) for m in chosen]
     per_iteration = [
         a.latency_cycles / float(table.iterations[m]) for a, m in zip(answers, chosen, strict=True)
