@@ -88,7 +88,7 @@ def _spread(points: Array, front: Array, number: int) -> Array:
         following = int(np.argmax(distance))
         chosen.append(following)
         distance = np.minimum(distance, np.abs(logs - logs[following]).max(1))
-    return front[np.array(chosen)]
+    return np.asarray(front[np.array(chosen)])
 
 
 def adrs_of(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pom.errors import PomError
@@ -104,6 +105,7 @@ class Model:
 
 
 Progress = Callable[[str], None]
+Rows = NDArray[np.intp]
 
 
 def train(
@@ -252,7 +254,7 @@ class _Table:
             spread, (correction - centre) / spread,
         )  # fmt: skip
 
-    def groups(self, rows: Array) -> list[tuple[DesignBatch, Tensor | None, Tensor]]:
+    def groups(self, rows: Rows) -> list[tuple[DesignBatch, Tensor | None, Tensor]]:
         found = []
         for start in range(0, len(rows), _GROUP):
             chosen = [int(r) for r in rows[start : start + _GROUP]]
@@ -262,11 +264,11 @@ class _Table:
             found.append((batch, inputs if self.options.is_residual else None, target))
         return found
 
-    def forward(self, network: GNNg, rows: Array) -> Array:
+    def forward(self, network: GNNg, rows: Rows) -> Array:
         network.eval()
         with torch.no_grad():
             results = [network(batch, inputs) for batch, inputs, _ in self.groups(rows)]
-        return torch.cat(results).numpy().astype(np.float64)
+        return np.asarray(torch.cat(results).numpy(), dtype=np.float64)
 
 
 def _loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -274,7 +276,7 @@ def _loss(predicted: Tensor, target: Tensor) -> Tensor:
     return torch.nn.functional.smooth_l1_loss(predicted[known], target[known], beta=0.1)
 
 
-def _fit(table: _Table, is_held: Array, options: TrainOptions) -> tuple[GNNg, float]:
+def _fit(table: _Table, is_held: NDArray[np.bool_], options: TrainOptions) -> tuple[GNNg, float]:
     metrics = table.target.shape[1]
     inputs = len(TERMS) if options.is_residual else 0
     network = GNNg(options.layer, options.width, metrics, inputs, options.dropout)
