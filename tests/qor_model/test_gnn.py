@@ -38,7 +38,7 @@ from pom.qor_model.gnn.predict import predict  # noqa: E402
 from pom.qor_model.gnn.tables import errors, measured  # noqa: E402
 from pom.qor_model.gnn.train import Model, TrainOptions, forward, train  # noqa: E402
 from pom.qor_model.gnn.weights import load as load_weights  # noqa: E402
-from pom.qor_model.gnn.weights import save  # noqa: E402
+from pom.qor_model.gnn.weights import save, shipped  # noqa: E402
 
 METRICS = ("latency", "lut", "ff", "dsp")
 SMALL = TrainOptions(width=8, epochs=3, patience=3, members=2)
@@ -192,3 +192,13 @@ def test_a_few_designs_correct_a_model(samples: list[Sample], model: Model) -> N
     assert "other" in tuned.kernels
     with pytest.raises(PomError, match="POM-Q045"):
         fine_tune(model, other[:4])
+
+
+@pytest.mark.parametrize("stage", ["synthesis", "routed"])
+def test_shipped_weights_are_small_and_predict(stage: str, samples: list[Sample]) -> None:
+    assert shipped(stage).stat().st_size < 10 << 20
+    for prediction in predict(samples[:3], stage):
+        lut = prediction.estimate("lut")
+        assert 0.0 <= lut.low <= lut.value <= lut.high
+    with pytest.raises(PomError, match="POM-Q044"):
+        shipped("none")
