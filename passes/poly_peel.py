@@ -54,6 +54,12 @@ class Peel(PolyPass):
                 f"there is a statement {name!r} already",
                 hint="give the rest another name with rest='…'",
             )
+        if not (name.isidentifier() and name.isascii()):
+            raise PomError(
+                "POM-S150",
+                f"{name!r} cannot be the name of a statement",
+                hint="use letters, digits and underscores, not starting with a digit",
+            )
         low, high = value_range(program, node)
         if not isinstance(self.at, int) or isinstance(self.at, bool):
             raise PomError(

@@ -153,3 +153,9 @@ def test_the_place_is_an_integer(at: object) -> None:
 def test_one_iteration_has_no_rest() -> None:
     with pytest.raises(PomError, match=r"POM-S151.*nothing to peel"):
         Peel("S", "j", 0).run(copy(1))
+
+
+@pytest.mark.parametrize("rest", ["a b", "1x", "é"])
+def test_the_rest_has_a_name(rest: str) -> None:
+    with pytest.raises(PomError, match=r"POM-S150.*cannot be the name"):
+        Peel("S", "j", 6, rest).run(copy())
