@@ -203,7 +203,7 @@ class NestCandidates:
 
     def _depth(self, row: int, answer: Evaluation) -> float:
         """An upper bound on what of the latency is not the interval times the iterations."""
-        return float(answer.latency_cycles) * min(1.0, 64.0 / self.iterations[row])
+        return answer.latency_cycles * min(1.0, 64.0 / float(self.iterations[row]))
 
     def _exclude(self, members: NDArray[np.int64], known: _Class) -> None:
         lanes = self.lanes[members]

@@ -71,7 +71,7 @@ def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> Operato
     if dtype is None or kind not in OpKind._value2member_map_:
         return OperatorCost(0, 0, 0)
     found = library.lookup(kind, dtype, impl)
-    return OperatorCost(found.latency, found.dsp, found.lut)
+    return OperatorCost(found.latency, found.dsp, int(found.lut))
 
 
 def implementation_choices(

@@ -25,6 +25,7 @@ from pom.dse.problem import Resources
 from pom.dse.realise import wanted_banks, with_partitions
 from pom.dse.search import Search
 from pom.dse.space import Variant, problem_variants
+from pom.dse.strategies.pom_method import PomMethod
 
 SHRINKS = 5
 """How often a design that does not fit as a whole is tried again within smaller limits."""
@@ -33,6 +34,8 @@ LEAST_EFFORT = 64
 """What an evaluation counts for, in lanes, however few it has."""
 FIRST_SHARES = (0.8, 0.5, 0.2)
 """Shares of the limits that each nest of a first design may use."""
+MANY_NESTS = 5
+"""From so many nests on, the published method's design is taken as a first one."""
 QUICK = 6
 """Most evaluations per nest for a first design."""
 
@@ -118,6 +121,10 @@ class Exact:
     def _incumbents(self, search: Search, variants: Sequence[Variant]) -> None:
         """A design of every structure that fits, so that there is an answer early on."""
         search.phase = "first designs"
+        if any(len(variant.candidates) >= MANY_NESTS for variant in variants):
+            PomMethod().run(search)
+            if search.best is not None and not search.fits(search.best.resources):
+                search.best = None
         for variant in variants:
             if variant.implementations or search.is_out_of_time:
                 continue
