@@ -11,6 +11,7 @@ from mlir import ir
 
 from pom.dialects.context import process_context
 from pom.dialects.hls import verify_affine
+from pom.dialects.poly import verify as verify_poly
 from pom.errors import PomError
 from pom.ir.graph import Array, Kernel
 from pom.ir.types import ArrayType
@@ -95,6 +96,7 @@ def lowered_text(schedule: Schedule, name: str) -> str:
     PomError, InternalError
         What the lowering, the validation and the verifier find.
     """
+    verify_poly(schedule.program)
     text = affine_text(schedule.program)
     context = process_context()
     with context:
