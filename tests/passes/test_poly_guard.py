@@ -44,7 +44,9 @@ def test_iterators_that_no_loop_has_are_kept() -> None:
     """A statement at a single value of `i` in a loop over `k`, fused with another one."""
     first = assign("S", access("x", i), load("y", i))
     second = assign("T", access("z", k), load("y", i))
-    program = graph_to_poly(kernel(loop("i", 0, 3, first), loop("i", 4, 5, loop("k", 0, 4, second))))
+    program = graph_to_poly(
+        kernel(loop("i", 0, 3, first), loop("i", 4, 5, loop("k", 0, 4, second)))
+    )
     values = (("S", i), ("T", k))
     fused = replace(program, schedule=Loop("i", values, Sequence((Leaf("S"), Leaf("T")))))
     validate(program, poly_to_affine(Guard("S", "i").run(fused)))
