@@ -89,7 +89,10 @@ class Peel(PolyPass):
         part = beyond.ge_set(zero)
         kept = replace(old, domain=set_text(instances.subtract(part)))
         moved = replace(
-            old, name=name, domain=set_text(instances.intersect(part).set_tuple_name(name))
+            old,
+            name=name,
+            domain=set_text(instances.intersect(part).set_tuple_name(name)),
+            body=replace(old.body, name=name),
         )
         statements = tuple(
             s for old_s in program.statements

@@ -80,7 +80,8 @@ def _origins(whole: PolyProgram, scheduled: PolyProgram) -> dict[str, str] | Non
     for statement in whole.statements:
         rest: isl.Set = domain(statement)
         for part in scheduled.statements:
-            if (part.iterators, part.body) != (statement.iterators, statement.body):
+            computed = replace(part.body, name=statement.name)
+            if (part.iterators, computed) != (statement.iterators, statement.body):
                 continue
             instances = domain(part).set_tuple_name(statement.name)
             if instances.is_subset(rest):
