@@ -26,6 +26,9 @@ typecheck: $(STAMP)
 	for folder in dialects passes qor_model dse; do ln -s ../../../$$folder build/typing/pom/; done
 	cd build/typing && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p pom
 
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --programs 200 --schedules 20 --jobs 2 $(FUZZ_ARGS)
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
