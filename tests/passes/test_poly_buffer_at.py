@@ -8,11 +8,13 @@ import islpy as isl
 import pytest
 
 from pom.errors import PomError
-from pom.ir.graph import Call
+from pom.ir.affine import Constraint
+from pom.ir.graph import Call, When
 from pom.ir.types import IntType, f32
 from pom.passes import local_copies
 from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_tile import Tile
+from pom.passes.poly_to_affine import directions
 from tests.passes.brute_force import random_kernel
 from tests.passes.data_primitives import (
     Access,
@@ -159,3 +161,13 @@ def test_what_isl_cannot_decide_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(local_copies, "different_values", give_up)
     with pytest.raises(PomError, match="POM-P076"):
         BufferAt("mac", "A", "i").run(program(gemm()))
+
+
+def test_a_statement_that_never_runs_keeps_its_accesses() -> None:
+    """So the array stays an argument that is read and written, as the kernel has it."""
+    reader = Assign("R", Access("y", (i,)), load("x", f32, i))
+    writer = When((Constraint(i - 100),), (Assign("W", Access("x", (i,)), load("y", f32, i)),))
+    kernel = Kernel("dead", (array("x", f32, 8), array("y", f32, 8)), (), (loop("i", 0, 8, reader, writer),))  # fmt: skip
+    new = BufferAt("R", "x", "i").run(program(kernel))
+    assert directions(new) == kernel.directions()
+    assert_same(kernel, new)
