@@ -155,7 +155,8 @@ def is_flattened_into(
         return False
     if sum(isinstance(r, Loop) for r in outer.body) != 1:
         return False
-    if any(n == outer.name for b in (*inner.lower, *inner.upper) for n, _ in b.terms):
+    bounds = [b for item in chain for b in (*item.lower, *item.upper)]
+    if any(name == outer.name for b in bounds for name, _ in b.terms):
         return False
     position = next(n for n, r in enumerate(outer.body) if r is inner)
     before, behind = operations(outer.body[:position]), operations(outer.body[position + 1 :])

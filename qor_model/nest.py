@@ -8,7 +8,7 @@ from math import ceil
 
 from pom.errors import PomError
 from pom.qor_model.dataflow import DataflowTask, overlap
-from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
+from pom.qor_model.defaults import all_loops, inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
 from pom.qor_model.leaf import Nest, Timed, has_loops, schedule_leaf
 from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
@@ -173,7 +173,13 @@ class NestScheduler:
             return None
         if self.directives[inner.name].pipeline or not self._has_pipeline(inner.body):
             return None
+        if any(loop.name in _variables(item) for item in all_loops(inner.body)):
+            return None
+        outer_ranges, outer_loops = self.ranges, self.around
+        self.around = (*outer_loops, loop)
+        self.ranges = {**outer_ranges, loop.name: iv_range(loop, outer_ranges)}
         timed = self.loop(inner, {**strides, loop.name: loop.step}, False)
+        self.ranges, self.around = outer_ranges, outer_loops
         trip = loop.constant_trip_count or 0
         old = timed.result
         result = replace(
@@ -273,6 +279,11 @@ def first_output(loop: LoopResult) -> float:
     """Cycles until a nest has finished its first innermost iteration."""
     inner = first_output(loop.children[-1]) if loop.children else loop.iteration_latency
     return 1.0 + inner
+
+
+def _variables(loop: Loop) -> frozenset[str]:
+    """The loops on which the bounds of `loop` depend."""
+    return frozenset(name for b in (*loop.lower, *loop.upper) for name, _ in b.terms)
 
 
 def emit_access(expander: Expander, node: Node, env: Env, copy: int) -> int:
