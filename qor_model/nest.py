@@ -8,9 +8,9 @@ from math import ceil
 
 from pom.errors import PomError
 from pom.qor_model.dataflow import DataflowTask, overlap
-from pom.qor_model.defaults import all_loops, inner_loops, is_flattened_into, operations
+from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
-from pom.qor_model.leaf import Nest, Timed, has_loops, schedule_leaf
+from pom.qor_model.leaf import Nest, Timed, all_loops, has_loops, schedule_leaf
 from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
 from pom.qor_model.sequence import Sequencer, copy_env, shift_element
