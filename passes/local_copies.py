@@ -51,6 +51,9 @@ _SET, _IN, _OUT, _DIV = (
 
 T = TypeVar("T")
 
+_MOST_OPERATIONS = 2_000_000
+"""Bound on isl's work on one question, some seconds: with many strides it can take for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -454,6 +457,9 @@ def local_array(name: str, like: Array, shape: tuple[int, ...]) -> Array:
 
 def _undecided(what: str, compute: Callable[[], T]) -> T:
     """`compute()`; POM-P076 where isl gives up, as it does on some sets with many strides."""
+    context = isl.DEFAULT_CONTEXT
+    context.reset_operations()
+    context.set_max_operations(_MOST_OPERATIONS)
     try:
         return compute()
     except isl.Error as error:
@@ -463,6 +469,9 @@ def _undecided(what: str, compute: Callable[[], T]) -> T:
             hint="apply it before the loops around it are split or skewed",
             notes=(str(error),),
         ) from None
+    finally:
+        context.set_max_operations(0)
+        context.reset_operations()
 
 
 def checked(
