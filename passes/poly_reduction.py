@@ -290,6 +290,8 @@ def _identity(op: str, type: ScalarType) -> bool | int | float | Fraction:
             return type.maximum if not type.signed else -1
         case _, FloatType():
             return 0.0
+        case _, FixedType():
+            return Fraction(0)
         case _, BoolType():
             return False
     return 0
