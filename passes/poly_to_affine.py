@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from mlir.ir import Context, Module
+from mlir.ir import Context, MLIRError, Module
 
 from pom.errors import InternalError
 from pom.ir.affine import Affine, Constraint
@@ -53,7 +53,7 @@ def poly_to_affine(program: PolyProgram, context: Context | None = None) -> Modu
     try:
         with context or new_context() as chosen:
             return Module.parse(text, chosen)
-    except Exception as error:  # MLIRError has no common public base; the text is ours
+    except MLIRError as error:
         raise InternalError(f"the lowering wrote text that MLIR refuses: {error}") from error
 
 
