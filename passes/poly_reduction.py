@@ -17,7 +17,7 @@ from pom.ir.ops import result_type
 from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode
 from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 from pom.passes.base import PolyPass
-from pom.passes.isl_build import domain
+from pom.passes.isl_build import affine, domain
 from pom.passes.local_copies import (
     Insertion,
     Region,
@@ -52,7 +52,9 @@ class InterleaveReduction(PolyPass):
 
     The recurrence then spans `factor` iterations, so that the loop can start one iteration per
     cycle where the operator's latency is at most `factor`. With `tree`, the partial results are
-    combined pairwise, in a number of levels that is logarithmic in `factor`.
+    combined pairwise, in a number of levels that is logarithmic in `factor`. Where the loop runs
+    `factor` times, so that every partial result gets one value, that value is assigned: unrolled,
+    the loop is a tree of operators without a recurrence.
 
     Legal for a reduction (``x = x op e`` with an associative and commutative operation) whose
     element does not change in the loop and is used by no other statement in it. The order of the
@@ -75,7 +77,7 @@ class InterleaveReduction(PolyPass):
 
     Notes
     -----
-    Partial results start at the identity of the operation. On floats a sum that is minus zero may
+    Partial results of several values start at the identity of the operation. On floats a sum that is minus zero may
     become plus zero, and a NaN in a minimum may be treated differently: part of ``fast_math``.
     """
 
@@ -176,13 +178,15 @@ class _Interleaver:
         index = ((node.expr(options.statement) - low) // step) % options.factor
         taken = {n.name for n in region.outer}
         counter = next(n for n in _names(f"{options.loop}p") if n not in taken)
-        before = (self._start(counter),)
-        after = (*self._combined(counter), self._finish(counter))
+        is_single = self._is_single(index)
+        before = () if is_single else (self._start(counter),)
+        after = (*self._combined(counter), self._finish(counter, is_single))
+        moved = self._assigned(statement, index) if is_single else self._moved(statement, index)
         return with_insertion(
             program,
             region,
             Insertion(before, tuple(after)),
-            {statement.name: self._moved(statement, index)},
+            {statement.name: moved},
             local_array(self.partial, self.array, (options.factor,)),
         )
 
@@ -199,6 +203,37 @@ class _Interleaver:
             return expr
 
         return replace(statement, body=replace(body, target=to, value=rebuild(body.value, change)))
+
+    def _is_single(self, index: Affine) -> bool:
+        """Whether every partial result gets exactly one value wherever the loop runs."""
+        statement = self.program.statement(self.options.statement)
+        around = [node.expr(statement.name) for node in self.region.outer]
+        instances = _domain(self.program, statement.name)
+        target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(around) + 1)
+        space = instances.get_space().map_from_domain_and_range(target)
+        function = isl.MultiAff.zero(space)
+        for position, expression in enumerate((*around, index)):
+            function = function.set_aff(position, affine(statement, expression))
+        taken = isl.Map.from_multi_aff(function).intersect_domain(instances)
+        if not taken.is_injective():
+            return False
+        last = len(around)
+        every = taken.range().project_out(isl.dim_type.set, last, 1).add_dims(isl.dim_type.set, 1)
+        every = every.lower_bound_val(isl.dim_type.set, last, isl.Val(0))
+        every = every.upper_bound_val(isl.dim_type.set, last, isl.Val(self.options.factor - 1))
+        return bool(every.is_subset(taken.range()))
+
+    def _assigned(self, statement: PolyStatement, index: Affine) -> PolyStatement:
+        """The value that is accumulated goes to its partial result as it is."""
+        body = statement.body
+        if not isinstance(body, Assign):
+            raise TypeError(f"{statement.name} is a call")
+        value = self.reduction.value
+        if value.type != self.element:
+            value = Apply("cast", (value,), self.element, body.location)
+        return replace(
+            statement, body=replace(body, target=Access(self.partial, (index,)), value=value)
+        )
 
     def _points(self, low: int, high: int) -> isl.Map:
         """Where the loop runs at all, each with ``low <= p < high``."""
@@ -223,16 +258,23 @@ class _Interleaver:
             half = (remaining + 1) // 2
             name = fresh_name(self.program, f"{self.partial}_level{level}")
             target = Access(self.partial, (p,))
-            body = self._combine(name, target, Access(self.partial, (p + half,)))
+            body = self._combine(name, target, Access(self.partial, (p + half,)), self._gathering)
             points = self._points(0, remaining - half)
             yield nest_statement(self.region, name, points, (counter,), body)
             remaining, level = half, level + 1
 
-    def _finish(self, counter: str) -> Nested:
+    @property
+    def _gathering(self) -> str:
+        """What combines partial results: those of a difference are added up."""
+        return "add" if self.reduction.op == "sub" else self.reduction.op
+
+    def _finish(self, counter: str, is_single: bool) -> Nested:
+        # started at zero, the partial results of a difference are negative already
+        op = self.reduction.op if is_single else self._gathering
         name = fresh_name(self.program, f"{self.partial}_sum")
         count = 1 if self.options.tree else self.options.factor
         target = self._accumulator()
-        body = self._combine(name, target, Access(self.partial, (Affine.var(counter),)))
+        body = self._combine(name, target, Access(self.partial, (Affine.var(counter),)), op)
         return nest_statement(self.region, name, self._points(0, count), (counter,), body)
 
     def _accumulator(self) -> Access:
@@ -240,9 +282,8 @@ class _Interleaver:
         box = window(self.region, footprint(self.program, self.region, self.array.name).accessed)
         return Access(self.array.name, box.offsets)
 
-    def _combine(self, name: str, target: Access, source: Access) -> Assign:
+    def _combine(self, name: str, target: Access, source: Access, op: str) -> Assign:
         place = self.program.statement(self.options.statement).location
-        op = "add" if self.reduction.op == "sub" else self.reduction.op
         left, right = (Load(a, self.element, place) for a in (target, source))
         type = result_type(op, (self.element, self.element))
         value: Expr = Apply(op, (left, right), type, place)

@@ -175,10 +175,22 @@ class _Function:
         step = f" step {node.step}" if node.step != 1 else ""
         out = self.writer
         out.emit(f"affine.for %{variable} = {lower} to {upper}{step} {{")
+        values = self._value_range(node, names)
+        if values is not None:
+            self.writer.ranges[variable] = values
         self._nodes(node.body, {**names, node.variable: Affine.var(variable)})
+        self.writer.ranges.pop(variable, None)
         label = self.labels.next(node.loop)
         attributes = _loop_attributes(node.loop, label)
         out.emit(f"}} {{{attributes}}}", node.loop.location)
+
+    def _value_range(self, node: AstFor, names: Mapping[str, Affine]) -> tuple[int, int] | None:
+        """Values that the loop's variable takes at most, whatever the loops around it are at."""
+        ranges = self.writer.ranges
+        lows = [e.substitute(names).bounds(ranges) for e in node.lowers]
+        highs = [e.substitute(names).bounds(ranges) for e in node.uppers]
+        known = [low[0] for low in lows if low], [high[1] - 1 for high in highs if high]
+        return (max(known[0]), min(known[1])) if known[0] and known[1] else None
 
     def _if(self, node: AstIf, names: Mapping[str, Affine]) -> None:
         constraints = [

@@ -28,11 +28,14 @@ class Reduction:
         The element that is updated.
     is_exact : bool
         Reordering cannot change a bit of the result.
+    value : Expr
+        What is combined into the element.
     """
 
     op: str
     accumulator: Access
     is_exact: bool
+    value: Expr
 
 
 def reduction_of(body: Statement, element: ScalarType) -> Reduction | None:
@@ -61,7 +64,8 @@ def reduction_of(body: Statement, element: ScalarType) -> Reduction | None:
         return None
     if any(_is_load(e, body.target) for e in walk(other)):
         return None
-    return Reduction(value.op, body.target, is_plain and _is_exact(value.op, element, other.type))
+    is_exact = is_plain and _is_exact(value.op, element, other.type)
+    return Reduction(value.op, body.target, is_exact, other)
 
 
 def _without_casts(value: Expr, element: ScalarType) -> tuple[Expr, bool]:

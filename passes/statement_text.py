@@ -103,6 +103,8 @@ class StatementWriter:
     arrays : mapping of str to Array
     bindings : tuple of OpBinding
     callees : mapping of str to (params), the signatures of functions that calls name
+    ranges : dict of loop variable to (least, greatest value)
+        Of the loops around the instance; subscripts are simplified for it.
     """
 
     arrays: Mapping[str, Array]
@@ -110,6 +112,7 @@ class StatementWriter:
     signatures: Mapping[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     count: int = 0
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def fresh(self) -> str:
         self.count += 1
@@ -178,13 +181,13 @@ class StatementWriter:
             subscripts = []
             for s in access.subscripts:
                 if isinstance(s, Affine):
-                    e = s.substitute(mapping)
+                    e = s.substitute(mapping).simplify(self.ranges)
                     subscripts.append(affine_text(e, {v: f"%{v}" for v in e.variables}))
             return f"%{access.array}[{', '.join(subscripts)}]", True
         indices = []
         for s in access.subscripts:
             if isinstance(s, Affine):
-                indices.append(self.index(s.substitute(mapping), location))
+                indices.append(self.index(s.substitute(mapping).simplify(self.ranges), location))
             else:
                 value = self.value(s, mapping, name)
                 result = self.fresh()
@@ -208,7 +211,9 @@ class StatementWriter:
             case Argument():
                 return f"%{expr.name}"
             case Index():
-                operand = self.index(expr.affine.substitute(mapping), expr.location)
+                operand = self.index(
+                    expr.affine.substitute(mapping).simplify(self.ranges), expr.location
+                )
                 result = self.fresh()
                 self.emit(
                     f'{result} = "hls.index"({operand}) {{result = "{expr.type}"}} : '

@@ -111,6 +111,45 @@ class Affine:
                 result += (atom.numerator.substitute(values) // atom.denominator) * c
         return result
 
+    def bounds(self, ranges: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
+        """Least and greatest value over `ranges`, each inclusive, at the widest; None if unknown."""
+        low = high = self.constant
+        for atom, c in self.terms:
+            if isinstance(atom, str):
+                inner = ranges.get(atom)
+            else:
+                inner = atom.numerator.bounds(ranges)
+                inner = inner and (inner[0] // atom.denominator, inner[1] // atom.denominator)
+            if inner is None:
+                return None
+            ends = sorted((inner[0] * c, inner[1] * c))
+            low, high = low + ends[0], high + ends[1]
+        return low, high
+
+    def simplify(self, ranges: Mapping[str, tuple[int, int]]) -> Affine:
+        """The same values over `ranges`, without divisions whose result is known there.
+
+        ``floor((5*i + j)/5)`` is ``i`` where ``j`` is in 0..4.
+        """
+        result = Affine((), self.constant)
+        for atom, c in self.terms:
+            if isinstance(atom, str):
+                result += Affine(((atom, c),))
+                continue
+            d = atom.denominator
+            numerator = atom.numerator.simplify(ranges)
+            whole = Affine(
+                tuple((a, k // d) for a, k in numerator.terms if k % d == 0),
+                numerator.constant // d,
+            )
+            rest = numerator - whole * d
+            limits = rest.bounds(ranges)
+            if limits is not None and limits[0] // d == limits[1] // d:
+                result += (whole + limits[0] // d) * c
+            else:
+                result += (numerator // d) * c
+        return result
+
     def evaluate(self, point: Mapping[str, int]) -> int:
         """The value at `point`."""
         total = self.constant

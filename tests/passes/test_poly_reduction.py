@@ -9,11 +9,16 @@ from pom.ir.graph import Kernel
 from pom.ir.types import FixedType, IntType, ScalarType, f32
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_reduction import InterleaveReduction
+from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_split import Split
+from pom.passes.poly_to_affine import affine_text
 from tests.passes.data_primitives import (
     Access,
     Assign,
+    apply,
     array,
     assert_close,
+    cast,
     gemm,
     i,
     in_place,
@@ -60,6 +65,52 @@ def test_exact_arithmetic_stays_exact_without_fast_math(
     for kind in ("random", "extremes"):
         expected, found = run_both(kernel, new, kind)
         assert (expected["x"] == found["x"]).all()
+
+
+def block_sum(type: ScalarType = f32, op: str = "add", size: int = 12) -> Kernel:
+    """``x[i] op= A[i, k]`` for all ``k``."""
+    value = cast(apply(op, load("x", type, i), load("A", type, i, k)), type)
+    body = loop("i", 0, 5, loop("k", 0, size, Assign("acc", Access("x", (i,)), value)))
+    return Kernel("sums", (array("A", type, 5, size), array("x", type, 5)), (), (body,))
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize(
+    ("op", "type"),
+    [
+        ("add", IntType(8)), ("sub", IntType(8, False)), ("mul", IntType(12)), ("min", IntType(9)),
+        ("max", IntType(9, False)), ("xor", IntType(8)), ("add", FixedType(12, 5)), ("sub", FixedType(12, 5)),
+    ],
+)  # fmt: skip
+def test_one_value_for_each_partial_result_is_assigned(
+    op: str, type: ScalarType, tree: bool
+) -> None:
+    kernel = block_sum(type, op)
+    blocks = Split("acc", "k", 4, ("k0", "k1"), "guard").run(program(kernel))
+    new = InterleaveReduction("acc", "k1", 4, tree, "p").run(blocks)
+    assert "p_init" not in [s.name for s in new.statements]
+    for kind in ("random", "extremes"):
+        expected, found = run_both(kernel, new, kind)
+        assert (expected["x"] == found["x"]).all()
+
+
+def test_a_last_block_that_is_not_full_starts_at_the_identity() -> None:
+    kernel = block_sum(size=11)
+    blocks = Split("acc", "k", 4, ("k0", "k1"), "guard").run(program(kernel))
+    new = InterleaveReduction("acc", "k1", 4, True, "p", fast_math=True).run(blocks)
+    assert "p_init" in [s.name for s in new.statements]
+    assert_close(kernel, new)
+
+
+def test_the_tree_of_an_unrolled_block_is_not_a_recurrence() -> None:
+    blocks = Split("acc", "k", 4, ("k0", "k1")).run(program(block_sum()))
+    order = Reorder("acc", ("k0", "i", "k1"), fast_math=True).run(blocks)
+    tree = InterleaveReduction("acc", "k1", 4, True, "p", fast_math=True).run(order)
+    new = Pipeline("acc", "i", 1).run(tree)
+    # one loop variable each, which is unrolled
+    lines = [line for line in affine_text(new).splitlines() if "%p[" in line]
+    assert lines
+    assert all("floordiv" not in line for line in lines)
 
 
 @pytest.mark.parametrize("op", ["mul", "min", "max"])
