@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import mlir.ir as mlir
 
 from pom.ir.affine import Affine as SourceAffine
-from pom.ir.affine import parse_affine
+from pom.ir.affine import FloorDiv, parse_affine
 from pom.qor_model.region import Affine, affine
 
 
@@ -16,7 +16,7 @@ def expression(
 ) -> Affine | None:
     """An MLIR affine expression over the values of its operands.
 
-    Returns None when an operand is not affine, or for a division or remainder.
+    Returns None when an operand is not affine, or for a division by what is not a constant.
     """
     if isinstance(expr, mlir.AffineConstantExpr):
         return Affine((), int(expr.value))
@@ -31,9 +31,19 @@ def expression(
             return None
         if isinstance(expr, mlir.AffineAddExpr):
             return left + right
-        if not right.terms:
+        if right.is_constant:
             return left * right.const
-        return right * left.const if not left.terms else None
+        return right * left.const if left.is_constant else None
+    if isinstance(expr, (mlir.AffineFloorDivExpr, mlir.AffineCeilDivExpr, mlir.AffineModExpr)):
+        left = expression(expr.lhs, operands, dims)
+        right = expression(expr.rhs, operands, dims)
+        if left is None or right is None or not right.is_constant or right.const <= 0:
+            return None
+        if isinstance(expr, mlir.AffineFloorDivExpr):
+            return left.floor_div(right.const)
+        if isinstance(expr, mlir.AffineCeilDivExpr):
+            return (left + (right.const - 1)).floor_div(right.const)
+        return left - left.floor_div(right.const) * right.const
     return None
 
 
@@ -69,9 +79,11 @@ def _over(
 ) -> Affine | None:
     total = affine({}, source.constant)
     for atom, coefficient in source.terms:
-        if not isinstance(atom, str) or atom not in names:
-            return None
-        operand = operands[names.index(atom)]
+        if isinstance(atom, FloorDiv):
+            numerator = _over(atom.numerator, names, operands)
+            operand = None if numerator is None else numerator.floor_div(atom.denominator)
+        else:
+            operand = operands[names.index(atom)] if atom in names else None
         if operand is None:
             return None
         total = total + operand * coefficient

@@ -48,7 +48,7 @@ def may_conflict(loops: Sequence[Loop], source: Element, sink: Element) -> bool:
 def _free(loops: Sequence[Loop], source: Element, sink: Element) -> set[str]:
     found: set[str] = set()
     for loop in loops:
-        found |= {n for b in (*loop.lower, *loop.upper) for n, _ in b.terms}
+        found |= {n for b in (*loop.lower, *loop.upper) for n in b.variables}
     for element in (source, sink):
         for part in element.linear or ():
             found |= {n for n, _ in part}
@@ -66,4 +66,6 @@ def _bounds(loops: Sequence[Loop], names: dict[str, str]) -> list[str]:
 
 def _text(value: Affine, names: dict[str, str]) -> str:
     parts = [f"{coef}*{names[name]}" for name, coef in value.terms]
+    for item, coef in value.floors:
+        parts.append(f"{coef}*floor(({_text(item.numerator, names)})/{item.divisor})")
     return " + ".join([*parts, str(value.const)])

@@ -156,7 +156,7 @@ def is_flattened_into(
     if sum(isinstance(r, Loop) for r in outer.body) != 1:
         return False
     bounds = [b for item in chain for b in (*item.lower, *item.upper)]
-    if any(name == outer.name for b in bounds for name, _ in b.terms):
+    if any(outer.name in b.variables for b in bounds):
         return False
     position = next(n for n, r in enumerate(outer.body) if r is inner)
     before, behind = operations(outer.body[:position]), operations(outer.body[position + 1 :])

@@ -159,6 +159,11 @@ def _evaluate(bound: Affine, env: Env) -> int | None:
         if value is None or value.terms:
             return None
         total += coef * value.const
+    for item, coef in bound.floors:
+        inner = _evaluate(item.numerator, env)
+        if inner is None:
+            return None
+        total += coef * (inner // item.divisor)
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -323,10 +324,12 @@ class _Reader:
         if op.name.startswith("affine"):
             map_ = mlir.AffineMapAttr(op.attributes["map"]).value
             values = [self._affine.get(v) for v in indices]
-            subscripts = tuple(affine_text.expression(e, values, map_.n_dims) for e in map_.results)
+            subscripts = tuple(
+                _subscript(affine_text.expression(e, values, map_.n_dims)) for e in map_.results
+            )
             loaded: list[mlir.Value] = []
         else:
-            subscripts = tuple(self._affine.get(v) for v in indices)
+            subscripts = tuple(_subscript(self._affine.get(v)) for v in indices)
             loaded = [v for v in indices if v in self._ops]
         access = Access(array, subscripts)
         dtype = self._element[array]
@@ -347,6 +350,8 @@ class _Reader:
 
     def _compute(self, op: mlir.Operation) -> Op:
         kind = FLOAT_KINDS.get(op.name) or HLS_KINDS.get(op.name)
+        if op.name == "arith.divf" and _has_exact_inverse(op.operands[1]):
+            kind = OpKind.MUL
         if kind is None:
             raise PomError(
                 "POM-Q001",
@@ -363,6 +368,26 @@ class _Reader:
             for value, text in zip(op.operands, texts, strict=False):
                 self._types.setdefault(value, scalar_type(ir_types.parse_scalar_type(text)))
         return self._new(op, kind, dtype, values=list(op.operands))
+
+
+def _subscript(value: Affine | None) -> Affine | None:
+    """What the schedule knows of a subscript: nothing where it rounds."""
+    return None if value is None or value.floors else value
+
+
+def _has_exact_inverse(value: mlir.Value) -> bool:
+    """Whether this is a constant by which clang multiplies instead of dividing.
+
+    Its inverse is then a normal number and exact: a power of two (LLVM, APFloat::getExactInverse).
+    """
+    if isinstance(value, mlir.BlockArgument) or value.owner.name != "arith.constant":
+        return False
+    constant = value.owner
+    number = mlir.FloatAttr(constant.attributes["value"]).value
+    if not math.isfinite(number) or abs(math.frexp(number)[0]) != 0.5:
+        return False
+    smallest_normal = {16: -14, 32: -126, 64: -1022}[mlir.FloatType(value.type).width]
+    return -math.log2(abs(number)) >= smallest_normal
 
 
 def _is_memref(value: mlir.Value) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pom.qor_model.leaf import all_loops
 from pom.qor_model.region import (
     Access,
-    Affine,
     Array,
     Block,
     Design,
@@ -138,13 +137,10 @@ def _renamed(
     loops: Mapping[str, str],
     ids: Mapping[int, int],
 ) -> tuple[Region, ...]:
-    def affine(value: Affine) -> Affine:
-        return Affine(tuple(sorted((loops.get(n, n), c) for n, c in value.terms)), value.const)
-
     def operation(op: Op) -> Op:
         access = op.access
         if access is not None:
-            subscripts = tuple(None if s is None else affine(s) for s in access.subscripts)
+            subscripts = tuple(None if s is None else s.renamed(loops) for s in access.subscripts)
             access = Access(arrays.get(access.array, access.array), subscripts)
         operands = tuple(ids.get(o, o) for o in op.operands)
         return replace(op, id=ids[op.id], operands=operands, access=access)
@@ -159,8 +155,8 @@ def _renamed(
                     replace(
                         region,
                         name=loops[region.name],
-                        lower=tuple(affine(b) for b in region.lower),
-                        upper=tuple(affine(b) for b in region.upper),
+                        lower=tuple(b.renamed(loops) for b in region.lower),
+                        upper=tuple(b.renamed(loops) for b in region.upper),
                         body=_renamed(region.body, arrays, loops, ids),
                     )
                 )
@@ -168,7 +164,7 @@ def _renamed(
                 result.append(
                     replace(
                         region,
-                        conditions=tuple(affine(c) for c in region.conditions),
+                        conditions=tuple(c.renamed(loops) for c in region.conditions),
                         then_body=_renamed(region.then_body, arrays, loops, ids),
                         else_body=_renamed(region.else_body, arrays, loops, ids),
                     )

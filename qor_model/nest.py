@@ -283,7 +283,7 @@ def first_output(loop: LoopResult) -> float:
 
 def _variables(loop: Loop) -> frozenset[str]:
     """The loops on which the bounds of `loop` depend."""
-    return frozenset(name for b in (*loop.lower, *loop.upper) for name, _ in b.terms)
+    return frozenset(name for b in (*loop.lower, *loop.upper) for name in b.variables)
 
 
 def emit_access(expander: Expander, node: Node, env: Env, copy: int) -> int:

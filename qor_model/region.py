@@ -8,6 +8,7 @@ design that differs only in its directives shares every block with the one it ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -135,14 +136,71 @@ class SourceLoc:
 
 
 @dataclass(frozen=True, slots=True)
+class FloorDiv:
+    """``floor(numerator / divisor)`` with a positive constant divisor."""
+
+    numerator: Affine
+    divisor: int
+
+    def __str__(self) -> str:
+        return f"floor(({self.numerator})/{self.divisor})"
+
+
+@dataclass(frozen=True, slots=True)
 class Affine:
     """An affine expression over loop induction variables: sum of coef·iv plus a constant.
 
-    `terms` is sorted by induction variable and holds no zero coefficient.
+    `terms` is sorted by induction variable and holds no zero coefficient.  Bounds and guards may
+    also hold `floors`, multiples of rounded quotients (skewed and tiled loops have them); the
+    subscript of an access never does.
     """
 
     terms: tuple[tuple[str, int], ...] = ()
     const: int = 0
+    floors: tuple[tuple[FloorDiv, int], ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no induction variable is in it."""
+        return not self.terms and not self.floors
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The induction variables in it."""
+        found = {name for name, _ in self.terms}
+        for item, _ in self.floors:
+            found |= item.numerator.variables
+        return frozenset(found)
+
+    def floor_div(self, divisor: int) -> Affine:
+        """The largest integer that is no more than this expression over a positive `divisor`."""
+        exact = all(v % divisor == 0 for _, v in (*self.terms, *self.floors))
+        if exact and (self.const % divisor == 0 or self.is_constant):
+            return Affine(
+                tuple((n, v // divisor) for n, v in self.terms), self.const // divisor,
+                tuple((f, v // divisor) for f, v in self.floors),
+            )  # fmt: skip
+        return Affine((), 0, ((FloorDiv(self, divisor), 1),))
+
+    def value(self, point: Mapping[str, int]) -> int | None:
+        """The value at a point, None when the point does not name every variable."""
+        total = self.const
+        for name, coef in self.terms:
+            at = point.get(name)
+            if at is None:
+                return None
+            total += coef * at
+        for item, coef in self.floors:
+            inner = item.numerator.value(point)
+            if inner is None:
+                return None
+            total += coef * (inner // item.divisor)
+        return total
+
+    def renamed(self, names: Mapping[str, str]) -> Affine:
+        """The same expression over other names; those that are not in `names` stay."""
+        floors = tuple((FloorDiv(f.numerator.renamed(names), f.divisor), c) for f, c in self.floors)
+        return affine({names.get(n, n): c for n, c in self.terms}, self.const, dict(floors))
 
     def coef(self, iv: str) -> int:
         """Coefficient of one induction variable (0 when absent)."""
@@ -153,36 +211,50 @@ class Affine:
 
     def __add__(self, other: Affine | int) -> Affine:
         if isinstance(other, int):
-            return Affine(self.terms, self.const + other)
+            return Affine(self.terms, self.const + other, self.floors)
         total = dict(self.terms)
         for name, value in other.terms:
             total[name] = total.get(name, 0) + value
-        return affine(total, self.const + other.const)
+        floors = dict(self.floors)
+        for item, value in other.floors:
+            floors[item] = floors.get(item, 0) + value
+        return affine(total, self.const + other.const, floors)
 
     def __mul__(self, factor: int) -> Affine:
-        return affine({n: v * factor for n, v in self.terms}, self.const * factor)
+        return affine(
+            {n: v * factor for n, v in self.terms},
+            self.const * factor,
+            {f: v * factor for f, v in self.floors},
+        )
 
     def __sub__(self, other: Affine | int) -> Affine:
         return self + (other * -1 if isinstance(other, Affine) else -other)
 
     def substitute(self, iv: str, value: Affine) -> Affine:
         """Replace one induction variable by an affine expression."""
-        factor = self.coef(iv)
-        if factor == 0:
+        if iv not in self.variables:
             return self
         rest = Affine(tuple(t for t in self.terms if t[0] != iv), self.const)
-        return rest + value * factor
+        for item, coef in self.floors:
+            rest += item.numerator.substitute(iv, value).floor_div(item.divisor) * coef
+        return rest + value * self.coef(iv)
 
     def __str__(self) -> str:
-        parts = [n if v == 1 else f"{v}*{n}" for n, v in self.terms]
+        parts = [str(n) if v == 1 else f"{v}*{n}" for n, v in (*self.terms, *self.floors)]
         if self.const or not parts:
             parts.append(str(self.const))
         return " + ".join(parts)
 
 
-def affine(terms: dict[str, int], const: int = 0) -> Affine:
-    """Build an `Affine` from a mapping, dropping zero coefficients."""
-    return Affine(tuple(sorted((n, v) for n, v in terms.items() if v)), const)
+def affine(
+    terms: Mapping[str, int], const: int = 0, floors: Mapping[FloorDiv, int] | None = None
+) -> Affine:
+    """Build an `Affine` from mappings, dropping zero coefficients."""
+    kept = tuple(sorted((n, v) for n, v in terms.items() if v))
+    if not floors:
+        return Affine(kept, const)
+    items = ((f, v) for f, v in floors.items() if v)
+    return Affine(kept, const, tuple(sorted(items, key=lambda item: str(item[0]))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +406,7 @@ class Loop:
     @property
     def constant_trip_count(self) -> int | None:
         """Trip count when every bound is a constant, otherwise None."""
-        if any(b.terms for b in (*self.lower, *self.upper)):
+        if not all(b.is_constant for b in (*self.lower, *self.upper)):
             return None
         span = min(b.const for b in self.upper) - max(b.const for b in self.lower)
         return max(0, -(-span // self.step))

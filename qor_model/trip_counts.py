@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pom.qor_model.region import Affine, Loop
 
 Range = tuple[int, int]
-EXACT_LIMIT = 200_000
+_Ints = NDArray[np.int64]
+_Spec = tuple[str, tuple[Affine, ...], tuple[Affine, ...], int]
+
+EXACT_LIMIT = 1_000_000
+"""Iterations of the loops around that a mean is taken over; of more, an even sample."""
 
 
 def bound_range(
@@ -26,6 +35,10 @@ def _interval(value: Affine, ranges: Mapping[str, Range]) -> Range:
         a, b = ranges.get(name, (0, 0))
         low += min(coef * a, coef * b)
         high += max(coef * a, coef * b)
+    for item, coef in value.floors:
+        a, b = (end // item.divisor for end in _interval(item.numerator, ranges))
+        low += min(coef * a, coef * b)
+        high += max(coef * a, coef * b)
     return low, high
 
 
@@ -41,13 +54,14 @@ def reported_count(loop: Loop, ranges: Mapping[str, Range], outer: tuple[Loop, .
     """Iterations that count in a latency.
 
     A loop with one bound on each side counts as the tool reports it, with the middle of its
-    range.  Where several bounds meet (the rest of a tile) the tool reports nothing, and the mean
-    is counted.
+    range.  Where several bounds meet (the rest of a tile) or a bound is rounded (a skewed tile)
+    the tool reports nothing, and the mean is counted.
     """
     fewest, most = trip_range(loop, ranges)
     if fewest == most:
         return fewest
-    if len(loop.lower) == 1 and len(loop.upper) == 1:
+    bounds = (*loop.lower, *loop.upper)
+    if len(bounds) == 2 and not any(b.floors for b in bounds):
         return (fewest + most) // 2
     return float(exact_mean(loop, outer))
 
@@ -66,47 +80,74 @@ def exact_mean(loop: Loop, outer: tuple[Loop, ...]) -> Fraction:
     ----------
     loop : Loop
     outer : tuple of Loop
-        Enclosing loops, outermost first; those on which nothing depends are skipped.
+        Enclosing loops, outermost first; those that have no influence are skipped.
     """
-    needed = _needed(loop, outer)
-    if not needed:
-        low, high = trip_range(loop, {})
-        return Fraction(low + high, 2)
-    total = count = 0
-    for point in _points(needed, {}):
-        low = max(_value(b, point) for b in loop.lower)
-        high = min(_value(b, point) for b in loop.upper)
-        total += max(0, -(-(high - low) // loop.step))
-        count += 1
-        if count > EXACT_LIMIT:
-            ranges: dict[str, Range] = {}
-            for item in outer:
-                ranges[item.name] = iv_range(item, ranges)
-            fewest, most = trip_range(loop, ranges)
-            return Fraction(fewest + most, 2)
-    return Fraction(total, max(count, 1))
+    return _mean(tuple(_spec(item) for item in (*_needed(loop, outer), loop)))
+
+
+def _spec(loop: Loop) -> _Spec:
+    return loop.name, loop.lower, loop.upper, loop.step
 
 
 def _needed(loop: Loop, outer: tuple[Loop, ...]) -> tuple[Loop, ...]:
-    names = {n for b in (*loop.lower, *loop.upper) for n, _ in b.terms}
-    kept: list[Loop] = []
-    for item in reversed(outer):
-        if item.name in names:
-            kept.append(item)
-            names |= {n for b in (*item.lower, *item.upper) for n, _ in b.terms}
-    return tuple(reversed(kept))
+    """Loops whose variables the bounds mention, and those that run a varying number of times
+    under one of these: they weigh its iterations."""
+    names = set(_mentioned(loop))
+    while True:
+        kept = tuple(
+            item for item in outer if item.name in names or not names.isdisjoint(_mentioned(item))
+        )
+        found = names.union(*((item.name, *_mentioned(item)) for item in kept))
+        if found == names:
+            return kept
+        names = found
 
 
-def _points(loops: tuple[Loop, ...], point: dict[str, int]):  # type: ignore[no-untyped-def]
-    if not loops:
-        yield point
-        return
-    first, rest = loops[0], loops[1:]
-    low = max(_value(b, point) for b in first.lower)
-    high = min(_value(b, point) for b in first.upper)
-    for value in range(low, high, first.step):
-        yield from _points(rest, {**point, first.name: value})
+def _mentioned(loop: Loop) -> frozenset[str]:
+    return frozenset().union(*(b.variables for b in (*loop.lower, *loop.upper)))
 
 
-def _value(bound: Affine, point: Mapping[str, int]) -> int:
-    return bound.const + sum(c * point.get(n, 0) for n, c in bound.terms)
+@lru_cache(maxsize=8192)
+def _mean(specs: tuple[_Spec, ...]) -> Fraction:
+    """Mean trip count of the last loop over the iterations of the others."""
+    points: dict[str, _Ints] = {}
+    size = 1
+    for name, lower, upper, step in specs[:-1]:
+        low, trips = _trips(lower, upper, step, points, size)
+        ends = np.cumsum(trips)
+        size = int(ends[-1])
+        if not size:
+            return Fraction(0)
+        chosen = np.arange(size)
+        if size > EXACT_LIMIT:
+            chosen = np.linspace(0, size - 1, EXACT_LIMIT).astype(np.int64)
+            size = EXACT_LIMIT
+        owner = np.searchsorted(ends, chosen, side="right")
+        offset = chosen - (ends - trips)[owner]
+        points = {n: values[owner] for n, values in points.items()}
+        points[name] = low[owner] + offset * step
+    _, lower, upper, step = specs[-1]
+    trips = _trips(lower, upper, step, points, size)[1]
+    return Fraction(int(trips.sum()), size)
+
+
+def _trips(
+    lower: tuple[Affine, ...],
+    upper: tuple[Affine, ...],
+    step: int,
+    points: Mapping[str, _Ints],
+    size: int,
+) -> tuple[_Ints, _Ints]:
+    """First value and number of iterations of a loop at every point."""
+    low = np.max([np.broadcast_to(_value(b, points), size) for b in lower], axis=0)
+    high = np.min([np.broadcast_to(_value(b, points), size) for b in upper], axis=0)
+    return low, np.maximum(0, -((low - high) // step))
+
+
+def _value(bound: Affine, points: Mapping[str, _Ints]) -> Any:
+    total: Any = np.int64(bound.const)
+    for name, coef in bound.terms:
+        total = total + coef * points.get(name, 0)
+    for item, coef in bound.floors:
+        total = total + coef * (_value(item.numerator, points) // item.divisor)
+    return total

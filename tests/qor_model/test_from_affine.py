@@ -117,7 +117,38 @@ def test_an_unknown_operation_is_refused() -> None:
         design_from_affine(_module(text))
 
 
-def test_a_bound_that_rounds_is_refused() -> None:
-    text = GEMM.replace("affine_map<(d0) -> (d0)>(%i)", "affine_map<(d0) -> (d0 floordiv 2)>(%i)")
+def test_bounds_and_guards_that_round_are_kept() -> None:
+    text = GEMM.replace(
+        "affine_map<(d0) -> (d0)>(%i) to 48 step 2",
+        "affine_map<(d0) -> (d0 ceildiv 2)>(%i) to affine_map<(d0) -> (d0 mod 5)>(%i)",
+    ).replace("d0 - 3 >= 0", "(d0 floordiv 4) * 2 - d0 + 3 >= 0")
+    outer = design_from_affine(_module(text)).functions[0].body[0]
+    assert isinstance(outer, Loop)
+    inner = outer.body[0]
+    assert isinstance(inner, Loop)
+    guard = inner.body[1]
+    assert isinstance(guard, If)
+    for value in range(64):
+        assert inner.lower[0].value({"i0": value}) == -(-value // 2)
+        assert inner.upper[0].value({"i0": value}) == value % 5
+        assert guard.conditions[0].value({"j0": value}) == value // 4 * 2 - value + 3
+
+
+def test_a_subscript_that_rounds_is_unknown() -> None:
+    text = GEMM.replace("%A[%i, 2 * %j + 1]", "%A[%i, %j floordiv 2]")
+    outer = design_from_affine(_module(text)).functions[0].body[0]
+    assert isinstance(outer, Loop)
+    inner = outer.body[0]
+    assert isinstance(inner, Loop)
+    block = inner.body[0]
+    assert isinstance(block, Block)
+    assert block.ops[0].access is not None
+    assert block.ops[0].access.subscripts == (Affine((("i0", 1),)), None)
+
+
+def test_a_bound_that_is_an_argument_is_refused() -> None:
+    text = GEMM.replace("@gemm(", "@gemm(%n: index, ").replace(
+        "affine_map<(d0) -> (d0)>(%i) to 48", "affine_map<()[s0] -> (s0)>()[%n] to 48"
+    )
     with pytest.raises(PomError, match="POM-Q002"):
         design_from_affine(_module(text))
