@@ -1,4 +1,4 @@
-"""gaussian of the published POM benchmarks: five-tap filter along x, then along y, of RGB."""
+"""gaussian of the published POM benchmarks: seven-tap filter along x, then along y, of RGB."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import pom
 
 SIZES = {"mini": (24,), "small": (256,), "medium": (1024,), "large": (4096,)}
 CHANNELS = 3
-TAPS = 5
+TAPS = 7
 
 
 def make(size="large", dtype=pom.f32, name="gaussian"):

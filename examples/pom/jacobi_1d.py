@@ -5,16 +5,20 @@ import pom
 SIZES = {"mini": (24,), "small": (256,), "medium": (1024,), "large": (4096,)}
 
 
-def make(size="large", dtype=pom.f32, name="jacobi_1d"):
+def make(size="large", dtype=pom.f32, name="jacobi_1d", factor=None):
+    """The kernel; `factor` is the type of 0.33333, the arrays' by default (in C++ it is double)."""
     (n,) = SIZES[size]
+
+    def _third(total):
+        return pom.cast(0.33333 * pom.cast(total, factor or dtype), dtype)
 
     @pom.kernel(name=name)
     def jacobi_1d(A: dtype[n], B: dtype[n]):
         for _ in pom.loop("t", 0, n):
             for i in pom.loop("i", 1, n - 1):
-                B[i] = 0.33333 * (A[i - 1] + A[i] + A[i + 1])
+                B[i] = _third(A[i - 1] + A[i] + A[i + 1])
             for i in pom.loop("i", 1, n - 1):
-                A[i] = 0.33333 * (B[i - 1] + B[i] + B[i + 1])
+                A[i] = _third(B[i - 1] + B[i] + B[i + 1])
 
     return jacobi_1d
 

@@ -5,12 +5,13 @@ import pom
 SIZES = {"mini": (24,), "small": (256,), "medium": (1024,), "large": (4096,)}
 
 
-def _stencil(U, i, j):
-    return 0.2 * (U[i, j] + U[i, j - 1] + U[i, j + 1] + U[i + 1, j] + U[i - 1, j])
-
-
-def make(size="large", dtype=pom.f32, name="jacobi_2d"):
+def make(size="large", dtype=pom.f32, name="jacobi_2d", factor=None):
+    """The kernel; `factor` is the type of 0.2, the arrays' by default (in C++ it would be double)."""
     (n,) = SIZES[size]
+
+    def _stencil(U, i, j):
+        total = U[i, j] + U[i, j - 1] + U[i, j + 1] + U[i + 1, j] + U[i - 1, j]
+        return pom.cast(0.2 * pom.cast(total, factor or dtype), dtype)
 
     @pom.kernel(name=name)
     def jacobi_2d(A: dtype[n, n], B: dtype[n, n]):
