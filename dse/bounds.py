@@ -6,8 +6,8 @@ For factors ``f`` of the loops of a nest in a given order, with extents ``E``:
   instances over the lanes);
 - each iteration does ``prod(f)`` instances, so the initiation interval is at least what the
   operators within the limits allow (compute bound);
-- a reduction along loop ``r`` passes through ``f_r`` operators in each iteration, and an iteration
-  that continues it comes ``prod(ceil(E / f))`` over the loops inside ``r`` later (recurrence bound).
+- a reduction along loop ``r`` passes through ``f_r`` operators in each iteration (through one, where
+  a tree combines the lanes), and an iteration that continues it comes ``prod(ceil(E / f))`` over the loops inside ``r`` later (recurrence bound).
 
 The bound ignores pipeline depth but for the operators of one instance, ports, and control: it
 never exceeds what the analytical model says (a property test checks it).
@@ -237,7 +237,8 @@ def _recurrence_interval(
         # the accumulator is forwarded: one cycle less than the operator's latency
         step = sum(max(costs[op].latency - 1, 1) for op in recurrence.operators)
         between = trips[:, position + 1 :].prod(axis=1)
-        needed = np.ceil(factors[:, position] * step / distance / between)
+        lanes = 1 if loop in recurrence.trees else factors[:, position]
+        needed = np.ceil(lanes * step / distance / between)
         # unrolled completely, no later iteration continues the reduction
         interval = np.maximum(interval, np.where(trips[:, position] > distance, needed, 1.0))
     return interval

@@ -13,6 +13,7 @@ from math import prod
 
 import islpy as isl
 
+from pom.dse.sums import Sum, find_sums
 from pom.ir.affine import Affine
 from pom.ir.expr import Apply, Expr, Index, Load, walk
 from pom.ir.graph import Assign
@@ -53,10 +54,14 @@ class Recurrence:
         names; what one step of the recurrence takes at the least.
     distance : tuple of (loop, minimum, maximum)
         Iterations between the write and the read, per loop of the band.
+    trees : tuple of str
+        Loops along which lanes are combined by a tree, so that one step of the recurrence passes
+        through the operators once, however many lanes there are.
     """
 
     operators: tuple[str, ...]
     distance: tuple[tuple[str, int, int], ...]
+    trees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,6 +102,8 @@ class Nest:
     recurrences : tuple of Recurrence
     values : tuple of Expr
         What the statements store.
+    sums : tuple of Sum
+        Statements whose lanes along some loops are combined by trees.
     """
 
     statements: tuple[str, ...]
@@ -107,6 +114,7 @@ class Nest:
     work: tuple[Operation, ...]
     recurrences: tuple[Recurrence, ...]
     values: tuple[Expr, ...] = ()
+    sums: tuple[Sum, ...] = ()
 
     @property
     def handle(self) -> str:
@@ -165,19 +173,22 @@ def _nest(
     band = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in chain)
     around = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in prefix)
     names = tuple(loop.name for loop in chain)
+    is_box = all(_is_box(program, s, (*around, *band)) for s in statements)
+    sums = find_sums(program, statements, names, fast_math) if is_box else ()
     return Nest(
         statements=statements,
         prefix=around,
         band=band,
-        is_box=all(_is_box(program, s, (*around, *band)) for s in statements),
+        is_box=is_box,
         orders=_legal_orders(
             program, statements[0], tuple(n.name for n in prefix), names, fast_math
         ),
         work=_work(program, statements, names),
-        recurrences=_recurrences(program, statements, names, flows),
+        recurrences=_recurrences(program, statements, names, flows, sums),
         values=tuple(
             body.value for s in statements if isinstance(body := program.statement(s).body, Assign)
         ),
+        sums=sums,
     )
 
 
@@ -232,8 +243,10 @@ def _recurrences(
     statements: tuple[str, ...],
     loops: tuple[str, ...],
     flows: tuple[Dependence, ...],
+    sums: tuple[Sum, ...],
 ) -> tuple[Recurrence, ...]:
     found = []
+    trees = {s.statement: s.loops for s in sums}
     for d in flows:
         if d.source != d.target or d.source not in statements or d.loop not in loops:
             continue
@@ -248,7 +261,7 @@ def _recurrences(
             for loop, bound in zip(d.loops, d.distance, strict=True)
             if loop in loops
         )
-        found.append(Recurrence(chain, distance))
+        found.append(Recurrence(chain, distance, trees.get(d.source, ())))
     return tuple(dict.fromkeys(found))
 
 

@@ -12,6 +12,7 @@ from math import lcm
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
+from pom.dse.sums import Lanes, tree_primitives
 from pom.ir.affine import Affine
 from pom.ir.directives import Partition
 from pom.ir.expr import Access
@@ -78,19 +79,23 @@ def _tiled(
     remainder: Remainder = "isolate" if nest.is_box else "guard"
     found: list[PolyPass] = []
     outer: list[str] = []
-    inner: list[str] = []
+    lanes: list[Lanes] = []
     split: set[str] = set()
     for loop, factor in zip(plan.order, plan.factors, strict=True):
         low, high = ranges[loop]
         if factor <= 1 and high > low:
             outer.append(loop)
         elif factor >= high - low + 1:
-            inner.append(loop)
+            lanes.append(Lanes(loop, loop, high - low + 1))
         else:
             found.append(Split(part, loop, factor, (f"{loop}0", f"{loop}1"), remainder))
             outer.append(f"{loop}0")
-            inner.append(f"{loop}1")
+            lanes.append(Lanes(loop, f"{loop}1", factor))
             split.add(loop)
+    # what a tree combines is innermost
+    along = {loop for each in nest.sums for loop in each.loops}
+    lanes.sort(key=lambda each: each.loop in along)
+    inner = tuple(each.name for each in lanes)
     written: list[str] = []
     for band_loop in nest.band:
         name = band_loop.name
@@ -98,12 +103,10 @@ def _tiled(
     if (*outer, *inner) != tuple(written):
         prefix = tuple(loop.name for loop in nest.prefix)
         found.append(Reorder(part, (*prefix, *outer, *inner), fast_math=fast_math))
-    found += [
-        Unroll(part, loop, 0)
-        for loop in inner
-        if ranges.get(loop, (0, 1))[1] > ranges.get(loop, (0, 0))[0]
-    ]
-    if plan.is_pipelined and outer:
+    found += [Unroll(part, each.name, 0) for each in lanes if each.count > 1]
+    is_pipelined = plan.is_pipelined and bool(outer)
+    found += tree_primitives(nest.sums, nest.handle, part, lanes, is_pipelined)
+    if is_pipelined:
         found.append(Pipeline(part, outer[-1], plan.ii))
     return found
 

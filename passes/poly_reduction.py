@@ -34,6 +34,7 @@ from pom.passes.local_copies import (
 )
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.loop_ranges import loop_step, trip_count, value_range
+from pom.passes.poly_bind_op import operators_of
 from pom.passes.reductions import Reduction, reduction_of
 from pom.passes.schedule_tree import describe, require_factor
 
@@ -100,9 +101,22 @@ class InterleaveReduction(PolyPass):
         if self.partial:
             require_fresh_name(program, self.partial)
         name = self.partial or fresh_name(program, f"{reduction.accumulator.array}_part")
-        new = _Interleaver(program, region, self, reduction, name).run()
+        new = self._bound(program, _Interleaver(program, region, self, reduction, name).run())
         check_loop_directives(new, what)
         return new
+
+    def _bound(self, old: PolyProgram, new: PolyProgram) -> PolyProgram:
+        """Operators of the statement that others now have, too, or instead, keep their binding."""
+        made = {s.name for s in new.statements} - {s.name for s in old.statements}
+        bindings = [b for b in new.bindings if b.statement != self.statement]
+        for binding in new.bindings:
+            if binding.statement == self.statement:
+                bindings += [
+                    replace(binding, statement=name)
+                    for name in (self.statement, *made)
+                    if binding.op in operators_of(new, name)
+                ]
+        return replace(new, bindings=tuple(sorted(bindings, key=lambda b: (b.statement, b.op))))
 
     def _require_reduction(self, program: PolyProgram, region: Region, what: str) -> Reduction:
         statement = program.statement(self.statement)

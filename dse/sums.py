@@ -1,0 +1,130 @@
+"""Sums along the loops of a nest: lanes that are combined by a tree of operators.
+
+Lanes along a loop that only accumulates would form a chain, as long as there are lanes, that the
+next iteration has to wait for. Where the operation is associative and commutative (on floats with
+``fast_math``), the lanes' values are added pairwise instead, and the recurrence is one operator
+long. This is never worse: as many operators, fewer cycles. So it is no choice of the search: the
+lanes of every such loop are combined in this way, and bounds count on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pom.ir.affine import Affine
+from pom.ir.graph import Assign
+from pom.ir.poly import PolyProgram
+from pom.passes.base import PolyPass
+from pom.passes.poly_partition import PartitionArray
+from pom.passes.poly_reduction import InterleaveReduction
+from pom.passes.poly_unroll import Unroll
+from pom.passes.reductions import reductions
+
+SUFFIX = "lanes"
+"""What the names of the arrays of partial results end in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A statement that accumulates along loops of its nest.
+
+    Parameters
+    ----------
+    statement : str
+    loops : tuple of str
+        Band loops in whose iterations the element stays the same, outermost first.
+    """
+
+    statement: str
+    loops: tuple[str, ...]
+
+
+def find_sums(
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...], fast_math: bool
+) -> tuple[Sum, ...]:
+    """The sums of a rectangular nest that may be reassociated.
+
+    Loops along which one statement accumulates and another one moves are left out: the tree has to
+    be inside of everything else.
+    """
+    known = reductions(program)
+    names = {*program.arrays, *(s.name for s in program.statements)}
+    found: list[Sum] = []
+    for name in statements:
+        reduction = known.get(name)
+        if reduction is None or not (reduction.is_exact or fast_math):
+            continue
+        array = reduction.accumulator.array
+        if _uses(program, statements, array) != 2 or any(n.endswith(SUFFIX) for n in names):
+            continue
+        moving: frozenset[str] = frozenset()
+        for subscript in reduction.accumulator.subscripts:
+            if isinstance(subscript, Affine):
+                moving |= subscript.variables
+        around = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
+        found.append(Sum(name, tuple(b for b in band if not around[b] & moving)))
+    common = [b for b in band if all(b in s.loops for s in found)]
+    return tuple(Sum(s.statement, tuple(common)) for s in found if common)
+
+
+def _uses(program: PolyProgram, statements: tuple[str, ...], array: str) -> int:
+    """How often the statements name an array."""
+    count = 0
+    for name in statements:
+        body = program.statement(name).body
+        if not isinstance(body, Assign):
+            return 0
+        count += (body.target.array == array) + sum(a.array == array for a in body.reads)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """A loop that is unrolled: the band loop, what is left of it in the schedule, its iterations."""
+
+    loop: str
+    name: str
+    count: int
+
+
+def tree_primitives(
+    sums: Sequence[Sum], handle: str, part: str, lanes: Sequence[Lanes], is_pipelined: bool
+) -> list[PolyPass]:
+    """The trees of one part of a nest.
+
+    Parameters
+    ----------
+    sums : sequence of Sum
+    handle, part : str
+        The nest's first statement, and the copy of it in this part.
+    lanes : sequence of Lanes
+        The unrolled loops, which are the innermost ones; those of the sums last.
+    is_pipelined : bool
+        Whether a pipelined loop is around them, which unrolls what the trees add.
+    """
+    found: list[PolyPass] = []
+    for each in sums:
+        statement = name = part if each.statement == handle else each.statement
+        for lane in reversed(lanes):
+            if lane.count < 2 or lane.loop not in each.loops:
+                continue
+            partial = f"{name}_{lane.name}_{SUFFIX}"
+            # floats are in `sums` with fast_math only
+            found.append(InterleaveReduction(statement, lane.name, lane.count, True, partial, True))
+            found.append(PartitionArray(partial, 1, "complete"))
+            if not is_pipelined:
+                found += _unrolled_levels(partial, lane)
+            statement = f"{partial}_sum"
+    return found
+
+
+def _unrolled_levels(partial: str, lane: Lanes) -> list[PolyPass]:
+    found: list[PolyPass] = []
+    level, count = 0, lane.count
+    while count > 1:
+        half = (count + 1) // 2
+        if count - half > 1:
+            found.append(Unroll(f"{partial}_level{level}", f"{lane.name}p", 0))
+        count, level = half, level + 1
+    return found
