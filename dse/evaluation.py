@@ -78,20 +78,42 @@ def parse_evaluation(record: dict[str, Any]) -> Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A plan to evaluate, whole or one nest of it alone."""
+    """A plan to evaluate, whole or one nest of it alone.
+
+    Parameters
+    ----------
+    problem : Problem
+        From `without_wishes`. A few kilobytes pickled, so every request carries it and any process
+        can answer; what is derived from it is kept there.
+    plan : Plan
+    nest : str
+        Handle of the nest that is evaluated alone.
+    """
 
     problem: Problem
     plan: Plan
     nest: str = ""
 
 
+def without_wishes(problem: Problem) -> Problem:
+    """The part of a problem that an evaluation depends on: not its limits, nor its objective."""
+    return Problem(
+        problem.kernel,
+        problem.device,
+        problem.clock_ns,
+        Resources(),
+        fast_math=problem.fast_math,
+    )
+
+
 def evaluate(request: Request) -> Evaluation:
     """Evaluate one request; a plan that is refused is an answer, not an error."""
-    return _evaluator(request.problem).evaluate(request.plan, request.nest)
+    return evaluator_of(request.problem).evaluate(request.plan, request.nest)
 
 
 @lru_cache(maxsize=4)
-def _evaluator(problem: Problem) -> Evaluator:
+def evaluator_of(problem: Problem) -> Evaluator:
+    """This process' evaluator for a problem from `without_wishes`."""
     return Evaluator(problem)
 
 

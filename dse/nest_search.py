@@ -20,7 +20,7 @@ kept is evaluated exactly before it counts as a design.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,6 +38,8 @@ FIXED_LOGIC = 500
 """LUTs and FFs that a nest has whatever its lanes, where only one member of a class is known."""
 FAR, NEAR = 0.03, 0.01
 """Margins of the linear estimate: beyond 1.5 times the largest member seen, and up to there."""
+UPCOMING = 64
+"""Candidates that are looked at to guess which ones come next."""
 NO_LIMIT = 1 << 62
 ALIKE = 0.8
 """Least share of the smallest overhead of all known classes that a class without members has."""
@@ -111,6 +113,22 @@ class NestCandidates:
             return None
         ties = np.flatnonzero(floors <= lowest * (1 + 1e-6))
         return int(ties[np.argmin(self.lanes[ties])])
+
+    def upcoming(self, row: int) -> Iterator[int]:
+        """Candidates that are likely to be evaluated after `row`: by their floors as they are."""
+        floors = np.where(self.is_open, self.floor, np.inf)
+        count = min(UPCOMING, len(floors))
+        near = np.argpartition(floors, count - 1)[:count]
+        seen = {int(self.kind[row])}
+        for other in near[np.lexsort((self.lanes[near], floors[near]))].tolist():
+            kind = int(self.kind[other])
+            if other == row or not self.is_open[other]:
+                continue
+            if kind in self._classes:
+                yield other
+            elif kind not in seen:
+                seen.add(kind)
+                yield self.sample(other)
 
     def plan(self, row: int) -> NestPlan:
         """The plan of a candidate."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import TypeVar
@@ -12,6 +11,7 @@ from typing import TypeVar
 from pom import devices
 from pom.devices import Device
 from pom.dse.evaluation import Evaluation
+from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
 from pom.dse.plan import Plan
 from pom.dse.problem import Problem, Resources
@@ -90,7 +90,7 @@ class Run:
     ----------
     strategy : str
     store : Store
-    executor : Executor
+    executor : Workers
     batch : int
         Evaluations that are asked for at a time.
     time_budget_s : float, optional
@@ -102,7 +102,7 @@ class Run:
 
     strategy: str
     store: Store
-    executor: Executor
+    executor: Workers
     batch: int = 4
     time_budget_s: float | None = None
     is_resumed: bool = False
@@ -140,9 +140,12 @@ def explore(problem: Problem, run: Run) -> Outcome:
         run.store.put_run(key, {"state": "running", "seconds": earlier})
         for share in FRONT_SHARES if problem.objective == "pareto" else (1.0,):
             search = run.search(_scaled(problem, share))
-            _start(search)
-            finished.append((search, strategy.run(search)))
-            _fill_front(search)
+            try:
+                _start(search)
+                finished.append((search, strategy.run(search)))
+                _fill_front(search)
+            finally:
+                search.close()
         state = "done"
     finally:
         seconds = earlier + time.monotonic() - run.started

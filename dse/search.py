@@ -7,13 +7,21 @@ an interrupted search that is started again walks the same path and ends with th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pom import __version__
-from pom.dse.evaluation import Evaluation, Evaluator, Request, evaluate, parse_evaluation
-from pom.dse.executor import run_ordered
+from pom.dse.evaluation import (
+    Evaluation,
+    Request,
+    evaluate,
+    evaluator_of,
+    parse_evaluation,
+    without_wishes,
+)
+from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
 from pom.dse.plan import Plan
 from pom.dse.problem import Problem, Resources
@@ -53,7 +61,7 @@ class Search:
     ----------
     problem : Problem
     store : Store
-    executor : Executor
+    executor : Workers
     batch : int
         How many evaluations are asked for at a time; does not change the result.
     deadline : float, optional
@@ -77,7 +85,7 @@ class Search:
 
     problem: Problem
     store: Store
-    executor: Executor
+    executor: Workers
     batch: int = 4
     deadline: float | None = None
     report: Callable[[Progress], None] | None = None
@@ -94,9 +102,11 @@ class Search:
     started: float = field(default_factory=time.monotonic)
     _identity: str = ""
     _asked: set[str] = field(default_factory=set)
+    _ahead: dict[str, Future[Evaluation]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.local = Evaluator(self.problem)
+        self._modelled = without_wishes(self.problem)
+        self.local = evaluator_of(self._modelled)
         self._identity = identity(self.problem)
 
     @property
@@ -112,21 +122,36 @@ class Search:
         """Whether a design with these resources is within the limits."""
         return not resources.exceeded(self.problem.limits)
 
-    def evaluate(self, plans: Sequence[tuple[Plan, str]]) -> list[Evaluation]:
-        """The model's answers for plans, each whole (``""``) or for one nest alone, in order."""
+    def evaluate(
+        self, plans: Sequence[tuple[Plan, str]], likely: Iterable[tuple[Plan, str]] = ()
+    ) -> list[Evaluation]:
+        """The model's answers for plans, each whole (``""``) or for one nest alone, in order.
+
+        Parameters
+        ----------
+        plans : sequence of (plan, handle of a nest)
+        likely : iterable of (plan, handle of a nest)
+            What may be asked next: started where processes would be idle. An answer counts only
+            when it is asked for, so this changes the time a search takes and nothing else.
+        """
         keys = [content_key(self._identity, plan.text, nest) for plan, nest in plans]
         known = {k: parse_evaluation(r) for k, r in self.store.get(keys).items()}
         missing = {
-            key: Request(self.problem, plan, nest)
+            key: Request(self._modelled, plan, nest)
             for key, (plan, nest) in zip(keys, plans, strict=True)
             if key not in known
         }
         self.from_store += len(keys) - len(missing)
-        answers = run_ordered(self.executor, evaluate, list(missing.values()))
-        for key, answer in zip(missing, answers, strict=True):
-            known[key] = answer
+        begun: set[str] = set()
+        rest = (item for item in missing.items() if item[0] not in begun)
+        guesses = chain(rest, self._requests(likely))
+        for key, request in missing.items():
+            begun.add(key)
+            future = self._ahead.pop(key, None)
+            self._start(guesses)
+            known[key] = evaluate(request) if future is None else future.result()
             self.evaluated += 1
-            self.store.put([(key, answer.record())])
+            self.store.put([(key, known[key].record())])
             self.notify()
         result = [known[key] for key in keys]
         for key, answer in zip(keys, result, strict=True):
@@ -134,6 +159,28 @@ class Search:
                 self._asked.add(key)
                 self._note(answer)
         return result
+
+    def _requests(self, plans: Iterable[tuple[Plan, str]]) -> Iterator[tuple[str, Request]]:
+        """Those that neither were asked for nor are in the store."""
+        for plan, nest in plans:
+            key = content_key(self._identity, plan.text, nest)
+            if key not in self._asked and not self.store.get([key]):
+                yield key, Request(self._modelled, plan, nest)
+
+    def _start(self, guesses: Iterator[tuple[str, Request]]) -> None:
+        """Hand evaluations to the helpers that have nothing to do."""
+        running = sum(not future.done() for future in self._ahead.values())
+        for _ in range(self.executor.helpers - running):
+            for key, request in guesses:
+                if key not in self._ahead:
+                    self._ahead[key] = self.executor.submit(evaluate, request)
+                    break
+
+    def close(self) -> None:
+        """Give up what was foreseen and never asked for."""
+        for future in self._ahead.values():
+            future.cancel()
+        self._ahead.clear()
 
     def _note(self, answer: Evaluation) -> None:
         if answer.is_refused:

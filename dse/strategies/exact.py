@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import lcm
 
 from pom.dse.bounds import Candidates
@@ -223,10 +224,8 @@ class Exact:
             elif not table.is_known(row):
                 row = table.sample(row)
                 dive = row if found.best is None else None
-            plans = (table.plan(row), *task.fixed)
-            (answer,) = search.evaluate(
-                [(_plan(task.variant, plans), "" if is_whole else task.nest.handle)]
-            )
+            ask = partial(_ask, task, "" if is_whole else task.nest.handle, table)
+            (answer,) = search.evaluate([ask(row)], likely=map(ask, table.upcoming(row)))
             table.learn(row, answer)
             taken += 1
             idle += max(int(table.lanes[row]), LEAST_EFFORT)
@@ -249,6 +248,11 @@ def _first_bound(lists: Sequence[Candidates]) -> float:
 def _plan(variant: Variant, nests: tuple[NestPlan, ...]) -> Plan:
     plan = Plan(variant.structure.name, nests, (), variant.implementations)
     return with_partitions(variant.structure.program, variant.structure.nests, plan)
+
+
+def _ask(task: _Task, part: str, table: NestCandidates, row: int) -> tuple[Plan, str]:
+    """What to evaluate for a candidate: it and the nests before it, and which nest of them."""
+    return _plan(task.variant, (table.plan(row), *task.fixed)), part
 
 
 def _is_matched(plan: NestPlan, task: _Task) -> bool:

@@ -140,7 +140,7 @@ def auto_dse(
         Store(None if store is None else Path(store)) as kept,
         open_executor(jobs, cluster) as pool,
     ):
-        batch = max(4, jobs if cluster is None else 16)
+        batch = max(4, pool.helpers + 1)
         outcome = explore(
             problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
         )

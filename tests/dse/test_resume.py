@@ -75,20 +75,25 @@ def wait_for_evaluations(process: subprocess.Popen[str], store: Path, count: int
     pytest.fail("the run ended before it could be stopped")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_goes_on_and_ends_the_same(kernel_file, tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "jobs"), [(signal.SIGKILL, "1"), (signal.SIGINT, "1"), (signal.SIGINT, "2")]
+)
+def test_a_stopped_run_goes_on_and_ends_the_same(kernel_file, tmp_path, number, jobs):
     whole = finished(kernel_file, tmp_path / "whole")
     folder = tmp_path / "stopped"
     store = folder / "store.sqlite"
     process = subprocess.Popen(
-        command(kernel_file, folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        command(kernel_file, folder, "--jobs", jobs),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     wait_for_evaluations(process, store, 6)
-    os.kill(process.pid, number)
+    # as a terminal does it: to the worker processes too
+    os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number == signal.SIGINT:
         assert "--resume" in errors
+        assert "Traceback" not in errors
     assert not (folder / "report.html").exists()
     kept = evaluations(store)
     assert 6 <= kept < whole["evaluated"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +12,8 @@ import pytest
 
 import pom
 from pom import devices
-from pom.dse.evaluation import Evaluation
-from pom.dse.executor import SerialExecutor
+from pom.dse.evaluation import Evaluation, evaluate
+from pom.dse.executor import LocalProcesses, SerialExecutor
 from pom.dse.explain_space import explain_space
 from pom.dse.problem import Resources
 from pom.dse.run import Run, does_not_fit, explore
@@ -81,11 +83,32 @@ def test_text_html_and_json_say_the_same(result):
     ]
 
 
-def test_two_processes_find_the_same():
-    alone = pom.auto_dse(scale_add(), TARGET)
-    both = pom.auto_dse(scale_add(), TARGET, jobs=2)
-    assert both.finalist.evaluation == alone.finalist.evaluation
-    assert both.outcome.front == alone.outcome.front
+class Helpers(LocalProcesses):
+    """Local processes that count what they are asked, and of which one dies in mid-run."""
+
+    asked = victim = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        if fn is evaluate:
+            self.asked += 1
+            if self.asked == 3:
+                os.kill(self.victim, signal.SIGKILL)
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_processes_find_the_same_even_when_one_dies():
+    problem = make_problem(gemm(), TARGET, limits={"dsp": 40, "lut": "60%"})
+    with Store(None) as store:
+        alone = explore(problem, Run("exact", store, SerialExecutor()))
+    helpers = Helpers(1)
+    helpers.victim = helpers.submit(os.getpid).result()
+    try:
+        with Store(None) as store:
+            both = explore(problem, Run("exact", store, helpers))
+    finally:
+        helpers.shutdown()
+    assert helpers.asked > 3
+    assert replace(both, seconds=0.0) == replace(alone, seconds=0.0)
 
 
 def test_pareto_checks_every_design_on_the_front():

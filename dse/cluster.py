@@ -1,0 +1,85 @@
+"""Evaluations on a Dask cluster: a scheduler and its workers, on as many machines as there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pom.dse.executor import Workers
+from pom.errors import PomError
+
+R = TypeVar("R")
+
+RETRIES = 3
+"""How often a call is done again after its worker died."""
+
+
+class Cluster(Workers):
+    """Runs calls on the workers of a Dask scheduler, which may come and go.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, ``tcp://host:port``.
+    timeout_s : float
+        How long to wait for the scheduler.
+
+    Raises
+    ------
+    PomError
+        POM-X120 the scheduler does not answer or has no workers; POM-X121 `distributed` is not
+        installed.
+    """
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise PomError(
+                "POM-X121",
+                "--cluster needs the package distributed",
+                hint="pip install 'pom[cluster]'",
+            ) from None
+        try:
+            self._client = Client(address, timeout=timeout_s, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise PomError(
+                "POM-X120",
+                f"no Dask scheduler answers at {address!r}: {error}",
+                hint="start one with `dask scheduler`, workers with `dask worker ADDRESS`",
+            ) from error
+        if not self._client.nthreads():
+            self._client.close()
+            raise PomError(
+                "POM-X120",
+                f"the Dask scheduler at {address!r} has no workers",
+                hint=f"start some with `dask worker {address}`",
+            )
+        self._executor = self._client.get_executor(retries=RETRIES)
+
+    @property
+    def helpers(self) -> int:
+        threads: dict[str, int] = self._client.nthreads()
+        return sum(threads.values())
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        future: Future[R] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self.shutdown(wait=False, cancel_futures=True)
+        return None
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._executor.shutdown(wait=wait and not cancel_futures)
+        self._client.close()
