@@ -176,7 +176,8 @@ def _rows(function: str, loop: LoopResult, depth: int, runs: float) -> Iterator[
             continue
         seen.add(child.names)
         copies = sum(c.names == child.names for c in loop.children)
-        yield from _rows(function, child, depth + 1, runs * loop.trip_count * copies)
+        entered = runs * loop.trip_count * copies * child.share
+        yield from _rows(function, child, depth + 1, entered)
 
 
 def limit_text(limit: Limit) -> str:

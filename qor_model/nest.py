@@ -15,7 +15,15 @@ from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
 from pom.qor_model.sequence import Sequencer, copy_env, shift_element
 from pom.qor_model.tasks import TaskMaker
-from pom.qor_model.trip_counts import Range, iv_range, reported_count, trip_range
+from pom.qor_model.trip_counts import (
+    Around,
+    Guard,
+    Range,
+    exact_share,
+    iv_range,
+    reported_count,
+    trip_range,
+)
 
 CallStates = Callable[[str], float]
 
@@ -43,7 +51,7 @@ class NestScheduler:
     key: Callable[[Loop], object]
     call_states: CallStates
     ranges: dict[str, Range] = field(default_factory=dict)
-    around: tuple[Loop, ...] = ()
+    around: tuple[Around, ...] = ()
 
     def run(
         self, body: tuple[Region, ...]
@@ -215,13 +223,14 @@ class NestScheduler:
         children: list[LoopResult],
         strides: Mapping[str, int],
         is_alone: bool,
+        share: float = 1.0,
     ) -> None:
         for region in regions:
             match region:
                 case Loop():
-                    self._place_loop(region, env, copy, seq, children, strides, is_alone)
+                    self._place_loop(region, env, copy, seq, children, strides, is_alone, share)
                 case If() if has_loops(region.then_body) or has_loops(region.else_body):
-                    self._branch(region, env, copy, seq, children, strides)
+                    self._branch(region, env, copy, seq, children, strides, share)
                 case _:
                     self._straight(region, env, copy, seq)
 
@@ -240,13 +249,31 @@ class NestScheduler:
         seq: Sequencer,
         children: list[LoopResult],
         strides: Mapping[str, int],
+        share: float,
     ) -> None:
-        """Loops under a guard: the longer side counts."""
-        longest = max(
-            (region.then_body, region.else_body),
-            key=lambda side: sum(self.loop(i, strides, False).cycles for i in inner_loops(side)),
-        )
-        self._sequence(longest, env, copy, seq, children, strides, False)
+        """Loops under a guard count as often as it lets them run.
+
+        Where data decides, the longer side is taken to run every time and the other one never.
+        """
+        sides = (region.then_body, region.else_body)
+        if region.condition_op is not None:
+            cycles = [
+                sum(self.loop(i, strides, False).cycles for i in inner_loops(side))
+                for side in sides
+            ]
+            longest = sides[cycles[1] > cycles[0]]
+            self._sequence(longest, env, copy, seq, children, strides, False, share)
+            for loop in inner_loops(sides[cycles[1] <= cycles[0]]):
+                children.append(replace(self.loop(loop, strides, False).result, share=0.0))
+            return
+        outer = self.around
+        for side, holds in zip(sides, (True, False), strict=True):
+            guard = Guard(region.conditions, region.equalities, holds)
+            found = float(exact_share(guard, outer)) if side else 0.0
+            if found:
+                self.around = (*outer, guard)
+                self._sequence(side, env, copy, seq, children, strides, False, share * found)
+        self.around = outer
 
     def _place_loop(
         self,
@@ -257,18 +284,19 @@ class NestScheduler:
         children: list[LoopResult],
         strides: Mapping[str, int],
         is_alone: bool,
+        share: float,
     ) -> None:
         expander = seq.expander
         timed = self.loop(loop, strides, is_alone)
-        children.append(timed.result)
+        children.append(timed.result if share == 1.0 else replace(timed.result, share=share))
         inputs = [emit_access(expander, node, env, copy) for node in timed.loads]
         inputs += emit_hoisted(expander, timed.before, env, copy)
         pending = expander.pending_stores(copy)
         seq.flush()
         if timed.is_call:
-            seq.call(timed.cycles + 2, inputs + pending, timed.arrays)
+            seq.call(max(2.0, share * (timed.cycles + 2)), inputs + pending, timed.arrays)
         else:
-            seq.run_loop(timed.cycles)
+            seq.run_loop(share * timed.cycles)
         expander.forget()
         for node in timed.stores:
             emit_access(expander, node, env, copy)

@@ -162,6 +162,8 @@ class LoopResult:
         How often this loop exists in hardware one after the other (sequential outer unroll).
     children : tuple of LoopResult
     loc : SourceLoc or None
+    share : float
+        In which part of the iterations around it it is entered (a guard may leave it out).
     """
 
     names: tuple[str, ...]
@@ -178,6 +180,7 @@ class LoopResult:
     copies: int = 1
     children: tuple[LoopResult, ...] = ()
     loc: SourceLoc | None = None
+    share: float = 1.0
 
     @property
     def is_pipelined(self) -> bool:
