@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from pom.dse.executor import Workers
+from pom.dse.executor import Workers, import_model
 from pom.errors import PomError
 
 R = TypeVar("R")
@@ -58,11 +58,24 @@ class Cluster(Workers):
                 hint=f"start some with `dask worker {address}`",
             )
         self._executor = self._client.get_executor(retries=RETRIES)
+        self._started: dict[str, Any] = {}
+        self._ready()
+
+    def _ready(self) -> dict[str, int]:
+        """Threads of the workers that have imported the model; workers seen first begin to."""
+        threads: dict[str, int] = self._client.nthreads()
+        for name in threads:
+            if name not in self._started:
+                self._started[name] = self._client.submit(import_model, workers=[name], pure=False)
+        return {
+            name: count
+            for name, count in threads.items()
+            if self._started[name].status == "finished"
+        }
 
     @property
     def helpers(self) -> int:
-        threads: dict[str, int] = self._client.nthreads()
-        return sum(threads.values())
+        return sum(self._ready().values())
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         future: Future[R] = self._executor.submit(fn, *args, **kwargs)
@@ -81,5 +94,6 @@ class Cluster(Workers):
         return None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._started.clear()
         self._executor.shutdown(wait=wait and not cancel_futures)
         self._client.close()

@@ -162,6 +162,11 @@ def _begin_worker(stop: Connection) -> None:
     # Ctrl-C reaches the whole process group; only the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_on, args=(stop,), daemon=True).start()
+    import_model()
+
+
+def import_model() -> None:
+    """Import what an evaluation needs, which takes a second."""
     for name in _MODEL:
         import_module(name)
 

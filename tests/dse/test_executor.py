@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -149,60 +147,3 @@ def test_missing_scheduler_is_refused():
         open_executor(1, "tcp://127.0.0.1:9", timeout_s=1.0),
     ):
         pass
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
-
-
-@contextlib.contextmanager
-def cluster(workers: int):
-    """A scheduler and workers on loopback, as a user would start them."""
-    port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    processes = [
-        subprocess.Popen(
-            [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
-            **quiet,
-        )
-    ]
-    try:
-        time.sleep(1.0)
-        processes += [
-            subprocess.Popen(
-                [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
-                **quiet,
-            )
-            for _ in range(workers)
-        ]
-        wait_for_workers(address, workers)
-        yield address, processes[1:]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def wait_for_workers(address: str, count: int) -> None:
-    from distributed import Client
-
-    with Client(address, timeout=30, set_as_default=False) as client:
-        client.wait_for_workers(count, timeout=30)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_cluster_survives_a_killed_worker():
-    with cluster(2) as (address, workers), open_executor(1, address) as executor:
-        assert executor.helpers == 2
-        futures = [executor.submit(slow_pid, n) for n in range(16)]
-        found = [futures[0].result(timeout=60)]
-        workers[0].send_signal(signal.SIGKILL)
-        found += [future.result(timeout=60) for future in futures[1:]]
-    assert [n for n, _ in found] == list(range(16))
-    assert workers[1].pid in {pid for _, pid in found}
