@@ -71,7 +71,7 @@ def carried_constraints(
             node = body.nodes[j]
             assert node.element is not None
             apart = distance(levels, store.element, node.element)
-            if apart is None:
+            if apart is None or _in_other_banks(tasks[i], tasks[j]):
                 continue
             if len(loops) > 1 and store.element.linear != node.element.linear:
                 continue
@@ -88,6 +88,11 @@ def carried_constraints(
                 cycles += is_forwarded
                 edges.append(Carried(source, k, cycles, apart, node.element.array))
     return edges
+
+
+def _in_other_banks(first: Task, second: Task) -> bool:
+    """Whether no iteration lets them meet in one bank; each bank is a memory of its own."""
+    return bool(first.mask and second.mask and not first.mask & second.mask)
 
 
 class _Loads:
