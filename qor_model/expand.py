@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 
 from pom.errors import PomError
 from pom.qor_model.region import Access, Affine, Block, If, Loop, Op, OpKind, Region
+from pom.qor_model.settings import DEFAULT_EFFORT
 
 Linear = tuple[tuple[tuple[str, int], ...], ...]
 Env = dict[str, Affine]
-
-LARGEST_BODY = 20_000
-"""Operations of one body; the tool gives up at bodies of this size too."""
 
 _PURE_EXCLUDED = frozenset({OpKind.LOAD, OpKind.STORE, OpKind.CALL})
 
@@ -168,9 +166,16 @@ def _evaluate(bound: Affine, env: Env) -> int | None:
 
 
 class Expander:
-    """Lays out operations in program order, one straight-line stretch at a time."""
+    """Lays out operations in program order, one straight-line stretch at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most_operations : int
+        A longer body is refused.
+    """
+
+    def __init__(self, most_operations: int = DEFAULT_EFFORT.operations) -> None:
+        self._most_operations = most_operations
         self.nodes: list[Node | None] = []
         self._known: dict[Element, int] = {}
         self._stored: dict[Element, int] = {}
@@ -266,10 +271,10 @@ class Expander:
         return self._append(node)
 
     def _append(self, node: Node) -> int:
-        if len(self.nodes) >= LARGEST_BODY:
+        if len(self.nodes) >= self._most_operations:
             raise PomError(
                 "POM-Q006",
-                f"a loop body has more than {LARGEST_BODY} operations after unrolling",
+                f"a loop body has more than {self._most_operations} operations after unrolling",
                 hint="pipeline a loop further inside, or unroll less",
             )
         self.nodes.append(node)

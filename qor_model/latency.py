@@ -25,7 +25,7 @@ from pom.qor_model.region import (
     with_loop_directives,
 )
 from pom.qor_model.schedule_result import DesignResult, FunctionResult
-from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
+from pom.qor_model.settings import DEFAULT_EFFORT, VITIS_DEFAULTS, Effort, ToolSettings
 from pom.qor_model.tasks import Machine, Operators, TaskMaker
 
 Directives = Mapping[str, LoopDirectives]
@@ -55,11 +55,14 @@ class LatencyModel:
     library : OperatorLibrary
     settings : ToolSettings
         What the tool does by itself.
+    effort : Effort
+        A design that takes more work to estimate is refused (POM-Q006, POM-Q007).
     """
 
     design: Design
     library: OperatorLibrary
     settings: ToolSettings = VITIS_DEFAULTS
+    effort: Effort = DEFAULT_EFFORT
     _machine: Machine = field(init=False)
     _members: dict[int, _Members] = field(default_factory=dict)
     _functions: dict[_FunctionKey, FunctionResult] = field(default_factory=dict)
@@ -73,7 +76,7 @@ class LatencyModel:
         memory = self.library.memory
         self._machine = Machine(
             self.library, self.library.effective_clock_ns, memory.stages, memory.bram_out_ns,
-            memory.bram_in_ns, self.settings,
+            memory.bram_in_ns, self.settings, self.effort,
         )  # fmt: skip
 
     def estimate(
@@ -226,7 +229,10 @@ def _walk(
 
 
 def estimate_latency(
-    design: Design, library: OperatorLibrary, settings: ToolSettings = VITIS_DEFAULTS
+    design: Design,
+    library: OperatorLibrary,
+    settings: ToolSettings = VITIS_DEFAULTS,
+    effort: Effort = DEFAULT_EFFORT,
 ) -> DesignResult:
     """Latency of a design with the directives that it has.
 
@@ -237,5 +243,7 @@ def estimate_latency(
         Operators of the device at the clock.
     settings : ToolSettings
         What the tool does by itself.
+    effort : Effort
+        A design that takes more work to estimate is refused (POM-Q006, POM-Q007).
     """
-    return LatencyModel(design, library, settings).estimate()
+    return LatencyModel(design, library, settings, effort).estimate()

@@ -96,7 +96,7 @@ def schedule_leaf(
     strides.update({item.name: item.step for item in nest.loops})
     strides[loop.name] = loop.step * nest.unroll
     ivs = [item.name for item in nest.loops]
-    nodes = _expand(nest)
+    nodes = _expand(nest, maker.machine.effort.operations)
     if nodes is None:
         return None
     inner = frozenset(item.name for item in all_loops(loop.body))
@@ -140,9 +140,9 @@ def schedule_leaf(
     )  # fmt: skip
 
 
-def _expand(nest: Nest) -> list[Node] | None:
+def _expand(nest: Nest, most_operations: int) -> list[Node] | None:
     """All copies of the body; code around the inner loops of the nest comes before and behind."""
-    expander = Expander()
+    expander = Expander(most_operations)
     for depth, loop in enumerate(nest.loops[:-1]):
         position = _inner_position(loop, nest.loops[depth + 1])
         expander.walk(loop.body[:position], {}, 0)
@@ -206,6 +206,7 @@ def _pipelined(
     placement, edge = pipeline(
         tasks, maker.ports, carried, machine.budget_ns, wanted,
         patience=machine.settings.operator_patience,
+        most_placements=machine.effort.placements,
     )  # fmt: skip
     if edge is not None and placement.ii > wanted:
         return placement, Limit(LimitKind.RECURRENCE, edge.array)

@@ -14,9 +14,11 @@ from math import ceil
 
 from pom.errors import PomError
 from pom.qor_model.banks import Ports, PortTable, busiest
+from pom.qor_model.settings import DEFAULT_EFFORT
 
 RETRIES = 64
 PATIENCE = 8
+SINGLE_STEPS = 8
 
 
 @dataclass(slots=True)
@@ -252,8 +254,15 @@ def pipeline(
     wanted_ii: int,
     max_ii: int = 1 << 20,
     patience: int = PATIENCE,
+    most_placements: int = DEFAULT_EFFORT.placements,
 ) -> tuple[Placement, Carried | None]:
-    """Smallest interval not below `wanted_ii` that works, and the dependence that raised it."""
+    """Smallest interval not below `wanted_ii` that works, and the dependence that raised it.
+
+    Raises
+    ------
+    PomError
+        POM-Q007 operations were placed `most_placements` times without finding it.
+    """
     cycles, _ = earliest(tasks, budget_ns)
     late = latest(tasks, cycles, budget_ns)
     order = priority(late)
@@ -266,68 +275,114 @@ def pipeline(
         need = ceil((_path(tasks, edge, budget_ns) + edge.cycles) / edge.distance)
         if need > ii:
             ii, reason = need, edge
+    search = _IntervalSearch(
+        tasks, ports, carried, budget_ns, order, first, chains, patience, most_placements
+    )
     while ii <= max_ii:
-        placement, broken = _attempt(
-            tasks, ports, carried, budget_ns, ii, order, first, chains, patience
-        )
+        placement, broken = search.attempt(ii)
         if placement is not None:
             return placement, broken or reason
         ii, reason = ii + 1, broken or reason
     raise PomError("POM-Q005", f"no schedule up to an interval of {max_ii}")
 
 
-def _attempt(
-    tasks: Sequence[Task],
-    ports: dict[str, Ports],
-    carried: Sequence[Carried],
-    budget_ns: float,
-    ii: int,
-    order: Sequence[int],
-    first: Sequence[int],
-    chains: frozenset[int],
-    patience: int,
-) -> tuple[Placement | None, Carried | None]:
-    """Try one interval: with more operators or a later recurrence where that helps."""
-    soonest = list(first)
-    tight: frozenset[int] = frozenset()
-    extra: dict[int, int] = {}
-    grown = 0
-    edge: Carried | None = None
-    late_tries = 4
-    for _ in range(min(2 * ii, RETRIES) + 2):
-        found = place(
-            tasks,
-            ports,
-            budget_ns,
+@dataclass(slots=True)
+class _IntervalSearch:
+    """Tries intervals; `left` is how many more operations may be placed."""
+
+    tasks: Sequence[Task]
+    ports: dict[str, Ports]
+    carried: Sequence[Carried]
+    budget_ns: float
+    order: Sequence[int]
+    first: Sequence[int]
+    chains: frozenset[int]
+    patience: int
+    left: int
+
+    def attempt(self, ii: int) -> tuple[Placement | None, Carried | None]:
+        """Try one interval: with more operators or a later recurrence where that helps."""
+        soonest = list(self.first)
+        tight: frozenset[int] = frozenset()
+        extra: dict[int, int] = {}
+        edge: Carried | None = None
+        late_tries = 4
+        for _ in range(min(2 * ii, RETRIES) + 2):
+            found = self._with_operators(ii, soonest, tight, extra)
+            if found is None:
+                return None, edge
+            broken = [e for e in self.carried if _excess(e, found, ii) > 0]
+            if not broken:
+                return found, edge
+            edge = max(broken, key=lambda e: _excess(e, found, ii))
+            if edge.source == edge.sink:
+                return None, edge
+            if self.tasks[edge.sink].is_late:
+                late_tries -= 1
+                if not late_tries:
+                    return None, edge
+            if not tight:
+                tight = self.chains
+                continue
+            for item in broken:
+                later = found.cycles[item.sink] + _excess(item, found, ii)
+                soonest[item.sink] = max(soonest[item.sink], later)
+        return None, edge
+
+    def _with_operators(
+        self, ii: int, soonest: Sequence[int], tight: frozenset[int], extra: dict[int, int]
+    ) -> Placement | None:
+        """Place with as many operators more as are asked for on the way.
+
+        One at a time at first. Where many are missing in a wide body the steps double, and the
+        last one is halved again until one operator less would not do.
+        """
+        streak: dict[int, int] = {}
+        too_few: dict[int, int] = {}
+        while True:
+            before = dict(extra)
+            found = self._place(ii, soonest, tight, extra)
+            if found is not None:
+                break
+            short = next((u for u, n in extra.items() if n != before.get(u, 0)), None)
+            if short is None:
+                return None
+            streak[short] = streak.get(short, 0) + 1
+            if streak[short] > SINGLE_STEPS:
+                too_few[short] = before.get(short, 0)
+                extra[short] = too_few[short] + (1 << streak[short] - SINGLE_STEPS)
+        for unit, low in too_few.items():
+            while extra[unit] - low > 1:
+                middle = (extra[unit] + low) // 2
+                fewer = self._place(ii, soonest, tight, {**extra, unit: middle})
+                if fewer is None:
+                    low = middle
+                else:
+                    found, extra[unit] = fewer, middle
+        return found
+
+    def _place(
+        self, ii: int, soonest: Sequence[int], tight: frozenset[int], extra: dict[int, int]
+    ) -> Placement | None:
+        self.left -= len(self.tasks)
+        if self.left < 0:
+            raise PomError(
+                "POM-Q007",
+                f"no interval was found for a loop body of {len(self.tasks)} operations within "
+                "the work that one estimate may take",
+                hint="unroll less, or split arrays so that the lanes do not share banks",
+            )
+        return place(
+            self.tasks,
+            self.ports,
+            self.budget_ns,
             ii,
-            order=order,
+            order=self.order,
             soonest=soonest,
             tight=tight,
             extra=extra,
-            patience=patience,
+            patience=self.patience,
         )
-        if found is None:
-            if sum(extra.values()) == grown:
-                return None, edge
-            grown = sum(extra.values())
-            continue
-        broken = [e for e in carried if _excess(e, found, ii) > 0]
-        if not broken:
-            return found, edge
-        edge = max(broken, key=lambda e: _excess(e, found, ii))
-        if edge.source == edge.sink:
-            return None, edge
-        if tasks[edge.sink].is_late:
-            late_tries -= 1
-            if not late_tries:
-                return None, edge
-        if not tight:
-            tight = chains
-            continue
-        for item in broken:
-            later = found.cycles[item.sink] + _excess(item, found, ii)
-            soonest[item.sink] = max(soonest[item.sink], later)
-    return None, edge
 
 
 def _path(tasks: Sequence[Task], edge: Carried, budget_ns: float) -> int:

@@ -59,6 +59,28 @@ class ToolSettings:
     call_input_ns: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work one estimate may take; a design that takes more is refused.
+
+    It is counted in operations and not in seconds, so that an answer does not depend on the
+    machine or on what else runs there. A search with little time sets it low: on a machine of
+    2024 an operation of a body takes 10 to 40 us altogether, and 2 us more for every further
+    placement while an interval is looked for.
+
+    Parameters
+    ----------
+    operations : int
+        Of one loop body after unrolling; the tool gives up at bodies of the default too.
+    placements : int
+        Operations placed while one body's interval is looked for.
+    """
+
+    operations: int = 20_000
+    placements: int = 20_000_000
+
+
+DEFAULT_EFFORT = Effort()
 DIRECTIVES_ONLY = ToolSettings(default_ram="ram_s2p", shortens_self_recurrence=True)
 VITIS_DEFAULTS = ToolSettings(
     pipeline_loops=64, flatten_imperfect=True, matrix_store_gap=0, default_ram="ram_t2p"

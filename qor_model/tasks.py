@@ -11,7 +11,7 @@ from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
 from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
-from pom.qor_model.settings import ToolSettings
+from pom.qor_model.settings import DEFAULT_EFFORT, Effort, ToolSettings
 
 REQUEST_CYCLES = 7
 """States in which the tool sends a bus request, beside the latency it assumes."""
@@ -29,6 +29,7 @@ class Machine:
     load_out_ns: float
     access_in_ns: float
     settings: ToolSettings
+    effort: Effort = DEFAULT_EFFORT
 
 
 @dataclass(slots=True)

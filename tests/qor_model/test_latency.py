@@ -27,7 +27,7 @@ from pom.qor_model.region import (
     Storage,
 )
 from pom.qor_model.schedule_result import DesignResult, LimitKind, LoopResult
-from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS
+from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, Effort
 from tests.qor_model.regions import (
     array,
     compute,
@@ -133,6 +133,12 @@ def test_recursion_is_refused() -> None:
 def test_a_body_that_no_tool_would_take_is_refused() -> None:
     with pytest.raises(PomError, match="POM-Q006"):
         _run(_cube())
+
+
+def test_a_body_beyond_the_work_allowed_is_refused() -> None:
+    item = _map(LoopDirectives(True, unroll=8))
+    with pytest.raises(PomError, match="POM-Q006"):
+        estimate_latency(item, LIBRARY, DIRECTIVES_ONLY, Effort(operations=20))
 
 
 def _cube() -> Design:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pom.errors import PomError
 from pom.qor_model.banks import Ports
 from pom.qor_model.modulo import Carried, Task, earliest, pipeline, place, port_bound
 
@@ -38,6 +42,20 @@ def test_a_recurrence_sets_the_interval() -> None:
     assert found.ii == 8
     assert edge is not None
     assert edge.array == "s"
+
+
+def test_the_interval_does_not_rise_because_many_operators_are_missing() -> None:
+    """900 operations that are ready together and wait 8 cycles at most need 100 operators."""
+    tasks = [Task([], [], 1, 1.2, 1.2)] + [Task([0], [], 3, 6.4, 6.4, 0) for _ in range(900)]
+    found, _ = pipeline(tasks, {}, [], 7.3, 50)
+    busy = Counter(cycle % found.ii for cycle in found.cycles[1:])
+    assert (found.ii, max(busy.values())) == (50, 100)
+
+
+def test_the_work_that_one_estimate_may_take_is_limited() -> None:
+    tasks = [Task([], [], 1, 1.2, 1.2)] + [Task([0], [], 3, 6.4, 6.4, 0) for _ in range(900)]
+    with pytest.raises(PomError, match="POM-Q007"):
+        pipeline(tasks, {}, [], 7.3, 50, most_placements=5000)
 
 
 @given(
