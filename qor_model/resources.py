@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from pom.qor_model.defaults import operations
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
 from pom.qor_model.resources_address import address_operators
@@ -158,12 +159,12 @@ class ResourceModel:
                 joined = dataflow or not self._library.timing(key).is_shared
                 before = total.instances.get(key, 0)
                 total.instances[key] = before + number if joined else max(before, number)
-        for array in _local_arrays(design, partitions):
+        for array, copies in _local_arrays(design, partitions):
             cost = memory_cost(array, self._library.memory)
-            total.bram_18k += cost.bram_18k
-            total.uram += cost.uram
-            total.lut["memory"] += cost.lut
-            total.ff["memory"] += cost.ff
+            total.bram_18k += copies * cost.bram_18k
+            total.uram += copies * cost.uram
+            total.lut["memory"] += copies * cost.lut
+            total.ff["memory"] += copies * cost.ff
         total.lut["function_ports"] += sum(n for n in seen.values() if n > 1)
         for key, number in total.instances.items():
             operator = self._library.operator(key)
@@ -198,6 +199,11 @@ class ResourceModel:
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
         counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
+        if function.dataflow:
+            # tasks run at the same time: none lends its operators to another
+            tasks = [self._instances((), (loop,), arrays, steps) for loop in timing.loops]
+            tasks.append(self._instances(timing.schedules, (), arrays, steps))
+            counts.instances = dict(sum((Counter(task) for task in tasks), Counter()))
         for key, number in address_operators(function, timing.loops, arrays).items():
             counts.instances[key] = counts.instances.get(key, 0) + number
         counts.lut["sequential_control"] += mux_lut(counts.states + 1)
@@ -369,16 +375,33 @@ def _partitioned(array: Array, partitions: Partitions) -> Array:
     return array if wanted == array.partitions else replace(array, partitions=wanted)
 
 
-def _local_arrays(design: Design, partitions: Partitions | None) -> list[Array]:
-    """Arrays inside the design, once each: functions made from one body list the same ones."""
+def _local_arrays(design: Design, partitions: Partitions | None) -> list[tuple[Array, int]]:
+    """Arrays inside the design and how often they exist.
+
+    Functions made from one body list the same ones, which count once. What one task of a dataflow
+    region hands to another in a memory exists twice: one is filled while the other one is read.
+    """
     changed = partitions or {}
-    found: dict[tuple[str, Array], None] = {}
+    found: dict[tuple[str, Array], int] = {}
     for function in design.functions:
         owner = function.name if design.calls else ""
+        handed = _handed_over(function)
         for array in function.arrays:
             if not array.is_argument:
-                found[owner, _partitioned(array, changed)] = None
-    return [array for _, array in found]
+                key = owner, _partitioned(array, changed)
+                found[key] = max(found.get(key, 1), 2 if array.name in handed else 1)
+    return [(array, copies) for (_, array), copies in found.items()]
+
+
+def _handed_over(function: Function) -> frozenset[str]:
+    """Arrays in memories, not streams, that several tasks of a dataflow function use."""
+    if not function.dataflow:
+        return frozenset()
+    users: Counter[str] = Counter()
+    for task in function.body:
+        users.update({op.access.array for op in operations((task,)) if op.access})
+    streams = {a.name for a in function.arrays if a.storage.type.lower() == "fifo"}
+    return frozenset(name for name, number in users.items() if number > 1) - streams
 
 
 def _all_loops(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pom import devices
 from pom.qor_model.dataflow import DataflowTask, overlap
 from pom.qor_model.latency import estimate_latency
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F32, Array, Design, Function, LoopDirectives, OpKind, Storage
+from pom.qor_model.resources import ResourceModel
 from pom.qor_model.settings import DIRECTIVES_ONLY
 from tests.qor_model.regions import compute, iv, load, loop, store
 
@@ -58,3 +61,27 @@ def test_a_dataflow_function_has_an_interval_of_its_own() -> None:
     streamed = run("fifo", is_dataflow=True)
     assert streamed[0] < buffered[0] <= sequential[0] + 1
     assert buffered[1] == streamed[1] < sequential[1]
+
+
+def test_tasks_have_their_own_operators_and_two_buffers_between_them() -> None:
+    library = OperatorLibrary.for_device(devices.load("xczu9eg"), 10.0)
+
+    def amounts(*, is_dataflow: bool) -> tuple[int, int]:
+        item = _chain(storage="ram_2p", is_dataflow=is_dataflow)
+        (function,) = item.functions
+        large = tuple(
+            replace(
+                array,
+                is_argument=array.name != "b",
+                storage=Storage("ram_2p", "bram") if array.name == "b" else array.storage,
+            )
+            for array in function.arrays
+        )
+        item = replace(item, functions=(replace(function, arrays=large),))
+        result = estimate_latency(item, library, DIRECTIVES_ONLY)
+        total = ResourceModel(library).estimate(item, result).total
+        return total.dsp, total.bram_18k
+
+    shared, overlapped = amounts(is_dataflow=False), amounts(is_dataflow=True)
+    assert min(shared) > 0
+    assert overlapped == (2 * shared[0], 2 * shared[1])
