@@ -23,6 +23,7 @@ from pom.passes.schedule_tree import prune
 if TYPE_CHECKING:
     from mlir.ir import Context
 
+    from pom.qor_model.region import Design
     from pom.qor_model.schedule_result import DesignResult
 
 
@@ -167,14 +168,21 @@ class Evaluator:
             program = primitive.run(program)
         return program
 
-    def estimate(self, program: PolyProgram) -> tuple[float, Resources, DesignResult]:
-        """Latency and resources of a program as it stands."""
+    def timed(self, plan: Plan) -> tuple[Design, DesignResult]:
+        """The whole design of a plan as the model reads it, and its schedule."""
+        return self._timed(self.realised(plan))
+
+    def _timed(self, program: PolyProgram) -> tuple[Design, DesignResult]:
         from pom.passes.poly_to_affine import poly_to_affine
         from pom.qor_model.from_affine import design_from_affine
         from pom.qor_model.latency import estimate_latency
 
         design = design_from_affine(poly_to_affine(program, self._context))
-        result = estimate_latency(design, self.library)
+        return design, estimate_latency(design, self.library)
+
+    def estimate(self, program: PolyProgram) -> tuple[float, Resources, DesignResult]:
+        """Latency and resources of a program as it stands."""
+        design, result = self._timed(program)
         report = self.resource_model.estimate(design, result)
         return result.latency_cycles, Resources(**asdict(report.total)), result
 

@@ -39,6 +39,17 @@ class LoopRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedRow:
+    """A quantity after place and route as it is predicted, with its 90 % interval."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    available: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """What the page shows.
 
@@ -76,6 +87,8 @@ class ReportData:
     spans_place: str = ""
     body_name: str = ""
     advice: str = ""
+    routed: tuple[RoutedRow, ...] = ()
+    routed_note: str = ""
 
 
 def render(data: ReportData) -> str:
@@ -85,6 +98,7 @@ def render(data: ReportData) -> str:
         _summary(data),
         _pareto(data),
         _resources(data),
+        _routed(data),
         _loop_tree(data),
         _timeline(data),
         _roofline(data),
@@ -161,6 +175,23 @@ def _resources(data: ReportData) -> str:
         bars(rows, "Resources"),
         "Synthesis estimate against what the search was given.",
     )
+
+
+def _routed(data: ReportData) -> str:
+    if not data.routed_note:
+        return ""
+    note = f"GNN: {escape(data.routed_note)}."
+    if not data.routed:
+        return _section("After place and route", f'<p class="explain">{note}</p>')
+    rows = "".join(
+        f"<tr><td>{escape(row.label)}</td><td>{row.value:,.0f}</td>"
+        f"<td>{row.low:,.0f} to {row.high:,.0f}</td>"
+        f"<td>{'' if row.available is None else f'{row.available:,}'}</td></tr>"
+        for row in data.routed
+    )
+    head = "<th></th><th>predicted</th><th>90 % interval</th><th>device</th>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return _section("After place and route", f'<div class="scroll">{table}</div>', note)
 
 
 def _loop_tree(data: ReportData) -> str:

@@ -48,6 +48,9 @@ STORE_FILE = "store.sqlite"
 @click.option("--store", type=click.Path(dir_okay=False, path_type=Path),
               help=f"File that keeps every answer of the model. [default: FOLDER/{STORE_FILE}]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue an interrupted run of the store.")
+@click.option("--rerank", type=click.Choice(["auto", "gnn", "none"]), default="auto",
+              show_default=True, help="Whether the GNN has a word on the finalists, so that the "
+              "design fits after place and route; auto: where it is trained for the device.")  # fmt: skip
 @click.option("-o", "folder", type=click.Path(file_okay=False, path_type=Path),
               help="Where the results go. [default: dse_KERNEL_DEVICE]")  # fmt: skip
 @click.option("--explain-space", is_flag=True, help="Print the size of the space, and stop.")
@@ -67,6 +70,7 @@ def dse(
     cluster: str | None,
     store: Path | None,
     resume: bool,
+    rerank: Literal["auto", "gnn", "none"],
     folder: Path | None,
     explain_space: bool,
     as_json: bool,
@@ -100,7 +104,7 @@ def dse(
             result = auto_dse(
                 function, problem.device, clock_ns=problem.clock_ns, strategy=strategy,
                 limits=limits, latency_cap=latency_cap, objective=objective, fast_math=fast_math,
-                time_budget_s=time_budget_s, jobs=jobs, cluster=cluster, store=kept, resume=resume,
+                time_budget_s=time_budget_s, jobs=jobs, cluster=cluster, store=kept, resume=resume, rerank=rerank,
                 progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     help="What the HLS tool does by itself: Vitis' defaults; what the directives ask on "
     "UltraScale+ memories; or nothing.",
 )  # fmt: skip
+@click.option("--model", type=click.Choice(["analytical", "gnn"]), default="analytical",
+              show_default=True,
+              help="gnn adds what the networks predict after place and route, with intervals.")  # fmt: skip
 @click.option("--gantt", metavar="SVG", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a picture of a loop body's schedule.")  # fmt: skip
 @click.option("--loop", "loop_name", metavar="NAME", help="The loop of --gantt; default: slowest.")
@@ -45,6 +48,7 @@ def estimate(
     target: str,
     clock_ns: float | None,
     tool: str,
+    model: str,
     gantt: Path | None,
     loop_name: str | None,
     as_json: bool,
@@ -73,7 +77,15 @@ def estimate(
     found = explain(design, result, device.name, resources, available)
     if gantt is not None:
         gantt.write_text(_picture(result, loop_name), encoding="utf-8")
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.text())
+    record, text = found.to_json(), found.text()
+    if model == "gnn":
+        from pom.exploration.prediction import predict_designs, prediction_json, prediction_text
+
+        (predicted,) = predict_designs([(design, result)], library)
+        record["predicted"] = prediction_json(predicted)
+        known = {name: float(getattr(resources.total, name)) for name, _ in available}
+        text += "\n\nafter place and route, by the GNN:\n" + prediction_text(predicted, known)
+    click.echo(json.dumps(record, indent=2) if as_json else text)
 
 
 def _picture(result: DesignResult, name: str | None) -> str:

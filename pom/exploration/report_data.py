@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pom.dse.charts import Point
 from pom.dse.evaluation import Evaluation
-from pom.dse.report import LoopRow, ReportData
+from pom.dse.report import LoopRow, ReportData, RoutedRow
 from pom.exploration.analysis import (
     body_spans,
     nest_spans,
@@ -15,6 +15,7 @@ from pom.exploration.analysis import (
     slowest_body,
     traffic,
 )
+from pom.exploration.prediction import LABELS
 from pom.exploration.result import SearchResult
 from pom.qor_model.explain import limit_text
 
@@ -63,6 +64,8 @@ def report_data(result: SearchResult) -> ReportData:
         cpp_text=result.cpp,
         source_name=Path(source[0]).name,
         source_text=source[1],
+        routed=_routed(result),
+        routed_note=result.reranking.reason if result.reranking else "",
         advice=result.estimate.explanation.advice,
     )
 
@@ -122,6 +125,18 @@ def _source(result: SearchResult) -> tuple[str, str]:
         return place.file, Path(place.file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return place.file, ""
+
+
+def _routed(result: SearchResult) -> tuple[RoutedRow, ...]:
+    found = result.reranking
+    verdict = found.of(result.finalist.evaluation) if found and found.is_used else None
+    if verdict is None:
+        return ()
+    device = result.outcome.problem.device
+    return tuple(
+        RoutedRow(LABELS[e.metric], e.value, e.low, e.high, getattr(device, e.metric, None))
+        for e in verdict.prediction.estimates
+    )
 
 
 def _checks(result: SearchResult) -> tuple[tuple[str, bool, str], ...]:

@@ -15,6 +15,8 @@ from pom.dse.run import Outcome
 from pom.errors import PomError
 from pom.exploration.baseline import Baseline
 from pom.exploration.finalist import Finalist, Refusal
+from pom.exploration.prediction import LABELS
+from pom.exploration.rerank import Reranking
 
 if TYPE_CHECKING:
     from pom.api import Design
@@ -64,6 +66,8 @@ class SearchResult:
     estimate : Estimate
     seconds : float
         Search and checks.
+    reranking : Reranking, optional
+        What the networks predict of the finalists after place and route.
     """
 
     outcome: Outcome
@@ -73,6 +77,7 @@ class SearchResult:
     baselines: tuple[Baseline, Baseline]
     estimate: Estimate
     seconds: float
+    reranking: Reranking | None = None
 
     @property
     def kernel(self) -> str:
@@ -195,8 +200,22 @@ class SearchResult:
                 {"plan": json.loads(r.evaluation.plan.text), "reason": r.reason}
                 for r in self.refused
             ],
+            "reranking": None if self.reranking is None else self.reranking.to_json(),
             "estimate": self.estimate.explanation.to_json(),
         }
+
+    def _routed(self) -> tuple[tuple[str, str], ...]:
+        """Label and text of what is predicted after place and route."""
+        if self.reranking is None:
+            return ()
+        verdict = self.reranking.of(self.finalist.evaluation)
+        if not self.reranking.is_used or verdict is None:
+            return (("GNN", self.reranking.reason),)
+        values = ", ".join(
+            f"{LABELS[e.metric]} {e.value:,.0f} ({e.low:,.0f} to {e.high:,.0f})"
+            for e in verdict.prediction.estimates
+        )
+        return (("routed", values), ("GNN", self.reranking.reason))
 
     def summary(self) -> tuple[tuple[str, str], ...]:
         """Label and text of what matters most."""
@@ -214,6 +233,7 @@ class SearchResult:
                 f"{self.gap:.2%} to the lower bound of {self.lower_bound:,.0f} cycles ({end})",
             ),
             ("resources", used),
+            *self._routed(),
             ("front", f"{len(self.front)} designs"),
             (
                 "search",

@@ -18,6 +18,8 @@ from pom.dse.store import Store
 from pom.errors import PomError
 from pom.exploration.baseline import baselines
 from pom.exploration.finalist import Finalist, build_finalist, first_finalist
+from pom.exploration.rerank import RerankMode
+from pom.exploration.rerank import rerank as rerank_finalists
 from pom.exploration.result import Estimate, FrontPoint, SearchResult
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def auto_dse(
     cluster: str | None = None,
     store: str | Path | None = None,
     resume: bool = False,
+    rerank: RerankMode = "auto",
     progress: Callable[[Progress], None] | None = None,
 ) -> SearchResult:
     """The best accelerator for a kernel: searched with the model, built, and executed.
@@ -111,6 +114,9 @@ def auto_dse(
         SQLite file that keeps every answer of the model; in memory without it.
     resume : bool
         Continue a run that `store` knows.
+    rerank : {"auto", "gnn", "none"}
+        Whether the networks have a word on the finalists, so that the design fits the
+        device after place and route: where they are trained for the device, always, or never.
     progress : callable, optional
         Called after every evaluation.
 
@@ -144,13 +150,14 @@ def auto_dse(
         outcome = explore(
             problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
         )
-    return finish(outcome, started)
+    return finish(outcome, started, rerank)
 
 
-def finish(outcome: Outcome, started: float) -> SearchResult:
+def finish(outcome: Outcome, started: float, mode: RerankMode = "none") -> SearchResult:
     """Build and check what a search ranked best; `started` is a ``time.monotonic()``."""
     problem = outcome.problem
-    finalist, refused = first_finalist(problem, outcome.ranked)
+    order, reranking = rerank_finalists(problem, outcome.ranked, mode)
+    finalist, refused = first_finalist(problem, order)
     return SearchResult(
         outcome,
         finalist,
@@ -159,6 +166,7 @@ def finish(outcome: Outcome, started: float) -> SearchResult:
         baselines(problem.kernel, problem.device, problem.clock_ns),
         _estimate(problem, finalist),
         time.monotonic() - started,
+        reranking,
     )
 
 

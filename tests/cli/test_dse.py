@@ -94,3 +94,16 @@ def test_project_folder_of_somebody_else_is_left_alone(kernel_file, tmp_path, ca
     assert run(["dse", kernel_file, "--target", "xc7z020", "-o", str(tmp_path / "o")]) == 1
     assert "POM-C030" in capsys.readouterr().err
     assert other.read_text() == "keep"
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_estimate_with_the_networks(kernel_file, capsys):
+    pytest.importorskip("torch")
+    assert run(["estimate", kernel_file, "--target", "xczu9eg", "--model", "gnn"]) == 0
+    text = capsys.readouterr().out
+    assert "90 % interval" in text
+    assert run(["estimate", kernel_file, "--target", "xc7z020", "--model", "gnn", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    lut = record["predicted"]["estimates"]["lut"]
+    assert 0 <= lut["low"] <= lut["value"] <= lut["high"]
+    assert any("xc7z020" in text for text in record["predicted"]["warnings"])
