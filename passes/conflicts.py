@@ -1,11 +1,12 @@
 """Conflicts: pairs of instances whose order matters, as isl relations.
 
 Two instances conflict where both touch one array element and at least one writes it. Of all such
-pairs those are kept that no write lies between (isl's dataflow analysis): each read with the last
-write before it (flow) and the next write after it (anti), each write with the last write before it
-(output). Their transitive closure is every conflicting pair, so an order that keeps these keeps
-all: this is legality for memory as it is, without renaming. Accesses that are only an upper bound
-(data-dependent subscripts, calls) never hide an earlier write.
+pairs those are kept that no write lies between: each read with the last write before it (flow) and
+the next write after it (anti), each write with the last write before it (output). Their transitive
+closure is every conflicting pair, so an order that keeps these keeps all: this is legality for
+memory as it is, without renaming. Arrays all of whose accesses are exact are analysed by
+`pom.passes.last_writes`, the others by isl's dataflow analysis: accesses that are only an upper
+bound (data-dependent subscripts, calls) never hide an earlier write.
 
 Instances of a relaxed reduction commute. Its updates then hide nothing either, so that every one of
 them stays ordered with what comes before and after, and the pairs among them are dropped.
@@ -31,6 +32,7 @@ from pom.passes.isl_build import (
     schedule_times,
     time_map,
 )
+from pom.passes.last_writes import LastWrites, TimedAccess
 from pom.passes.reductions import reductions
 
 Kind = Literal["flow", "anti", "output"]
@@ -118,8 +120,11 @@ def find_conflicts(
     """`conflicts`, computed anew."""
     infos = {s.name: accesses(program, s) for s in program.statements}
     written = {i.array for found in infos.values() for i in found if i.is_write}
-    tagged = _Tagged(program, infos, written, relaxed)
-    found = [*tagged.flow(), *tagged.output(), *tagged.anti()]
+    exact = written - {
+        i.array for s, found in infos.items() for i in found if i.is_may or s in relaxed
+    }
+    found = [*_exact_conflicts(program, infos, exact)]
+    found += assumed_conflicts(program, infos, written - exact, relaxed)
     order = {s.name: position for position, s in enumerate(program.statements)}
 
     def place(c: Conflict) -> tuple[int, int, str, str, str, str]:
@@ -127,6 +132,49 @@ def find_conflicts(
         return (order[c.source], order[c.target], c.kind, *accessed)
 
     return tuple(sorted(found, key=place))
+
+
+def _exact_conflicts(
+    program: PolyProgram, infos: dict[str, tuple[AccessInfo, ...]], arrays: set[str]
+) -> Iterator[Conflict]:
+    """The conflicts through `arrays`, all of whose accesses are exact and ordered."""
+    times = schedule_times(program)
+    by_array: dict[str, list[TimedAccess]] = {array: [] for array in sorted(arrays)}
+    for statement in program.statements:
+        for info in infos[statement.name]:
+            if info.array in arrays:
+                access = TimedAccess(statement, info, times[statement.name])
+                by_array[info.array].append(access)
+    for used in by_array.values():
+        writes = LastWrites(a for a in used if a.info.is_write)
+        for sink in used:
+            kind: Kind = "output" if sink.info.is_write else "flow"
+            for write, pairs in writes.before(sink):
+                yield _exact_conflict(kind, write, sink, pairs)
+            if not sink.info.is_write:
+                for write, pairs in writes.after(sink):
+                    yield _exact_conflict("anti", sink, write, pairs.reverse())
+
+
+def _exact_conflict(
+    kind: Kind, source: TimedAccess, target: TimedAccess, pairs: isl.Map
+) -> Conflict:
+    a, b = source.info, target.info
+    ends = source.statement.name, target.statement.name
+    return Conflict(kind, *ends, a.array, a.text, b.text, pairs.coalesce())
+
+
+def assumed_conflicts(
+    program: PolyProgram,
+    infos: dict[str, tuple[AccessInfo, ...]],
+    arrays: set[str],
+    relaxed: frozenset[str],
+) -> tuple[Conflict, ...]:
+    """The conflicts through `arrays`, some of whose accesses are bounds or not ordered."""
+    if not arrays:
+        return ()
+    tagged = _Tagged(program, infos, arrays, relaxed)
+    return (*tagged.flow(), *tagged.output(), *tagged.anti())
 
 
 class _Tagged:

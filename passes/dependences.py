@@ -14,13 +14,13 @@ from typing import Literal
 
 import islpy as isl
 
-from pom.ir.affine import Affine
-from pom.ir.poly import Loop, PolyProgram, PolyStatement
+from pom.ir.poly import Loop, PolyProgram
 from pom.passes.conflicts import Conflict, Kind, conflicts
-from pom.passes.isl_build import affine_on, space_of
+from pom.passes.isl_build import Difference, difference
 from pom.passes.reductions import Reduction, reductions
 
 Direction = Literal["<", "=", ">", "<=", ">=", "*"]
+Path = tuple[Loop | int, ...]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,59 +119,17 @@ class Dependence:
 
 def common_loops(program: PolyProgram, source: str, target: str) -> tuple[Loop, ...]:
     """The loops that `source` and `target` share, outermost first."""
+    return _common(program.path(source), program.path(target))
+
+
+def _common(source: Path, target: Path) -> tuple[Loop, ...]:
     found = []
-    for a, b in zip(program.path(source), program.path(target), strict=False):
+    for a, b in zip(source, target, strict=False):
         if isinstance(a, Loop) and a is b:
             found.append(a)
         elif a != b:
             break
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How much later one function is at the target of a pair than another at its source.
-
-    Parameters
-    ----------
-    value : isl.Aff
-        On ``[source[i…] -> target[j…]]``.
-    earlier, same : isl.Set
-        The pairs where it is negative, and where it is zero.
-    constant : int, optional
-        Its value, where that is the same for all pairs.
-    """
-
-    value: isl.Aff
-    earlier: isl.Set
-    same: isl.Set
-    constant: int | None
-
-
-@lru_cache(maxsize=8192)
-def _difference(
-    source: tuple[str, tuple[str, ...]],
-    target: tuple[str, tuple[str, ...]],
-    before: Affine,
-    after: Affine,
-) -> Difference:
-    names = (*(f"s.{i}" for i in source[1]), *(f"t.{i}" for i in target[1]))
-    space = space_of(*source).map_from_domain_and_range(space_of(*target)).wrap()
-    later = after.substitute({i: Affine.var(f"t.{i}") for i in target[1]})
-    value = later - before.substitute({i: Affine.var(f"s.{i}") for i in source[1]})
-    function = affine_on(space, names, value)
-    zero = isl.Aff.zero_on_domain(function.get_domain_local_space())
-    constant = value.constant if value.is_constant else None
-    return Difference(function, function.lt_set(zero), function.eq_set(zero), constant)
-
-
-def difference(
-    source: PolyStatement, target: PolyStatement, before: Affine, after: Affine
-) -> Difference:
-    """``after(j) - before(i)`` on pairs of an instance ``i`` of `source` and ``j`` of `target`."""
-    return _difference(
-        (source.name, source.iterators), (target.name, target.iterators), before, after
-    )
 
 
 def _interval(pairs: isl.Set, later: Difference) -> Distance:
@@ -203,10 +161,10 @@ def _split_by_level(
 
 
 def _of_conflict(
-    program: PolyProgram, conflict: Conflict, reduction: Reduction | None
+    program: PolyProgram, conflict: Conflict, reduction: Reduction | None, paths: dict[str, Path]
 ) -> list[Dependence]:
     source, target = program.statement(conflict.source), program.statement(conflict.target)
-    loops = common_loops(program, source.name, target.name)
+    loops = _common(paths[source.name], paths[target.name])
     differences = [
         difference(source, target, n.expr(source.name), n.expr(target.name)) for n in loops
     ]
@@ -252,10 +210,11 @@ def dependences(program: PolyProgram) -> tuple[Dependence, ...]:
 def dependences_from(program: PolyProgram, known: Iterable[Conflict]) -> tuple[Dependence, ...]:
     """The dependences that conflicts found before are under the schedule of `program`."""
     found = reductions(program)
+    paths = {s.name: program.path(s.name) for s in program.statements}
     result: list[Dependence] = []
     for conflict in known:
         reduction = found.get(conflict.source) if conflict.source == conflict.target else None
-        result += _of_conflict(program, conflict, reduction)
+        result += _of_conflict(program, conflict, reduction, paths)
     return tuple(result)
 
 

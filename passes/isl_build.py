@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import islpy as isl
 
@@ -353,6 +353,71 @@ def schedule_union(program: PolyProgram, within: bool = True) -> isl.UnionMap:
         part = _schedule_map(s.name, s.iterators, s.domain, times[s.name], within)
         result = result.union(isl.UnionMap.from_map(part))
     return result
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much later one function is at the target of a pair than another at its source.
+
+    Parameters
+    ----------
+    value : isl.Aff
+        On ``[source[i…] -> target[j…]]``.
+    constant : int, optional
+        Its value, where that is the same for all pairs.
+    """
+
+    value: isl.Aff
+    constant: int | None
+
+    @cached_property
+    def _zero(self) -> isl.Aff:
+        return isl.Aff.zero_on_domain(self.value.get_domain_local_space())
+
+    @cached_property
+    def earlier(self) -> isl.Set:
+        """The pairs where it is negative."""
+        return self.value.lt_set(self._zero)
+
+    @cached_property
+    def same(self) -> isl.Set:
+        """The pairs where it is zero."""
+        return self.value.eq_set(self._zero)
+
+    @cached_property
+    def later(self) -> isl.Set:
+        """The pairs where it is positive."""
+        return self.value.gt_set(self._zero)
+
+
+Tuple = tuple[str, tuple[str, ...]]
+"""The name of a statement and its iterators."""
+
+
+@lru_cache(maxsize=1024)
+def pair_space(source: Tuple, target: Tuple) -> isl.Space:
+    """The set space ``[source[i…] -> target[j…]]``."""
+    return space_of(*source).map_from_domain_and_range(space_of(*target)).wrap()
+
+
+@lru_cache(maxsize=8192)
+def difference_on(source: Tuple, target: Tuple, before: Affine, after: Affine) -> Difference:
+    """`difference`, of statements that are given by their tuples."""
+    space = pair_space(source, target)
+    # An empty name stands for the dims of the other end, which an expression cannot mean.
+    at_source = affine_on(space, (*source[1], *[""] * len(target[1])), before)
+    function = affine_on(space, (*[""] * len(source[1]), *target[1]), after).sub(at_source)
+    is_constant = before.is_constant and after.is_constant
+    return Difference(function, after.constant - before.constant if is_constant else None)
+
+
+def difference(
+    source: PolyStatement, target: PolyStatement, before: Affine, after: Affine
+) -> Difference:
+    """``after(j) - before(i)`` on pairs of an instance ``i`` of `source` and ``j`` of `target`."""
+    return difference_on(
+        (source.name, source.iterators), (target.name, target.iterators), before, after
+    )
 
 
 def union_domain(program: PolyProgram) -> isl.UnionSet:

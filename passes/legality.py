@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import islpy as isl
@@ -21,8 +22,8 @@ import islpy as isl
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
-from pom.passes.dependences import difference
-from pom.passes.isl_build import Time, sample, schedule_times
+from pom.passes.distances import distances, is_plainly_later
+from pom.passes.isl_build import Time, difference, sample, schedule_times
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.reductions import relaxed_statements
 
@@ -113,8 +114,10 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
     statements = {s.name: s for s in program.statements}
     for dependence in dependences:
         source, target = statements[dependence.source], statements[dependence.target]
-        pairs = dependence.relation.wrap()
-        found = reversed_pairs(pairs, source, target, times[source.name], times[target.name])
+        ends = times[source.name], times[target.name]
+        if is_plainly_later(partial(distances, dependence.relation, source, target), *ends):
+            continue
+        found = reversed_pairs(dependence.relation.wrap(), source, target, *ends)
         if found is None:
             continue
         pairs, position = found

@@ -24,6 +24,9 @@ _MOST_OPERATIONS = 25_000
 """Operations of isl that the Pluto-like algorithm may take, half a second for heat-3d; adi would need
 more than a minute. Feautrier's is much cheaper."""
 
+_MOST_OPERATIONS_OF_FEAUTRIER = 1_000_000
+"""About 20 seconds; no kernel of the examples needs one."""
+
 
 @dataclass(frozen=True)
 class AutoSchedule(PolyPass):
@@ -97,12 +100,12 @@ class AutoSchedule(PolyPass):
                     # It takes too long, or fails ("unable to carry dependences").
                     pass
         try:
-            with _options(1, not self.fuse, 0):
+            with _options(1, not self.fuse, _MOST_OPERATIONS_OF_FEAUTRIER):
                 return constraints.compute_schedule()
         except isl.Error as error:
             raise PomError(
                 "POM-S043",
-                "isl's scheduler finds no schedule",
+                "isl's scheduler finds no schedule, or not in reasonable time",
                 hint="schedule the loops one by one, or write strides as split loops",
                 notes=(str(error),),
             ) from None

@@ -14,9 +14,10 @@ from pom.ir.expr import Access, Apply, Const, Load
 from pom.ir.graph import Array, Assign, Call, For, Kernel
 from pom.ir.poly import Loop
 from pom.ir.types import ArrayType, BoolType, FixedType, IntType, f32
-from pom.passes.conflicts import conflicts, find_conflicts
+from pom.passes.conflicts import assumed_conflicts, conflicts, find_conflicts
 from pom.passes.dependences import Distance, common_loops, dependences
 from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.isl_build import accesses
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.reductions import reduction_of, reductions, relaxed_statements
 from tests.passes.brute_force import Enumerated, pairs_of, random_kernel
@@ -75,10 +76,11 @@ def test_nearest_pairs_from_the_definition(seed: int) -> None:
     """What is used where isl's own analysis fails gives the same."""
     source = random_kernel(random.Random(seed))
     program = graph_to_poly(source)
+    infos = {s.name: accesses(program, s) for s in program.statements}
     found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isl.UnionAccessInfo, "compute_flow", _fail)
-        for conflict in find_conflicts(program):
+        for conflict in assumed_conflicts(program, infos, set(program.arrays), frozenset()):
             found[conflict.kind] |= pairs_of(conflict.relation)
     assert found == Enumerated(source, program).nearest()
 

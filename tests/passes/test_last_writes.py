@@ -1,0 +1,84 @@
+"""The analysis of exact accesses against isl's dataflow analysis, and against known nests."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import islpy as isl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pom
+from pom.errors import PomError
+from pom.ir.poly import PolyProgram
+from pom.passes.conflicts import Conflict, assumed_conflicts, find_conflicts
+from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.isl_build import accesses
+from tests.passes.brute_force import random_kernel
+from tests.passes.random_schedules import random_primitive
+
+POLYBENCH = Path(__file__).resolve().parents[2] / "examples" / "polybench"
+KERNELS = sorted(p.stem for p in POLYBENCH.glob("*.py") if not p.stem.startswith("_"))
+
+
+def by_access(found: tuple[Conflict, ...]) -> dict[tuple[str, ...], isl.Map]:
+    """What is found, with one relation for each pair of accesses."""
+    result: dict[tuple[str, ...], isl.Map] = {}
+    for c in found:
+        key = (c.kind, c.source, c.target, c.array, c.source_access, c.target_access)
+        result[key] = result[key].union(c.relation) if key in result else c.relation
+    return {key: relation for key, relation in result.items() if not relation.is_empty()}
+
+
+def assert_both_agree(program: PolyProgram) -> None:
+    infos = {s.name: accesses(program, s) for s in program.statements}
+    by_isl = by_access(assumed_conflicts(program, infos, set(program.arrays), frozenset()))
+    found = find_conflicts(program)
+    assert not any(c.relation.is_empty() for c in found)
+    quick = by_access(found)
+    assert quick.keys() == by_isl.keys()
+    for key, relation in quick.items():
+        assert relation.is_equal(by_isl[key]), key
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_isl_finds_the_same_in_polybench(name: str) -> None:
+    assert_both_agree(graph_to_poly(pom.load_kernel(POLYBENCH / f"{name}.py", size="large").graph))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**9))
+def test_isl_finds_the_same_under_a_schedule(seed: int) -> None:
+    rng = random.Random(seed)
+    program = graph_to_poly(random_kernel(rng))
+    for _ in range(3):
+        if any(program.loops(s.name) for s in program.statements):
+            primitive, _ = random_primitive(rng, program)
+            try:
+                program = primitive.run(program)
+            except PomError:
+                continue
+    assert_both_agree(program)
+
+
+def fail(relation: isl.Map) -> None:
+    raise isl.Error("affine expression involves some of the domain dimensions")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9))
+def test_the_same_without_isl_s_parametric_programming(seed: int) -> None:
+    program = graph_to_poly(random_kernel(random.Random(seed)))
+    expected = by_access(find_conflicts(program))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl.Map, "lexmax", fail)
+        patch.setattr(isl.Map, "lexmin", fail)
+        found = by_access(find_conflicts(program))
+    assert found.keys() == expected.keys()
+    assert all(found[key].is_equal(expected[key]) for key in found)
+
+
+def test_where_isl_s_parametric_programming_fails() -> None:
+    assert_both_agree(graph_to_poly(random_kernel(random.Random(36971268))))
