@@ -40,11 +40,12 @@ WARNING_FLAGS = (
     "-Werror",
     "-Wno-unknown-pragmas",
     "-Wno-unused-label",
+    "-Wno-unused-but-set-variable",
     "-Wno-uninitialized",
     "-Wno-maybe-uninitialized",
 )
-"""What generated code compiles with: pragmas and labels are the vendor's tool's, and inlined
-constructors of wide ``ap_int`` clear bits of words that they then set."""
+"""What generated code compiles with: pragmas and labels are the vendor's tool's, local arrays that
+nothing reads are the user's, and inlined constructors of wide ``ap_int`` clear bits of words that they then set."""
 
 _REWRITTEN = re.compile(r"std::(pow|sin|cos)\(")
 """Calls that gcc replaces from -O1 on: ``pow(x, 2)`` by a product, ``sin`` with ``cos`` by one."""

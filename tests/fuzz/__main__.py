@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,12 +135,14 @@ def fuzz(options: argparse.Namespace) -> Statistics:
             if result.job.index % 100 == 0:
                 say(f"{found.pairs} pairs, {len(found.findings)} findings, {found.seconds:.0f} s")
 
-    jobs = (
-        Job(options.seed, index, options.schedules, options.cpp_every, options.shrink)
-        for index in range(first, first + options.programs)
-    )
+    def jobs() -> Iterator[Job]:
+        for index in range(first, first + options.programs):
+            if options.pairs and found.pairs >= options.pairs:
+                return
+            yield Job(options.seed, index, options.schedules, options.cpp_every, options.shrink)
+
     deadline = start + options.seconds if options.seconds else None
-    Pool(options.jobs, options.timeout_s).run(jobs, note, deadline)
+    Pool(options.jobs, options.timeout_s).run(jobs(), note, deadline)
     found.seconds = before + time.monotonic() - start
     if path is not None:
         path.write_text(json.dumps(found.to_json(), indent=1), encoding="utf-8")
@@ -159,6 +162,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--cpp-every", type=int, default=25, help="run every n-th kernel as C++; 0 for none"
     )
+    parser.add_argument("--pairs", type=int, default=0, help="start no kernel after so many pairs")
     parser.add_argument("--seconds", type=float, default=0.0, help="start no kernel after this")
     parser.add_argument("--timeout-s", type=float, default=120.0, help="of one kernel")
     parser.add_argument("--statistics", default="", help="JSON file to write, and to continue")

@@ -17,6 +17,7 @@ from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_dataflow import Dataflow
+from pom.passes.poly_dependence_aware import DependenceAware
 from pom.passes.poly_distribute import Distribute, distribute
 from pom.passes.poly_double_buffer import DoubleBuffer
 from pom.passes.poly_flatten import Flatten
@@ -114,9 +115,9 @@ def propose(rng: random.Random, program: PolyProgram, fast_math: bool) -> PolyPa
         return rng.choice(_LOOPS)(site)
     if chance < 0.88:
         return rng.choice(_ARRAYS)(site)
-    if chance < 0.985:
+    if chance < 0.98:
         return rng.choice(_DATA)(site)
-    return _auto(site)
+    return DependenceAware(fast_math) if chance < 0.987 else _auto(site)
 
 
 def _split(site: _Site) -> PolyPass:
