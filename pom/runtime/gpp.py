@@ -45,7 +45,8 @@ WARNING_FLAGS = (
     "-Wno-maybe-uninitialized",
 )
 """What generated code compiles with: pragmas and labels are the vendor's tool's, local arrays that
-nothing reads are the user's, and inlined constructors of wide ``ap_int`` clear bits of words that they then set."""
+nothing reads are the user's, and inlined constructors of wide ``ap_int`` clear bits of words that
+they then set."""
 
 _REWRITTEN = re.compile(r"std::(pow|sin|cos)\(")
 """Calls that gcc replaces from -O1 on: ``pow(x, 2)`` by a product, ``sin`` with ``cos`` by one."""
