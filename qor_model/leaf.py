@@ -29,9 +29,11 @@ from pom.qor_model.schedule_result import (
     OperatorKey,
     ScheduledOp,
 )
-from pom.qor_model.tasks import TaskMaker
+from pom.qor_model.tasks import SwitchedSums, TaskMaker
 
 SELECT_ID = -1
+_WIDE_CHOICE = 4
+_SWITCH_CYCLES = 4
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class Timed:
         Invariant operations, first loads and last stores of accumulated elements.
     arrays : frozenset of str
         Memories that it accesses.
+    is_switched : bool
+        Whether it accumulates in banks that are chosen at run time, where the tool minds.
     """
 
     result: LoopResult
@@ -58,6 +62,7 @@ class Timed:
     loads: list[Node]
     stores: list[Node]
     arrays: frozenset[str]
+    is_switched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,17 @@ def schedule_leaf(
         return None
     inner = frozenset(item.name for item in all_loops(loop.body))
     body = split_invariants(nodes, ivs, promote=True, inner=inner)
+    is_eager = is_pipelined and not maker.machine.settings.pipelines_switched_sums
+    switched = SwitchedSums()
+    if is_eager:
+        around = (*(n for n in outer if n not in ivs), *ivs, *sorted(inner))
+        switched = maker.switched_sums(body, loop.name, around, strides)
+        is_pipelined = not switched.by_inner
+        is_eager = is_pipelined or switched.widest < _WIDE_CHOICE
     muxes = maker.select_banks(body, set(ivs), strides)
     maker.order_banks(body, strides)
     if not is_pipelined and not muxes:
-        maker.order_branches(body, strides)
+        maker.order_branches(body, strides, loop.name)
     mux_ns = maker.machine.settings.bank_mux_ns
     tasks = [
         Task(n.operands, n.after, 0, mux_ns, mux_ns) if i in muxes else maker.task(n, strides)
@@ -117,8 +129,13 @@ def schedule_leaf(
             if is_kept_in_register(node.element, body.nodes, nest.loops):
                 task.mask, task.array = _kept(node, body, task)
         maker.late_select(body, tasks, loop.name, strides)
+    arrays = frozenset(t.array for t in tasks if t.mask)
     if is_pipelined:
-        placement, limit = _pipelined(nest, body, tasks, maker, strides, directives)
+        for task in tasks if is_eager else ():
+            if task.is_write and task.candidates > 1:
+                task.array = ""
+        least = _SWITCH_CYCLES * nest.unroll if switched.by_others else 1
+        placement, limit = _pipelined(nest, body, tasks, maker, strides, directives, least)
         states = max(1, placement.length)
         cycles = max(0.0, (nest.total - 1) * placement.ii + states)
         ii, iteration = placement.ii, states - 1
@@ -130,13 +147,13 @@ def schedule_leaf(
     result = LoopResult(
         tuple(ivs), nest.total, ii, iteration, cycles, limit,
         ceil(nest.fewest / nest.unroll), ceil(nest.most / nest.unroll), nest.unroll,
-        schedules=(_record(body, tasks, placement, maker, ii, limit),), loc=loop.loc,
+        schedules=(_record(body, tasks, placement, maker, ii, limit, is_eager),), loc=loop.loc,
     )  # fmt: skip
     return Timed(
         result, cycles, is_pipelined, body.hoisted,
         [a.load for a in body.accumulators if a.load is not None],
         [a.store for a in body.accumulators],
-        frozenset(t.array for t in tasks if t.mask),
+        arrays, bool(switched),
     )  # fmt: skip
 
 
@@ -185,6 +202,7 @@ def _pipelined(
     maker: TaskMaker,
     strides: Mapping[str, int],
     directives: Mapping[str, LoopDirectives],
+    least: int,
 ) -> tuple[Placement, Limit]:
     machine = maker.machine
     levels = []
@@ -202,7 +220,7 @@ def _pipelined(
     bound, who = port_bound(tasks, maker.ports)
     requested = directives.get(nest.loops[-1].name, nest.loops[-1].directives).ii or 1
     calls = [maker.call_states.get(n.op.callee, 1.0) for n in body.nodes if n.op.callee]
-    wanted = max(bound, requested, round(sum(calls)))
+    wanted = max(bound, requested, round(sum(calls)), least)
     placement, edge = pipeline(
         tasks, maker.ports, carried, machine.budget_ns, wanted,
         patience=machine.settings.operator_patience,
@@ -247,6 +265,7 @@ def _record(
     maker: TaskMaker,
     ii: int | None,
     limit: Limit,
+    is_eager: bool,
 ) -> BodySchedule:
     ops: list[ScheduledOp] = []
     counts: dict[OperatorKey, dict[int, int]] = {}
@@ -275,7 +294,9 @@ def _record(
         )
     instances = tuple((k, max(v.values())) for k, v in counts.items())
     length = placement.length
-    return BodySchedule(tuple(ops), length, ii or length, limit, instances, ii is not None)
+    return BodySchedule(
+        tuple(ops), length, ii or length, limit, instances, ii is not None, is_eager
+    )
 
 
 def has_loops(regions: tuple[Region, ...]) -> bool:

@@ -231,7 +231,7 @@ def port_bound(tasks: Sequence[Task], ports: dict[str, Ports]) -> tuple[int, str
     """Smallest interval that the memory ports allow, with the array that says so."""
     accesses: dict[str, tuple[list[int], list[int]]] = {}
     for task in tasks:
-        if task.mask:
+        if task.mask and task.array:
             accesses.setdefault(task.array, ([], []))[task.is_write].append(task.mask)
     bound, who = 1, ""
     for array, (reads, writes) in sorted(accesses.items()):

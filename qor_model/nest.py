@@ -103,7 +103,7 @@ class NestScheduler:
         chain = self._chain(loop)
         if chain is not None:
             timed = self._leaf(chain, strides, is_pipelined=True)
-            if timed is not None:
+            if timed is not None and (len(chain) == 1 or not timed.is_switched):
                 return timed
         if not has_loops(loop.body):
             timed = self._leaf((loop,), strides, is_pipelined=False)
@@ -212,6 +212,7 @@ class NestScheduler:
             self.maker.ports,
             self.maker.machine.budget_ns,
             self.maker.machine.settings.call_input_ns,
+            self.maker.machine.settings.straight_operators,
         )
 
     def _sequence(

@@ -17,7 +17,7 @@ from pom.qor_model.defaults import operations
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
 from pom.qor_model.resources_address import address_operators
-from pom.qor_model.resources_body import BodyCost, measure_body
+from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
 from pom.qor_model.resources_constants import (
     FF_TERMS,
     LUT_TERMS,
@@ -26,7 +26,7 @@ from pom.qor_model.resources_constants import (
     load_constants,
     mux_lut,
 )
-from pom.qor_model.resources_memory import memory_cost
+from pom.qor_model.resources_memory import dual_port_banks, memory_cost
 from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import (
     BodySchedule,
@@ -87,6 +87,7 @@ class Counts:
     controllers: Counter[OperatorKey] = field(default_factory=Counter)
     shared_bits: dict[tuple[object, ...], int] = field(default_factory=dict)
     own_operators: set[OperatorKey] = field(default_factory=set)
+    dual_banks: dict[str, int] = field(default_factory=dict)
     states: int = 1
 
 
@@ -154,13 +155,16 @@ class ResourceModel:
             for name, value in counts.ff.items():
                 total.ff[name] += value
             seen.update(counts.ports.keys())
+            for name, banks in counts.dual_banks.items():
+                total.dual_banks[name] = max(total.dual_banks.get(name, 0), banks)
             for key, number in counts.instances.items():
                 users[key] += 1
                 joined = dataflow or not self._library.timing(key).is_shared
                 before = total.instances.get(key, 0)
                 total.instances[key] = before + number if joined else max(before, number)
         for array, copies in _local_arrays(design, partitions):
-            cost = memory_cost(array, self._library.memory)
+            dual = total.dual_banks.get(array.name, 0)
+            cost = memory_cost(array, self._library.memory, dual)
             total.bram_18k += copies * cost.bram_18k
             total.uram += copies * cost.uram
             total.lut["memory"] += copies * cost.lut
@@ -258,7 +262,8 @@ class ResourceModel:
                 else:
                     inner[key] = inner.get(key, 0) + number * max(1, loop.copies)
         names = [loop.names for loop in loops if loop.is_pipelined]
-        overlaps = len(set(names)) < len(names)
+        eager = any(b.is_eager and b.is_pipelined for loop in loops for b in loop.schedules)
+        overlaps = len(set(names)) < len(names) or eager
         for key, number in inner.items():
             joined = overlaps or not self._library.timing(key).is_shared
             own[key] = own.get(key, 0) + number if joined else max(own.get(key, 0), number)
@@ -302,6 +307,10 @@ class ResourceModel:
         copies: int,
     ) -> None:
         cost = self._measure(body, arrays, steps, ivs)
+        if self._constants.is_dual_port_narrow:
+            found = dual_port_banks(body, {name: bank_count(a) for name, a in arrays.items()})
+            for name, banks in found.items():
+                counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
         if cost.is_pipelined:
             counts.lut["pipelined_control"] += copies * mux_lut(cost.states + 1)
             counts.ff["pipelined_control"] += copies * cost.states

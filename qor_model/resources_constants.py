@@ -73,11 +73,15 @@ class CostConstants:
         In the order of `LUT_TERMS` and `FF_TERMS`.
     source : str
         What they were fitted to.
+    is_dual_port_narrow : bool
+        A memory of which a body uses both ports in one cycle becomes a true dual-port one, whose
+        words are narrower: 18 bits of a block RAM at most.
     """
 
     lut: tuple[float, ...]
     ff: tuple[float, ...]
     source: str
+    is_dual_port_narrow: bool = False
 
 
 @cache
@@ -100,6 +104,7 @@ def load_constants(tool: str = "") -> CostConstants:
         lut=tuple(float(data["lut"].get(name, 0.0)) for name in LUT_TERMS),
         ff=tuple(float(data["ff"].get(name, 0.0)) for name in FF_TERMS),
         source=data["source"],
+        is_dual_port_narrow=bool(data.get("is_dual_port_narrow", False)),
     )
 
 

@@ -100,7 +100,7 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
     for key, count in uses.items():
         inside = circular[key]
         needed[key] = math.ceil(inside / ii) + math.ceil((count - inside) / ii)
-        if key.dtype.is_float:
+        if key.dtype.is_float and not body.is_eager:
             needed[key] = max(needed[key], bursts[key])
         if circular and count % ii == 0 and ii >= _FULL_INTERVAL and not inside:
             needed[key] += 1
@@ -176,11 +176,15 @@ def _sequential(body: BodySchedule) -> dict[OperatorKey, int]:
 def sequential_starts(body: BodySchedule) -> list[int]:
     """Start states in a body that is not pipelined, with early operations held back."""
     ops = body.ops
+    if body.is_eager:
+        return [op.start_cycle for op in ops]
     late, users = _latest(ops)
     finals = [
         shared_key(op)
         for op, mine in zip(ops, users, strict=True)
-        if not mine and not op.op.is_memory and op.op.kind not in FREE_KINDS
+        if not op.op.is_memory
+        and op.op.kind not in FREE_KINDS
+        and (not mine or _ends_sum(op, mine, ops))
     ]
     starts = [op.start_cycle for op in ops]
     for index, op in enumerate(ops):
@@ -194,12 +198,19 @@ def sequential_starts(body: BodySchedule) -> list[int]:
             window = 0.0
             if finals:
                 path = _path(index, ops, users, late, frozenset(finals))
-                selected = any(ops[p].op.is_memory and ops[p].bank < 0 for p in op.operands)
-                waiting = WAITING_CYCLES + (SELECTED_CYCLES if selected else 0)
+                selected = sum(ops[p].op.is_memory and ops[p].bank < 0 for p in op.operands)
+                waiting = WAITING_CYCLES + SELECTED_CYCLES * selected
                 window = (waiting + path) / len(finals)
             start = max(start, math.ceil(late[index] - window))
         starts[index] = start
     return starts
+
+
+def _ends_sum(op: ScheduledOp, users: list[int], ops: tuple[ScheduledOp, ...]) -> bool:
+    """Whether an operation is the last of a chain of sums that is only stored."""
+    if any(ops[u].op.kind is not OpKind.STORE for u in users):
+        return False
+    return any(shared_key(ops[p]) == shared_key(op) for p in op.operands)
 
 
 def _latest(ops: tuple[ScheduledOp, ...]) -> tuple[list[int], list[list[int]]]:

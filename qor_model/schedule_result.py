@@ -124,6 +124,10 @@ class BodySchedule:
         Why the interval is not smaller.
     instances : tuple of (OperatorKey, int)
         Most copies of each operator that are busy in the same slot.
+    is_pipelined : bool
+    is_eager : bool
+        Operations start as early as their inputs and ports allow, even where that takes more
+        operators (Vivado HLS 2018 in loops that it was asked to pipeline).
     """
 
     ops: tuple[ScheduledOp, ...]
@@ -132,6 +136,7 @@ class BodySchedule:
     limit: Limit
     instances: tuple[tuple[OperatorKey, int], ...] = ()
     is_pipelined: bool = False
+    is_eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ in the last state of the call.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,6 +40,7 @@ class Sequencer:
     ports: dict[str, Ports]
     budget_ns: float
     call_input_ns: float = 1.0
+    operator_limit: int = 0
     state: int = 0
     last: int = 0
     expander: Expander = field(default_factory=Expander)
@@ -52,6 +54,7 @@ class Sequencer:
     _table: PortTable = field(default_factory=lambda: PortTable(0))
     _access_end: dict[str, int] = field(default_factory=dict)
     _busy_until: dict[str, int] = field(default_factory=dict)
+    _started: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     @property
     def states(self) -> int:
@@ -74,6 +77,7 @@ class Sequencer:
                 cycle, time = self._switch_end, 0.0
             if task.mask:
                 cycle, time = self._claim(task, cycle, time)
+            cycle, time = self._operator(task, cycle, time)
             self.placed.append((task, cycle, time))
             self._own.append(cycle - self._elsewhere)
             self.last = max(self.last, cycle + task.latency)
@@ -96,6 +100,15 @@ class Sequencer:
                 cycle, time = self.placed[pred][1] + gap, 0.0
         if time > 0.0 and time + task.delay_in > self.budget_ns:
             return cycle + 1, 0.0
+        return cycle, time
+
+    def _operator(self, task: Task, cycle: int, time: float) -> tuple[int, float]:
+        """Wait while `operator_limit` operations of the kind begin in the cycle (0: never)."""
+        if task.unit < 0 or not self.operator_limit:
+            return cycle, time
+        while self._started[task.unit, cycle] >= self.operator_limit:
+            cycle, time = cycle + 1, 0.0
+        self._started[task.unit, cycle] += 1
         return cycle, time
 
     def _claim(self, task: Task, cycle: int, time: float) -> tuple[int, float]:

@@ -38,11 +38,27 @@ class ToolSettings:
         Delay of selecting among the registers of a completely split dimension.
     call_input_ns : float
         Delay that a value needs to have left to enter a pipelined loop in the same cycle.
+    pipelines_switched_sums : bool
+        A loop that adds to elements whose bank it chooses at run time is pipelined. Vivado HLS
+        2018 does not see how far apart two accesses of one element are then: it unrolls what is
+        inside, but runs one iteration after the other. What it does pipeline starts as early as
+        inputs and ports allow.
+    loads_pass_switches : bool
+        In a body that is not pipelined, loads move in front of the first store that chooses its
+        bank whenever their own choice covers all split dimensions; otherwise (Vivado HLS 2018)
+        only past stores whose bank the loop does not change.
+    straight_operators : int
+        Operations of one kind that may begin in one cycle of the code around loops; 0 for no
+        limit.
+    resource_constants : str
+        Tool version whose constants turn counts into LUTs and flip-flops, if it is not the one
+        that the operators were measured with.
 
     Notes
     -----
-    The last four are thresholds found on hgnn_designs.csv (Vitis HLS 2022.1, 10 ns);
-    `pom.qor_model.refit` finds them again with one kernel left out.
+    `operator_patience`, `switch_banks`, `bank_mux_ns` and `call_input_ns` are thresholds found on
+    hgnn_designs.csv (Vitis HLS 2022.1, 10 ns); `pom.qor_model.refit` finds them again with one
+    kernel left out.
     """
 
     pipeline_loops: int = 0
@@ -57,6 +73,10 @@ class ToolSettings:
     switch_banks: int = 8
     bank_mux_ns: float = 2.0
     call_input_ns: float = 1.0
+    pipelines_switched_sums: bool = True
+    loads_pass_switches: bool = True
+    straight_operators: int = 0
+    resource_constants: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +106,13 @@ VITIS_DEFAULTS = ToolSettings(
     pipeline_loops=64, flatten_imperfect=True, matrix_store_gap=0, default_ram="ram_t2p"
 )
 UNOPTIMISED = ToolSettings()
-VIVADO_2018 = ToolSettings(default_ram="ram_1p")
+VIVADO_2018 = ToolSettings(
+    default_ram="ram_1p",
+    pipelines_switched_sums=False,
+    loads_pass_switches=False,
+    resource_constants="2018.2",
+    straight_operators=6,
+)
 SETTINGS = {
     "directives": DIRECTIVES_ONLY,
     "vitis": VITIS_DEFAULTS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 
@@ -13,6 +13,10 @@ from pom.qor_model.region import Array, Op, OpKind, Partition
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import DEFAULT_EFFORT, Effort, ToolSettings
 
+_SCATTERED = 4
+"""Banks, with others between them, from which on a choice is control flow (Vivado HLS 2018)."""
+
+_LOAD_STATES = 2
 REQUEST_CYCLES = 7
 """States in which the tool sends a bus request, beside the latency it assumes."""
 
@@ -30,6 +34,29 @@ class Machine:
     access_in_ns: float
     settings: ToolSettings
     effort: Effort = DEFAULT_EFFORT
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedSums:
+    """How a body adds to elements whose bank is chosen at run time.
+
+    Parameters
+    ----------
+    by_inner : bool
+        The body's own loop moves the choice.
+    by_others : bool
+        Only loops further out do.
+    widest : int
+        Most banks of one dimension of a matrix among which the body's own loop chooses.
+    """
+
+    by_inner: bool = False
+    by_others: bool = False
+    widest: int = 1
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return self.by_inner or self.by_others
 
 
 @dataclass(slots=True)
@@ -210,13 +237,66 @@ class TaskMaker:
                 if reach(self.banks[node.element.array], node.element, strides).candidates > 1:
                     task.latency += 1
 
-    def order_branches(self, body: Body, strides: Mapping[str, int]) -> None:
+    def switched_sums(
+        self, body: Body, inner: str, around: Sequence[str], strides: Mapping[str, int]
+    ) -> SwitchedSums:
+        """Elements that a body adds to, in banks that are chosen at run time.
+
+        Parameters
+        ----------
+        body : Body
+        inner : str
+            The loop that the body belongs to.
+        around : sequence of str
+            All loops: further out, this one, and those unrolled inside.
+        strides : mapping of str to int
+        """
+        by_inner = by_others = False
+        widest = 1
+        for node in body.nodes:
+            element, access = node.element, node.op.access
+            if node.op.kind is not OpKind.STORE or element is None or access is None:
+                continue
+            banks = self.banks[element.array]
+            if banks.is_register or element.linear is None or not _adds_to(body, node):
+                continue
+            moving = {n for s in access.subscripts if s is not None for n, _ in s.terms}
+            is_reduction = not moving.issuperset(around)
+            for dim in reach(banks, element, strides).dynamic_dims:
+                part = element.linear[dim]
+                if not any(iv == inner for iv, _ in part):
+                    by_others = by_others or is_reduction
+                elif is_reduction or around[-1] == inner:
+                    by_inner = True
+                    if len(banks.splits) > 1:
+                        widest = max(widest, self._choice(banks.splits[dim].factor, part, strides))
+        return SwitchedSums(by_inner, by_others, widest)
+
+    @staticmethod
+    def _is_scattered(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> bool:
+        """Whether the banks to choose from are several, but not next to each other."""
+        if element.linear is None:
+            return False
+        for split, part in zip(banks.splits, element.linear, strict=True):
+            choice = TaskMaker._choice(split.factor, part, strides)
+            if _SCATTERED <= choice < split.factor:
+                return True
+        return False
+
+    @staticmethod
+    def _choice(factor: int, part: tuple[tuple[str, int], ...], strides: Mapping[str, int]) -> int:
+        step = 0
+        for iv, coef in part:
+            step = gcd(step, coef * strides.get(iv, 1))
+        return factor // gcd(step, factor)
+
+    def order_branches(self, body: Body, strides: Mapping[str, int], inner: str) -> None:
         """Without a pipeline, a store to a bank selected at run time is a branch.
 
         What follows it in the program stays behind it, except loads of arrays that are split in
         no other dimension, which the compiler moves in front of the first branch.
         """
-        branches, early = self._branches(body, strides)
+        branches, early = self._branches(body, strides, inner)
         if not branches:
             return
         first = branches[0]
@@ -229,11 +309,16 @@ class TaskMaker:
         for node in nodes:
             node.operands = [place[o] for o in node.operands]
             node.after = [(place[i], g) for i, g in node.after]
-        marks = {place[i] for i in branches}
+        waiting = {place[i] for i in branches}
+        marks = frozenset(waiting)
+        if not self.machine.settings.loads_pass_switches:
+            written = {n.element.array for i in marks if (n := nodes[i]).element is not None}
+            waiting |= {i for i, n in enumerate(nodes) if n.element and n.element.array in written}
         barrier = -1
         for index, node in enumerate(nodes):
-            if barrier >= 0 and (index in marks or not moved):
-                node.after.append((barrier, 0))
+            if barrier >= 0 and (index in waiting or not moved):
+                is_load = nodes[barrier].op.kind is OpKind.LOAD
+                node.after.append((barrier, _LOAD_STATES if is_load else 0))
             elif barrier >= 0:
                 node.after += [(place[i], 2) for i in moved]
             if index in marks:
@@ -243,8 +328,12 @@ class TaskMaker:
             acc.final = place[acc.final] if acc.final >= 0 else -1
         body.nodes = nodes
 
-    def _branches(self, body: Body, strides: Mapping[str, int]) -> tuple[list[int], list[int]]:
+    def _branches(
+        self, body: Body, strides: Mapping[str, int], inner: str
+    ) -> tuple[list[int], list[int]]:
+        """Stores that choose their bank, and loads that move in front of the first of them."""
         branches: list[int] = []
+        is_moving, passes = False, self.machine.settings.loads_pass_switches
         early: list[int] = []
         for index, node in enumerate(body.nodes):
             if node.element is None or self.banks[node.element.array].is_register:
@@ -254,11 +343,41 @@ class TaskMaker:
             if node.op.kind is OpKind.STORE:
                 if where.candidates > 1:
                     branches.append(index)
+                    linear = node.element.linear
+                    is_moving = (
+                        is_moving
+                        or linear is None
+                        or any(iv == inner for d in where.dynamic_dims for iv, _ in linear[d])
+                    )
+            elif not passes and self._is_scattered(banks, node.element, strides):
+                branches.append(index)
+                is_moving = True
             elif not node.operands and not node.after:
                 split = tuple(d for d, s in enumerate(banks.splits) if s.factor > 1)
-                if where.dynamic_dims == split:
+                if not passes or where.dynamic_dims == split:
                     early.append(index)
-        return branches, early
+        if passes:
+            return branches, early
+        written = {e.array for i in branches if (e := body.nodes[i].element) is not None}
+        early = [i for i in early if (e := body.nodes[i].element) and e.array not in written]
+        return branches, [] if is_moving else early
+
+
+def _adds_to(body: Body, store: Node) -> bool:
+    """Whether a store writes what additions alone make of the element that it replaces."""
+    todo = list(store.operands)
+    seen: set[int] = set()
+    while todo:
+        index = todo.pop()
+        node = body.nodes[index]
+        if index in seen:
+            continue
+        seen.add(index)
+        if node.op.kind is OpKind.LOAD and node.element == store.element:
+            return True
+        if node.op.kind in (OpKind.ADD, OpKind.SUB):
+            todo += node.operands
+    return False
 
 
 def is_off_chip(array: Array) -> bool:

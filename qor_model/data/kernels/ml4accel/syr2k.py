@@ -18,7 +18,6 @@ def syr2k(
     buff_A0 = pom.array("buff_A0", pom.f32[N, N])
     buff_A1 = pom.array("buff_A1", pom.f32[N, N])
     buff_B0 = pom.array("buff_B0", pom.f32[N, N])
-    buff_B1 = pom.array("buff_B1", pom.f32[N, N])
     buff_C = pom.array("buff_C", pom.f32[N, N])
     buff_D = pom.array("buff_D", pom.f32[N, N])
     tmp1 = pom.array("tmp1", pom.f32[N, N])
@@ -28,7 +27,6 @@ def syr2k(
             buff_A0[i, j] = A[i, j]
             buff_A1[i, j] = A[i, j]
             buff_B0[i, j] = B[i, j]
-            buff_B1[i, j] = B[i, j]
             buff_C[i, j] = C[i, j]
             tmp1[i, j] = 0
             tmp2[i, j] = 0
@@ -39,7 +37,7 @@ def syr2k(
     for i in pom.loop("lp4", 0, N):
         for j in pom.loop("lp5", 0, N):
             for k in pom.loop("lp6", 0, N):
-                tmp2[i, j] += alpha * buff_B1[i, k] * buff_A1[j, k]
+                tmp2[i, j] += alpha * buff_B0[i, k] * buff_A1[j, k]
     for i in pom.loop("lp7", 0, N):
         for j in pom.loop("lp8", 0, N):
             buff_D[i, j] = tmp1[i, j] + tmp2[i, j] + beta * buff_C[i, j]
