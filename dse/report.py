@@ -50,6 +50,18 @@ class RoutedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SynthesisRow:
+    """A finalist as the HLS tool reports it beside its estimate, or why there is no report."""
+
+    estimated_cycles: float
+    latency_cycles: float | None
+    clock_ns: float | None
+    resources: tuple[tuple[str, int], ...]
+    is_chosen: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """What the page shows.
 
@@ -89,6 +101,8 @@ class ReportData:
     advice: str = ""
     routed: tuple[RoutedRow, ...] = ()
     routed_note: str = ""
+    synthesised: tuple[SynthesisRow, ...] = ()
+    synthesis_note: str = ""
 
 
 def render(data: ReportData) -> str:
@@ -99,6 +113,7 @@ def render(data: ReportData) -> str:
         _pareto(data),
         _resources(data),
         _routed(data),
+        _synthesised(data),
         _loop_tree(data),
         _timeline(data),
         _roofline(data),
@@ -192,6 +207,32 @@ def _routed(data: ReportData) -> str:
     head = "<th></th><th>predicted</th><th>90 % interval</th><th>device</th>"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return _section("After place and route", f'<div class="scroll">{table}</div>', note)
+
+
+def _synthesised(data: ReportData) -> str:
+    if not data.synthesis_note:
+        return ""
+    rows = ""
+    for row in data.synthesised:
+        if row.latency_cycles is None:
+            cells = f"<td class='text' colspan='3'>{escape(row.reason)}</td>"
+        else:
+            used = ", ".join(f"{number(n)} {name}" for name, n in row.resources if n)
+            clock = "" if row.clock_ns is None else f"{row.clock_ns:g} ns"
+            cells = (
+                f"<td>{row.latency_cycles:,.0f}</td><td>{clock}</td><td class='text'>{used}</td>"
+            )
+        mark = "chosen" if row.is_chosen else ""
+        rows += f"<tr><td>{mark}</td><td>{row.estimated_cycles:,.0f}</td>{cells}</tr>"
+    note = f"{escape(data.synthesis_note)}."
+    if not rows:
+        return _section("Synthesis", f'<p class="explain">{note}</p>')
+    head = (
+        "<th></th><th>estimated cycles</th><th>reported cycles</th><th>clock</th>"
+        "<th class='text'>resources</th>"
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return _section("Synthesis", f'<div class="scroll">{table}</div>', note)
 
 
 def _loop_tree(data: ReportData) -> str:

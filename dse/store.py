@@ -83,14 +83,11 @@ class Store:
         with self._transaction():
             db.execute(f"pragma application_id = {APPLICATION_ID}")
             db.execute(f"pragma user_version = {FORMAT}")
-            db.execute(
-                "create table if not exists evaluation"
-                " (key text primary key, record text not null) without rowid"
-            )
-            db.execute(
-                "create table if not exists run"
-                " (key text primary key, record text not null) without rowid"
-            )
+            for table in ("evaluation", "run", "measured"):
+                db.execute(
+                    f"create table if not exists {table}"
+                    " (key text primary key, record text not null) without rowid"
+                )
 
     def _use_wal(self) -> None:
         """Switch to write-ahead logging; the switch ignores the busy timeout, so wait here."""
@@ -147,15 +144,29 @@ class Store:
 
     def get_run(self, key: str) -> dict[str, object] | None:
         """What was kept of a run."""
-        row = self._db.execute("select record from run where key = ?", (key,)).fetchone()
-        return json.loads(row[0]) if row else None
+        return self._one("run", key)
 
     def put_run(self, key: str, record: dict[str, object]) -> None:
         """Keep the state of a run."""
+        self._put_one("run", key, record)
+
+    def get_measured(self, key: str) -> dict[str, object] | None:
+        """What a tool reported of a design."""
+        return self._one("measured", key)
+
+    def put_measured(self, key: str, record: dict[str, object]) -> None:
+        """Keep what a tool reported of a design."""
+        self._put_one("measured", key, record)
+
+    def _one(self, table: str, key: str) -> dict[str, object] | None:
+        row = self._db.execute(f"select record from {table} where key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def _put_one(self, table: str, key: str, record: dict[str, object]) -> None:
         try:
             with self._transaction():
                 self._db.execute(
-                    "insert or replace into run values (?, ?)",
+                    f"insert or replace into {table} values (?, ?)",
                     (key, json.dumps(record, sort_keys=True)),
                 )
         except sqlite3.OperationalError as error:

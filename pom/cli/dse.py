@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pom.exploration.result import SearchResult
 
 STORE_FILE = "store.sqlite"
+SYNTHESIS_FOLDER = "synthesis"
 
 
 @click.command()
@@ -51,6 +52,12 @@ STORE_FILE = "store.sqlite"
 @click.option("--rerank", type=click.Choice(["auto", "gnn", "none"]), default="auto",
               show_default=True, help="Whether the GNN has a word on the finalists, so that the "
               "design fits after place and route; auto: where it is trained for the device.")  # fmt: skip
+@click.option("--synthesise", "finalists", type=click.IntRange(0, 100), default=3, show_default=True,
+              help="Finalists that Vitis HLS synthesises where it is installed; 0: none.")  # fmt: skip
+@click.option("--vitis", metavar="PATH",
+              help="v++ or vitis_hls, or their folder. [default: what the PATH has]")  # fmt: skip
+@click.option("--vitis-timeout", "vitis_timeout_s", type=click.FloatRange(min=1.0), default=3600.0,
+              show_default=True, metavar="SECONDS", help="For one design.")  # fmt: skip
 @click.option("-o", "folder", type=click.Path(file_okay=False, path_type=Path),
               help="Where the results go. [default: dse_KERNEL_DEVICE]")  # fmt: skip
 @click.option("--explain-space", is_flag=True, help="Print the size of the space, and stop.")
@@ -71,6 +78,9 @@ def dse(
     store: Path | None,
     resume: bool,
     rerank: Literal["auto", "gnn", "none"],
+    finalists: int,
+    vitis: str | None,
+    vitis_timeout_s: float,
     folder: Path | None,
     explain_space: bool,
     as_json: bool,
@@ -86,6 +96,8 @@ def dse(
     """
     from pom.dse.progress import shown_progress
     from pom.exploration.run import auto_dse, make_problem
+    from pom.exploration.synthesis import SynthesisOptions
+    from pom.exploration.vitis import find_tool
 
     function = load(kernel, size)
     problem = make_problem(
@@ -97,6 +109,13 @@ def dse(
         return
     place = folder or Path(f"dse_{function.name}_{problem.device.name}")
     kept = store or place / STORE_FILE
+    synthesis = (
+        SynthesisOptions(place / SYNTHESIS_FOLDER, finalists, vitis, vitis_timeout_s)
+        if finalists
+        else None
+    )
+    if vitis is not None:
+        find_tool(vitis)
     if store is None:
         _make_folder(place)
     try:
@@ -105,7 +124,7 @@ def dse(
                 function, problem.device, clock_ns=problem.clock_ns, strategy=strategy,
                 limits=limits, latency_cap=latency_cap, objective=objective, fast_math=fast_math,
                 time_budget_s=time_budget_s, jobs=jobs, cluster=cluster, store=kept, resume=resume, rerank=rerank,
-                progress=progress,
+                synthesis=synthesis, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         click.echo(

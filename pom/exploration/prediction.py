@@ -43,7 +43,7 @@ def predict_designs(
     Raises
     ------
     PomError
-        POM-X180 a package is missing; POM-Q044 there are no weights.
+        POM-X180 a package is missing; and what loading the weights raises.
     """
     try:
         from pom.qor_model.gnn.predict import predict

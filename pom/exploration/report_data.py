@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pom.dse.charts import Point
 from pom.dse.evaluation import Evaluation
-from pom.dse.report import LoopRow, ReportData, RoutedRow
+from pom.dse.report import LoopRow, ReportData, RoutedRow, SynthesisRow
 from pom.exploration.analysis import (
     body_spans,
     nest_spans,
@@ -66,6 +66,8 @@ def report_data(result: SearchResult) -> ReportData:
         source_text=source[1],
         routed=_routed(result),
         routed_note=result.reranking.reason if result.reranking else "",
+        synthesised=_synthesised(result),
+        synthesis_note=result.synthesis.note if result.synthesis else "",
         advice=result.estimate.explanation.advice,
     )
 
@@ -136,6 +138,22 @@ def _routed(result: SearchResult) -> tuple[RoutedRow, ...]:
     return tuple(
         RoutedRow(LABELS[e.metric], e.value, e.low, e.high, getattr(device, e.metric, None))
         for e in verdict.prediction.estimates
+    )
+
+
+def _synthesised(result: SearchResult) -> tuple[SynthesisRow, ...]:
+    if result.synthesis is None:
+        return ()
+    return tuple(
+        SynthesisRow(
+            m.evaluation.latency_cycles,
+            m.latency_cycles,
+            m.clock_ns,
+            tuple((_LABELS[n], used) for n, used in m.resources.items()) if m.resources else (),
+            m.evaluation == result.finalist.evaluation,
+            m.reason,
+        )
+        for m in result.synthesis.measured
     )
 
 

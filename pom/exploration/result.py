@@ -17,6 +17,7 @@ from pom.exploration.baseline import Baseline
 from pom.exploration.finalist import Finalist, Refusal
 from pom.exploration.prediction import LABELS
 from pom.exploration.rerank import Reranking
+from pom.exploration.synthesis import Synthesis
 
 if TYPE_CHECKING:
     from pom.api import Design
@@ -68,6 +69,8 @@ class SearchResult:
         Search and checks.
     reranking : Reranking, optional
         What the networks predict of the finalists after place and route.
+    synthesis : Synthesis, optional
+        What Vitis HLS reports of the finalists.
     """
 
     outcome: Outcome
@@ -78,6 +81,7 @@ class SearchResult:
     estimate: Estimate
     seconds: float
     reranking: Reranking | None = None
+    synthesis: Synthesis | None = None
 
     @property
     def kernel(self) -> str:
@@ -201,6 +205,7 @@ class SearchResult:
                 for r in self.refused
             ],
             "reranking": None if self.reranking is None else self.reranking.to_json(),
+            "synthesis": None if self.synthesis is None else self.synthesis.to_json(),
             "estimate": self.estimate.explanation.to_json(),
         }
 
@@ -216,6 +221,17 @@ class SearchResult:
             for e in verdict.prediction.estimates
         )
         return (("routed", values), ("GNN", self.reranking.reason))
+
+    def _synthesised(self) -> tuple[tuple[str, str], ...]:
+        """Label and text of what Vitis HLS reports."""
+        if self.synthesis is None:
+            return ()
+        rows = (("synthesis", self.synthesis.note),)
+        found = self.synthesis.of(self.finalist.evaluation)
+        if found is None or found.resources is None:
+            return rows
+        used = ", ".join(f"{n} {u:,}" for n, u in found.resources.items() if u)
+        return (*rows, ("", f"{found.latency_cycles:,.0f} cycles, {used}"))
 
     def summary(self) -> tuple[tuple[str, str], ...]:
         """Label and text of what matters most."""
@@ -234,6 +250,7 @@ class SearchResult:
             ),
             ("resources", used),
             *self._routed(),
+            *self._synthesised(),
             ("front", f"{len(self.front)} designs"),
             (
                 "search",

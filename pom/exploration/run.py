@@ -17,10 +17,11 @@ from pom.dse.search import Progress
 from pom.dse.store import Store
 from pom.errors import PomError
 from pom.exploration.baseline import baselines
-from pom.exploration.finalist import Finalist, build_finalist, first_finalist
+from pom.exploration.finalist import Finalist, Refusal, build_finalist, first_finalist
 from pom.exploration.rerank import RerankMode
 from pom.exploration.rerank import rerank as rerank_finalists
 from pom.exploration.result import Estimate, FrontPoint, SearchResult
+from pom.exploration.synthesis import SynthesisOptions, synthesise_finalists
 
 if TYPE_CHECKING:
     from pom.dsl.kernel import KernelFunction
@@ -83,6 +84,7 @@ def auto_dse(
     store: str | Path | None = None,
     resume: bool = False,
     rerank: RerankMode = "auto",
+    synthesis: SynthesisOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SearchResult:
     """The best accelerator for a kernel: searched with the model, built, and executed.
@@ -117,6 +119,9 @@ def auto_dse(
     rerank : {"auto", "gnn", "none"}
         Whether the networks have a word on the finalists, so that the design fits the
         device after place and route: where they are trained for the device, always, or never.
+    synthesis : SynthesisOptions, optional
+        The best finalists are synthesised with Vitis HLS, where it is installed, and chosen by its
+        reports.
     progress : callable, optional
         Called after every evaluation.
 
@@ -142,22 +147,34 @@ def auto_dse(
             "there is no store to resume from" + (f" at {str(store)!r}" if store else ""),
             hint="name the store of the interrupted run, or start without --resume",
         )
-    with (
-        Store(None if store is None else Path(store)) as kept,
-        open_executor(jobs, cluster) as pool,
-    ):
-        batch = max(4, pool.helpers + 1)
-        outcome = explore(
-            problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
-        )
-    return finish(outcome, started, rerank)
+    with Store(None if store is None else Path(store)) as kept:
+        with open_executor(jobs, cluster) as pool:
+            batch = max(4, pool.helpers + 1)
+            outcome = explore(
+                problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
+            )
+        return finish(outcome, started, rerank, synthesis, kept)
 
 
-def finish(outcome: Outcome, started: float, mode: RerankMode = "none") -> SearchResult:
+def finish(
+    outcome: Outcome,
+    started: float,
+    mode: RerankMode = "none",
+    synthesis: SynthesisOptions | None = None,
+    store: Store | None = None,
+) -> SearchResult:
     """Build and check what a search ranked best; `started` is a ``time.monotonic()``."""
     problem = outcome.problem
     order, reranking = rerank_finalists(problem, outcome.ranked, mode)
-    finalist, refused = first_finalist(problem, order)
+    chosen: tuple[Finalist, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    measured = None
+    if synthesis is not None and store is not None:
+        chosen, refused, measured = synthesise_finalists(problem, order, synthesis, store)
+    if chosen:
+        finalist = chosen[0]
+    else:
+        finalist, refused = first_finalist(problem, order)
     return SearchResult(
         outcome,
         finalist,
@@ -167,6 +184,7 @@ def finish(outcome: Outcome, started: float, mode: RerankMode = "none") -> Searc
         _estimate(problem, finalist),
         time.monotonic() - started,
         reranking,
+        measured,
     )
 
 

@@ -52,7 +52,7 @@ def read_reports(folder: Path) -> tuple[Report, ...]:
     """
     found = tuple(
         r for path in sorted(p for p in folder.iterdir() if p.is_dir())
-        if (r := _design(path)) is not None
+        if (r := read_design(path)) is not None
     )  # fmt: skip
     if not found:
         raise PomError(
@@ -76,7 +76,14 @@ def to_csv(reports: tuple[Report, ...]) -> str:
     return text.getvalue()
 
 
-def _design(folder: Path) -> Report | None:
+def read_design(folder: Path) -> Report | None:
+    """Read the reports of one design; None where there is no csynth.xml.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q047`` if a report cannot be read.
+    """
     synthesis = sorted(folder.rglob("*csynth.xml"), key=lambda p: (len(p.name), str(p)))
     if not synthesis:
         return None
