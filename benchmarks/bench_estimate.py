@@ -1,6 +1,7 @@
 """How fast a design is estimated, by stage and by lanes.
 
     python benchmarks/bench_estimate.py [--lanes 1,16,64] [--kernels gemm,atax] [--repeat N]
+        [--unfolded]
 
 Takes the way of the search: a plan for the heaviest nest of a PolyBench kernel (medium size,
 xcu280 at 300 MHz) becomes schedule primitives, level 3, a region tree, a schedule and resources.
@@ -86,7 +87,7 @@ def timed(times: dict[str, float], stage: str, run: Callable[[], Any]) -> Any:
     return result
 
 
-def measure(evaluator: Evaluator, nest: Nest, chosen: NestPlan, repeat: int) -> str:
+def measure(evaluator: Evaluator, nest: Nest, chosen: NestPlan, repeat: int, folds: bool) -> str:
     """One line: lanes, what the model says, and the time of each stage."""
     structure = evaluator.structure("written")
     program = only(structure.program, nest.statements)
@@ -104,7 +105,7 @@ def measure(evaluator: Evaluator, nest: Nest, chosen: NestPlan, repeat: int) -> 
         final = timed(times, "realise", transformed)
         module = timed(times, "level 3", lambda final=final: poly_to_affine(final, context))
         design = timed(times, "region", lambda module=module: design_from_affine(module))
-        model = LatencyModel(design, evaluator.library)
+        model = LatencyModel(design, evaluator.library, folds=folds)
         result = timed(times, "schedule", model.estimate)
         resources = ResourceModel(evaluator.library)
         report = timed(times, "resources", lambda d=design, r=result, m=resources: m.estimate(d, r))
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--lanes", default="1,16,64,256,1024")
     parser.add_argument("--kernels", default=KERNELS)
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--unfolded", action="store_true", help="lay out every lane")
     chosen = parser.parse_args()
     device = devices.load("xcu280")
     print(f"{'':10s}{'lanes':>6s} " + "".join(f"{s:>11s}" for s in STAGES) + f" {'ms':>9s}")
@@ -158,7 +160,8 @@ def main() -> None:
                     continue
                 done.add(plan)
                 try:
-                    print(f"{'':10s}{measure(evaluator, nest, plan, chosen.repeat)}", flush=True)
+                    line = measure(evaluator, nest, plan, chosen.repeat, not chosen.unfolded)
+                    print(f"{'':10s}{line}", flush=True)
                 except PomError as error:
                     print(f"{'':10s}{plan.lanes:6d} {error.code} {error.summary}", flush=True)
     print(f"gemm, directives only: {changing_directives(False):.0f} designs/s warm, "

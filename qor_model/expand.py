@@ -165,6 +165,15 @@ def _evaluate(bound: Affine, env: Env) -> int | None:
     return total
 
 
+def refuse_size(most: int) -> PomError:
+    """The error of a body that is too large."""
+    return PomError(
+        "POM-Q006",
+        f"a loop body has more than {most} operations after unrolling",
+        hint="pipeline a loop further inside, or unroll less",
+    )
+
+
 class Expander:
     """Lays out operations in program order, one straight-line stretch at a time.
 
@@ -272,11 +281,7 @@ class Expander:
 
     def _append(self, node: Node) -> int:
         if len(self.nodes) >= self._most_operations:
-            raise PomError(
-                "POM-Q006",
-                f"a loop body has more than {self._most_operations} operations after unrolling",
-                hint="pipeline a loop further inside, or unroll less",
-            )
+            raise refuse_size(self._most_operations)
         self.nodes.append(node)
         return len(self.nodes) - 1
 

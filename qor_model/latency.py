@@ -57,12 +57,16 @@ class LatencyModel:
         What the tool does by itself.
     effort : Effort
         A design that takes more work to estimate is refused (POM-Q006, POM-Q007).
+    folds : bool
+        Count lanes that are copies of each other instead of laying them out, where that is proved
+        to give the same numbers; the schedules of such bodies do not list their operations.
     """
 
     design: Design
     library: OperatorLibrary
     settings: ToolSettings = VITIS_DEFAULTS
     effort: Effort = DEFAULT_EFFORT
+    folds: bool = False
     _machine: Machine = field(init=False)
     _members: dict[int, _Members] = field(default_factory=dict)
     _functions: dict[_FunctionKey, FunctionResult] = field(default_factory=dict)
@@ -76,7 +80,7 @@ class LatencyModel:
         memory = self.library.memory
         self._machine = Machine(
             self.library, self.library.effective_clock_ns, memory.stages, memory.bram_out_ns,
-            memory.bram_in_ns, self.settings, self.effort,
+            memory.bram_in_ns, self.settings, self.effort, self.folds,
         )  # fmt: skip
 
     def estimate(
@@ -233,6 +237,8 @@ def estimate_latency(
     library: OperatorLibrary,
     settings: ToolSettings = VITIS_DEFAULTS,
     effort: Effort = DEFAULT_EFFORT,
+    *,
+    folds: bool = False,
 ) -> DesignResult:
     """Latency of a design with the directives that it has.
 
@@ -245,5 +251,7 @@ def estimate_latency(
         What the tool does by itself.
     effort : Effort
         A design that takes more work to estimate is refused (POM-Q006, POM-Q007).
+    folds : bool
+        See :class:`LatencyModel`.
     """
-    return LatencyModel(design, library, settings, effort).estimate()
+    return LatencyModel(design, library, settings, effort, folds).estimate()

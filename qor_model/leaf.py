@@ -51,6 +51,8 @@ class Timed:
         Invariant operations, first loads and last stores of accumulated elements.
     arrays : frozenset of str
         Memories that it accesses.
+    emitted : int
+        Operations that were laid out for its body.
     is_switched : bool
         Whether it accumulates in banks that are chosen at run time, where the tool minds.
     """
@@ -62,6 +64,7 @@ class Timed:
     loads: list[Node]
     stores: list[Node]
     arrays: frozenset[str]
+    emitted: int = 0
     is_switched: bool = False
 
 
@@ -101,11 +104,12 @@ def schedule_leaf(
     strides.update({item.name: item.step for item in nest.loops})
     strides[loop.name] = loop.step * nest.unroll
     ivs = [item.name for item in nest.loops]
-    nodes = _expand(nest, maker.machine.effort.operations)
-    if nodes is None:
+    expander = _expand(nest, maker.machine.effort.operations)
+    if expander is None:
         return None
+    emitted = len(expander.nodes)
     inner = frozenset(item.name for item in all_loops(loop.body))
-    body = split_invariants(nodes, ivs, promote=True, inner=inner)
+    body = split_invariants(expander.finish(), ivs, promote=True, inner=inner)
     is_eager = is_pipelined and not maker.machine.settings.pipelines_switched_sums
     switched = SwitchedSums()
     if is_eager:
@@ -153,11 +157,11 @@ def schedule_leaf(
         result, cycles, is_pipelined, body.hoisted,
         [a.load for a in body.accumulators if a.load is not None],
         [a.store for a in body.accumulators],
-        arrays, bool(switched),
+        arrays, emitted, bool(switched),
     )  # fmt: skip
 
 
-def _expand(nest: Nest, most_operations: int) -> list[Node] | None:
+def _expand(nest: Nest, most_operations: int) -> Expander | None:
     """All copies of the body; code around the inner loops of the nest comes before and behind."""
     expander = Expander(most_operations)
     for depth, loop in enumerate(nest.loops[:-1]):
@@ -175,7 +179,7 @@ def _expand(nest: Nest, most_operations: int) -> list[Node] | None:
         loop = nest.loops[depth]
         position = _inner_position(loop, nest.loops[depth + 1])
         expander.walk(loop.body[position + 1 :], {}, 0)
-    return expander.finish()
+    return expander
 
 
 def _kept(node: Node, body: Body, task: Task) -> tuple[int, str]:
@@ -295,7 +299,7 @@ def _record(
     instances = tuple((k, max(v.values())) for k, v in counts.items())
     length = placement.length
     return BodySchedule(
-        tuple(ops), length, ii or length, limit, instances, ii is not None, is_eager
+        tuple(ops), length, ii or length, limit, instances, ii is not None, is_eager=is_eager
     )
 
 

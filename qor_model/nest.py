@@ -10,6 +10,7 @@ from pom.errors import PomError
 from pom.qor_model.dataflow import DataflowTask, overlap
 from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
+from pom.qor_model.fold import schedule_folded
 from pom.qor_model.leaf import Nest, Timed, all_loops, has_loops, schedule_leaf
 from pom.qor_model.region import If, Loop, LoopDirectives, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Limit, LimitKind, LoopResult
@@ -140,6 +141,10 @@ class NestScheduler:
         unroll = innermost.unroll or max(1, ceil(trips[-1]))
         unroll = max(1, min(unroll, ceil(trips[-1])))
         nest = Nest(chain, tuple(trips), fewest, most, unroll, trips[-1])
+        if is_pipelined and self.maker.machine.folds:
+            folded = schedule_folded(nest, self.maker, strides, self.directives)
+            if folded is not None:
+                return folded
         return schedule_leaf(nest, self.maker, strides, self.directives, is_pipelined=is_pipelined)
 
     def _sequential(self, loop: Loop, strides: Mapping[str, int]) -> Timed:

@@ -26,8 +26,8 @@ from pom.qor_model.resources_constants import (
     load_constants,
     mux_lut,
 )
+from pom.qor_model.resources_fold import folded_instances, measure_folded, operations_with
 from pom.qor_model.resources_memory import dual_port_banks, memory_cost
-from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import (
     BodySchedule,
     DesignResult,
@@ -247,11 +247,11 @@ class ResourceModel:
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
-            for key, number in operator_instances(body):
+            for key, number in folded_instances(body):
                 if self._library.timing(key).is_shared:
                     own[key] = max(own.get(key, 0), number)
                 else:
-                    own[key] = own.get(key, 0) + sum(1 for op in body.ops if op.key == key)
+                    own[key] = own.get(key, 0) + operations_with(body, key)
         inner: dict[OperatorKey, int] = {}
         for loop in loops:
             for key, number in self._instances(
@@ -363,12 +363,17 @@ class ResourceModel:
         ivs: frozenset[str],
     ) -> BodyCost:
         """Measure a body once; the schedule is kept so that its identity stays its own."""
-        used = sorted({op.op.access.array for op in body.ops if op.op.access is not None})
-        banks = tuple((name, arrays[name].partitions) for name in used)
+        parts = (body,) if body.fold is None else [part for part, _ in body.fold.corners]
+        used = {op.op.access.array for part in parts for op in part.ops if op.op.access is not None}
+        banks = tuple((name, arrays[name].partitions) for name in sorted(used))
         key = (id(body), banks, tuple(sorted(steps.items())))
         found = self._bodies.get(key)
         if found is None:
-            found = self._bodies[key] = (body, measure_body(body, arrays, steps, ivs))
+            if body.fold is None:
+                cost = measure_body(body, arrays, steps, ivs)
+            else:
+                cost = measure_folded(body.fold, arrays, steps, ivs)
+            found = self._bodies[key] = (body, cost)
         return found[1]
 
 

@@ -91,6 +91,9 @@ def dual_port_banks(body: BodySchedule, banks: Mapping[str, int]) -> dict[str, i
         if access is not None:
             busy[access.array, op.bank, start % ii] += 1
             groups.setdefault(access.array, set()).add(op.bank)
+    for array, bank, _, number in body.fold.ports if body.fold else ():
+        busy[array, bank, 0] += number
+        groups.setdefault(array, set()).add(bank)
     dual = {(array, bank) for (array, bank, _), number in busy.items() if number > 1}
     found: dict[str, int] = {}
     for array, seen in groups.items():

@@ -125,6 +125,8 @@ class BodySchedule:
     instances : tuple of (OperatorKey, int)
         Most copies of each operator that are busy in the same slot.
     is_pipelined : bool
+    fold : Fold or None
+        Where a wide body was not laid out: the narrow ones that it is known from; `ops` is empty.
     is_eager : bool
         Operations start as early as their inputs and ports allow, even where that takes more
         operators (Vivado HLS 2018 in loops that it was asked to pipeline).
@@ -136,7 +138,25 @@ class BodySchedule:
     limit: Limit
     instances: tuple[tuple[OperatorKey, int], ...] = ()
     is_pipelined: bool = False
+    fold: Fold | None = None
     is_eager: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A wide body as a sum of narrow ones (see `pom.qor_model.fold`).
+
+    Parameters
+    ----------
+    corners : tuple of (BodySchedule, int)
+        Narrow bodies with their weights. Whatever is counted in the wide body is the weighted sum
+        of what is counted in these.
+    ports : tuple of (array, bank, is_store, accesses)
+        Of the wide body, sorted.
+    """
+
+    corners: tuple[tuple[BodySchedule, int], ...]
+    ports: tuple[tuple[str, int, bool, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

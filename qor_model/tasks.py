@@ -34,6 +34,7 @@ class Machine:
     access_in_ns: float
     settings: ToolSettings
     effort: Effort = DEFAULT_EFFORT
+    folds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""What a folded body needs: the weighted sum of what its narrow bodies need."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from pom.qor_model.region import Array
+from pom.qor_model.resources_body import BodyCost, PortUse, measure_body
+from pom.qor_model.resources_sharing import operator_instances
+from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey
+
+_Key = TypeVar("_Key")
+
+
+def measure_folded(
+    fold: Fold,
+    arrays: Mapping[str, Array],
+    steps: Mapping[str, int],
+    ivs: frozenset[str] = frozenset(),
+) -> BodyCost:
+    """Count what a folded body needs (see :func:`pom.qor_model.resources_body.measure_body`).
+
+    Every narrow body has an interval of 1, so that nothing is shared: each field is a count, or a
+    list of things of which each is counted.
+    """
+    costs = [measure_body(body, arrays, steps, ivs) for body, _ in fold.corners]
+    weights = [weight for _, weight in fold.corners]
+    last = costs[-1]
+
+    def total(values: Iterable[int]) -> int:
+        return sum(w * v for w, v in zip(weights, values, strict=True))
+
+    return BodyCost(
+        states=last.states,
+        stages=last.stages,
+        is_pipelined=last.is_pipelined,
+        instances=_keys(weights, [c.instances for c in costs]),
+        register_bits=total(c.register_bits for c in costs),
+        shared_bits={},
+        address_bits=total(c.address_bits for c in costs),
+        shift_registers=total(c.shift_registers for c in costs),
+        accumulators=total(c.accumulators for c in costs),
+        operand_mux=_things(weights, [c.operand_mux for c in costs]),
+        bank_mux=_things(weights, [c.bank_mux for c in costs]),
+        ports=tuple(PortUse(a, b, s, n) for a, b, s, n in fold.ports),
+        address_adders=_things(weights, [c.address_adders for c in costs]),
+        address_or_bits=total(c.address_or_bits for c in costs),
+        demux_stores=total(c.demux_stores for c in costs),
+        hoisted_bits=total(c.hoisted_bits for c in costs),
+        accumulator_bits=total(c.accumulator_bits for c in costs),
+        element_bits=total(c.element_bits for c in costs),
+        chained_accumulators=total(c.chained_accumulators for c in costs),
+    )
+
+
+def operations_with(body: BodySchedule, key: OperatorKey) -> int:
+    """Operations of a body, folded or not, that one operator executes."""
+    if body.fold is None:
+        return sum(1 for op in body.ops if op.key == key)
+    return sum(weight * operations_with(part, key) for part, weight in body.fold.corners)
+
+
+def folded_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...]:
+    """Operators that a body needs, folded or not."""
+    if body.fold is None:
+        return operator_instances(body)
+    weights = [weight for _, weight in body.fold.corners]
+    return _keys(weights, [operator_instances(part) for part, _ in body.fold.corners])
+
+
+def _things(weights: Sequence[int], lists: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(sorted(_sum(weights, [Counter(items) for items in lists]).elements()))
+
+
+def _keys(
+    weights: Sequence[int], lists: Sequence[tuple[tuple[OperatorKey, int], ...]]
+) -> tuple[tuple[OperatorKey, int], ...]:
+    total = _sum(weights, [Counter(dict(items)) for items in lists])
+    return tuple(sorted(total.items(), key=lambda item: str(item[0])))
+
+
+def _sum(weights: Sequence[int], counts: Sequence[Counter[_Key]]) -> Counter[_Key]:
+    total: Counter[_Key] = Counter()
+    for weight, count in zip(weights, counts, strict=True):
+        for key, number in count.items():
+            total[key] += weight * number
+    return total
