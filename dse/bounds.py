@@ -7,7 +7,8 @@ For factors ``f`` of the loops of a nest in a given order, with extents ``E``:
 - each iteration does ``prod(f)`` instances, so the initiation interval is at least what the
   operators within the limits allow (compute bound);
 - a reduction along loop ``r`` passes through ``f_r`` operators in each iteration (through one, where
-  a tree combines the lanes), and an iteration that continues it comes ``prod(ceil(E / f))`` over the loops inside ``r`` later (recurrence bound).
+  a tree combines the lanes), and an iteration that continues it comes ``prod(ceil(E / f))`` over the
+  loops inside ``r`` later (recurrence bound).
 
 The bound ignores pipeline depth but for the operators of one instance, ports, and control: it
 never exceeds what the analytical model says (a property test checks it).
@@ -22,7 +23,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.nests import Nest
+from pom.dse.nests import Nest, Recurrence
 from pom.ir.expr import Apply, Expr
 from pom.passes.statement_text import operator_names
 
@@ -57,8 +58,17 @@ class Candidates:
     lanes : array of int, shape (n,)
     iterations : array of float, shape (n,)
         Iterations of the pipelined loop in all executions of the band, at the least.
+    full : array of float, shape (n,)
+        Of these, iterations with all lanes.
+    interval : array of float, shape (n,)
+        Cycles between them that recurrences and the operators within the budget force.
+    depth : array of float, shape (n,)
+        Cycles of the operators of one iteration.
+    runs : float
+        How often the pipeline is filled and emptied, at the least.
     dsp, lut : array of float, shape (n,)
-        What the operators need at the interval of the bound.
+        What the operators would need at an interval of 1; at an interval of `q` at least the `q`-th
+        part of it.
     """
 
     order: tuple[str, ...]
@@ -66,6 +76,10 @@ class Candidates:
     bound: NDArray[np.float64]
     lanes: NDArray[np.int64]
     iterations: NDArray[np.float64]
+    full: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    runs: float
     dsp: NDArray[np.float64]
     lut: NDArray[np.float64]
 
@@ -130,31 +144,50 @@ def candidates(
     lanes = factors.prod(axis=1)
     trips = -(-extents // factors)
     iterations = trips.prod(axis=1).astype(np.float64)
+    full = (extents // factors).prod(axis=1).astype(np.float64)
     if not nest.is_box:
-        iterations = np.maximum(1.0, np.ceil(instances / lanes))
+        full = iterations = np.maximum(1.0, np.ceil(instances / lanes))
     interval = np.maximum(
         _compute_interval(nest, order, costs, budget, factors),
         _recurrence_interval(nest, order, costs, factors, trips),
     )
     latency = {operator: cost.latency for operator, cost in costs.items()}
-    depth = float(max((chain_latency(v, latency) for v in nest.values), default=1))
+    single = max((chain_latency(v, latency) for v in nest.values), default=1)
+    depth = np.maximum(_depth(nest, order, costs, factors, float(single)), 1.0)
     prefix = 1
     for loop in nest.prefix:
         prefix *= max(loop.extent, 1)
     scale = float(prefix) if nest.is_box else 1.0
-    bound = scale * ((iterations - 1) * interval + max(depth, 1.0))
+    iterations, full = scale * iterations, scale * full
+    # beside other loops, every execution of the band fills and empties the pipeline
+    runs = scale if nest.is_apart else 1.0
+    bound = latency_bound(iterations, full, interval, depth, runs)
     ranked = np.lexsort((lanes, bound))
-    dsp = _operators(nest, order, costs, factors, interval, "dsp")
-    lut = _operators(nest, order, costs, factors, interval, "lut")
     return Candidates(
         order,
         factors[ranked],
         bound[ranked],
         lanes[ranked],
-        (scale * iterations)[ranked],
-        dsp[ranked],
-        lut[ranked],
+        iterations[ranked],
+        full[ranked],
+        interval[ranked],
+        depth[ranked],
+        runs,
+        _operators(nest, order, costs, factors, "dsp")[ranked],
+        _operators(nest, order, costs, factors, "lut")[ranked],
     )
+
+
+def latency_bound(
+    iterations: NDArray[np.float64],
+    full: NDArray[np.float64],
+    interval: NDArray[np.float64],
+    depth: NDArray[np.float64],
+    runs: float,
+) -> NDArray[np.float64]:
+    """Cycles of a pipelined loop, the iterations with fewer lanes at an interval of 1."""
+    bound: NDArray[np.float64] = (full - runs) * interval + (iterations - full) + runs * depth
+    return bound
 
 
 def chain_latency(value: Expr, latency: Mapping[str, int]) -> int:
@@ -184,18 +217,15 @@ def _operators(
     order: tuple[str, ...],
     costs: Mapping[str, OperatorCost],
     factors: NDArray[np.int64],
-    interval: NDArray[np.float64],
     resource: str,
 ) -> NDArray[np.float64]:
-    """What the operators need when each is used in every cycle of the interval."""
+    """What the operators would need if each were used once."""
     used = np.zeros(len(factors))
-    copies: dict[str, NDArray[np.float64]] = {}
     for work in nest.work:
         positions = [order.index(loop) for loop in work.loops]
-        here = factors[:, positions].prod(axis=1).astype(np.float64)
-        copies[work.operator] = copies.get(work.operator, 0.0) + here
-    for operator, number in copies.items():
-        used += np.ceil(number / interval) * getattr(costs[operator], resource)
+        cost = getattr(costs[work.operator], resource)
+        if cost and positions:
+            used += factors[:, positions].prod(axis=1) * cost
     return used
 
 
@@ -209,14 +239,41 @@ def _compute_interval(
     """Operators are shared at most as often as the interval has cycles."""
     interval = np.ones(len(factors))
     for resource in ("dsp", "lut"):
-        used = np.zeros(len(factors))
-        for work in nest.work:
-            positions = [order.index(loop) for loop in work.loops]
-            used += factors[:, positions].prod(axis=1) * getattr(costs[work.operator], resource)
         available = getattr(budget, resource)
         if available:
+            used = _operators(nest, order, costs, factors, resource)
             interval = np.maximum(interval, np.ceil(used / available))
     return interval
+
+
+def _depth(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    factors: NDArray[np.int64],
+    single: float,
+) -> NDArray[np.float64]:
+    """Cycles of one iteration: lanes along a recurrence wait for each other."""
+    depth = np.full(len(factors), single)
+    for recurrence in nest.recurrences:
+        carried = _carried(recurrence)
+        if carried is None:
+            continue
+        loop, distance = carried
+        step = sum(costs[op].latency for op in recurrence.operators)
+        lanes = factors[:, order.index(loop)]
+        waits = np.ceil(lanes / distance) - 1
+        if loop in recurrence.trees:
+            waits = np.ceil(np.log2(np.maximum(lanes, 1)))
+        depth = np.maximum(depth, single + waits * step)
+    return depth
+
+
+def _carried(recurrence: Recurrence) -> tuple[str, int] | None:
+    """The loop and the distance of a recurrence along one loop; None for others."""
+    carried = [(loop, low) for loop, low, high in recurrence.distance if low or high]
+    constant = all(low == high for _, low, high in recurrence.distance)
+    return carried[0] if constant and len(carried) == 1 and carried[0][1] >= 1 else None
 
 
 def _recurrence_interval(
@@ -228,14 +285,12 @@ def _recurrence_interval(
 ) -> NDArray[np.float64]:
     interval = np.ones(len(factors))
     for recurrence in nest.recurrences:
-        carried = [(loop, low) for loop, low, high in recurrence.distance if low or high]
-        constant = all(low == high for _, low, high in recurrence.distance)
-        if not constant or len(carried) != 1 or carried[0][1] < 1:
+        carried = _carried(recurrence)
+        if carried is None:
             continue
-        loop, distance = carried[0]
+        loop, distance = carried
         position = order.index(loop)
-        # the accumulator is forwarded: one cycle less than the operator's latency
-        step = sum(max(costs[op].latency - 1, 1) for op in recurrence.operators)
+        step = sum(max(costs[op].latency, 1) for op in recurrence.operators)
         between = trips[:, position + 1 :].prod(axis=1)
         lanes = 1 if loop in recurrence.trees else factors[:, position]
         needed = np.ceil(lanes * step / distance / between)

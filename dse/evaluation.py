@@ -7,13 +7,17 @@ statements only, because nests of one function run one after the other and share
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+import islpy as isl
+
+from pom.dse.direct import DirectDesigns, kept_apart
+from pom.dse.nests import Nest
 from pom.dse.plan import Plan, parse_plan
 from pom.dse.problem import Problem, Resources
-from pom.dse.realise import realise
+from pom.dse.realise import bindings, realise
 from pom.dse.structures import Structure, make_structure
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
@@ -24,7 +28,22 @@ if TYPE_CHECKING:
     from mlir.ir import Context
 
     from pom.qor_model.region import Design
+    from pom.qor_model.resources import ResourceReport
     from pom.qor_model.schedule_result import DesignResult
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Operators of one kind that a design has, and what one of them costs.
+
+    Nests that run one after the other use the same ones.
+    """
+
+    name: str
+    count: int
+    dsp: int
+    lut: float
+    ff: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,8 @@ class Evaluation:
     resources : Resources
     refusal : str
         Why the plan is not a design; empty where it is one.
+    units : tuple of Unit
+        Of `resources`, the operators that can be shared.
     """
 
     plan: Plan
@@ -48,6 +69,7 @@ class Evaluation:
     latency_cycles: float
     resources: Resources
     refusal: str = ""
+    units: tuple[Unit, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -62,7 +84,14 @@ class Evaluation:
             "latency_cycles": latency,
             "resources": asdict(self.resources),
             "refusal": self.refusal,
+            "units": [list(astuple(unit)) for unit in self.units],
         }
+
+
+def own_lut(answer: Evaluation) -> float:
+    """LUT of a design besides operators that other nests may share."""
+    shared = sum(unit.lut * unit.count for unit in answer.units)
+    return max(answer.resources.lut - shared, 0.0)
 
 
 def parse_evaluation(record: dict[str, Any]) -> Evaluation:
@@ -74,6 +103,7 @@ def parse_evaluation(record: dict[str, Any]) -> Evaluation:
         float("inf") if latency is None else latency,
         Resources(**record["resources"]),
         record["refusal"],
+        tuple(Unit(*unit) for unit in record["units"]),
     )
 
 
@@ -119,17 +149,24 @@ def evaluator_of(problem: Problem) -> Evaluator:
 
 
 class Evaluator:
-    """Evaluates plans of one problem in this process."""
+    """Evaluates plans of one problem in this process.
+
+    Attributes
+    ----------
+    is_direct : bool
+        Whether nests are rewritten instead of lowered where that is possible.
+    """
+
+    is_direct = True
 
     def __init__(self, problem: Problem) -> None:
         from pom.qor_model.operators import OperatorLibrary
-        from pom.qor_model.resources import ResourceModel
 
         self.problem = problem
         self.program = graph_to_poly(problem.kernel)
         self.library = OperatorLibrary.for_device(problem.device, problem.clock_ns)
-        self.resource_model = ResourceModel(self.library)
         self._structures: dict[str, Structure] = {}
+        self._direct: dict[tuple[str, tuple[tuple[str, str], ...]], DirectDesigns | None] = {}
 
     def structure(self, name: str) -> Structure:
         """A structural variant of the kernel."""
@@ -146,21 +183,32 @@ class Evaluator:
     def evaluate(self, plan: Plan, nest: str = "") -> Evaluation:
         """The model's answer for a plan, or for one nest of it alone."""
         try:
-            program = self.realised(plan, nest)
-            latency, resources, _ = self.estimate(program)
+            design = self.rewritten(plan, nest) if nest and self.is_direct else None
+            if design is None:
+                design = self._lowered(self.realised(plan, nest))
+                if nest:
+                    design = kept_apart(design, self._nest(plan.structure, nest))
+            result, report = self._judged(design)
         except PomError as error:
             return Evaluation(
                 plan, nest, float("inf"), Resources(), f"{error.code}: {error.summary}"
             )
-        return Evaluation(plan, nest, latency, resources)
+        except isl.Error as error:
+            return Evaluation(plan, nest, float("inf"), Resources(), f"isl: {error}")
+        units = self._units(report)
+        resources = Resources(**asdict(report.total))
+        return Evaluation(plan, nest, result.latency_cycles, resources, "", units)
+
+    def _nest(self, structure: str, handle: str) -> Nest:
+        return next(n for n in self.structure(structure).nests if n.handle == handle)
 
     def realised(self, plan: Plan, nest: str = "") -> PolyProgram:
         """The transformed program of a plan."""
         structure = self.structure(plan.structure)
         program, nests = structure.program, structure.nests
         if nest:
-            chosen = next(n for n in nests if n.handle == nest)
-            program = only(program, chosen.statements)
+            chosen = self._nest(plan.structure, nest)
+            program = only(program, (*chosen.statements, *chosen.company))
             nests = (chosen,)
             # partitions are the whole design's: other nests may want more banks
             plan = replace(plan, nests=tuple(p for p in plan.nests if p.statement == nest))
@@ -170,21 +218,57 @@ class Evaluator:
 
     def timed(self, plan: Plan) -> tuple[Design, DesignResult]:
         """The whole design of a plan as the model reads it, and its schedule."""
-        return self._timed(self.realised(plan))
-
-    def _timed(self, program: PolyProgram) -> tuple[Design, DesignResult]:
-        from pom.passes.poly_to_affine import poly_to_affine
-        from pom.qor_model.from_affine import design_from_affine
         from pom.qor_model.latency import estimate_latency
 
-        design = design_from_affine(poly_to_affine(program, self._context))
+        design = self._lowered(self.realised(plan))
         return design, estimate_latency(design, self.library)
 
     def estimate(self, program: PolyProgram) -> tuple[float, Resources, DesignResult]:
         """Latency and resources of a program as it stands."""
-        design, result = self._timed(program)
-        report = self.resource_model.estimate(design, result)
+        result, report = self._judged(self._lowered(program))
         return result.latency_cycles, Resources(**asdict(report.total)), result
+
+    def _lowered(self, program: PolyProgram) -> Design:
+        from pom.passes.poly_to_affine import poly_to_affine
+        from pom.qor_model.from_affine import design_from_affine
+
+        return design_from_affine(poly_to_affine(program, self._context))
+
+    def rewritten(self, plan: Plan, nest: str) -> Design | None:
+        """The design of a nest alone without lowering it, where that is possible."""
+        key = (plan.structure, plan.implementations)
+        if key not in self._direct:
+            self._direct[key] = self._direct_designs(plan)
+        found = self._direct[key]
+        return None if found is None else found.design(plan, nest)
+
+    def _direct_designs(self, plan: Plan) -> DirectDesigns | None:
+        structure = self.structure(plan.structure)
+        program = structure.program
+        try:
+            for primitive in bindings(program, structure.nests, plan.implementations):
+                program = primitive.run(program)
+            return DirectDesigns(self._lowered(program), structure.nests)
+        except PomError:
+            # tiled, the nests may still be within the model
+            return None
+
+    def _judged(self, design: Design) -> tuple[DesignResult, ResourceReport]:
+        from pom.qor_model.latency import estimate_latency
+        from pom.qor_model.resources import ResourceModel
+
+        result = estimate_latency(design, self.library)
+        # a model keeps what it measured, which no other design has use for
+        return result, ResourceModel(self.library).estimate(design, result)
+
+    def _units(self, report: ResourceReport) -> tuple[Unit, ...]:
+        found = []
+        for key, count in report.operators:
+            operator = self.library.operator(key)
+            if count and self.library.timing(key).is_shared:
+                name = f"{key.kind} {key.dtype} {key.impl}".strip()
+                found.append(Unit(name, count, operator.dsp, operator.lut, operator.ff))
+        return tuple(found)
 
 
 def only(program: PolyProgram, statements: tuple[str, ...]) -> PolyProgram:

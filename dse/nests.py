@@ -7,7 +7,7 @@ A nest is a maximal chain of loops whose body is straight-line: one statement or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from math import prod
 
@@ -27,6 +27,8 @@ from pom.passes.statement_text import operator_names
 
 MAX_PERMUTED_LOOPS = 4
 """Longer bands keep their written order."""
+MAX_CYCLE = 3
+"""Most statements of a recurrence that is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ class Nest:
         What the statements store.
     sums : tuple of Sum
         Statements whose lanes along some loops are combined by trees.
+    is_apart : bool
+        Whether other loops are beside the nest in its prefix, so that its executions do not
+        follow each other in one pipeline.
+    company : tuple of str
+        Statements beside a nest that is not apart, which are part of what runs again and again.
     """
 
     statements: tuple[str, ...]
@@ -115,6 +122,8 @@ class Nest:
     recurrences: tuple[Recurrence, ...]
     values: tuple[Expr, ...] = ()
     sums: tuple[Sum, ...] = ()
+    is_apart: bool = False
+    company: tuple[str, ...] = ()
 
     @property
     def handle(self) -> str:
@@ -134,19 +143,28 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
     flows = tuple(d for d in dependences(program) if d.kind == "flow")
     found: list[Nest] = []
 
-    def visit(node: ScheduleNode, prefix: tuple[Loop, ...]) -> None:
+    def visit(
+        node: ScheduleNode, prefix: tuple[Loop, ...], is_apart: bool, company: tuple[str, ...]
+    ) -> None:
         match node:
             case Loop():
                 chain, end = _chain(node)
                 if all(isinstance(c, Leaf) for c in _children(end)):
-                    found.append(_nest(program, prefix, chain, flows, fast_math))
+                    nest = _nest(program, prefix, chain, flows, fast_math)
+                    if prefix:
+                        nest = replace(nest, is_apart=is_apart, company=company)
+                    found.append(nest)
                 else:
-                    visit(end, (*prefix, *chain))
+                    visit(end, (*prefix, *chain), False, ())
             case Sequence():
+                leaves = tuple(
+                    s for c in node.children if isinstance(c, Leaf) for s in c.statements
+                )
+                is_one = sum(not isinstance(child, Leaf) for child in node.children) == 1
                 for child in node.children:
-                    visit(child, prefix)
+                    visit(child, prefix, not is_one, leaves if is_one else ())
 
-    visit(program.schedule, ())
+    visit(program.schedule, (), False, ())
     return tuple(found)
 
 
@@ -245,24 +263,74 @@ def _recurrences(
     flows: tuple[Dependence, ...],
     sums: tuple[Sum, ...],
 ) -> tuple[Recurrence, ...]:
-    found = []
-    trees = {s.statement: s.loops for s in sums}
+    """Cycles of flow dependences, through up to `MAX_CYCLE` statements."""
+    steps: dict[str, list[_Step]] = {}
     for d in flows:
-        if d.source != d.target or d.source not in statements or d.loop not in loops:
-            continue
-        body = program.statement(d.source).body
-        if not isinstance(body, Assign) or d.is_may:
-            continue
-        chain = _shortest_chain(body.value, d.target_access)
-        if chain is None:
-            continue
-        distance = tuple(
-            (loop, bound.minimum, bound.maximum)
-            for loop, bound in zip(d.loops, d.distance, strict=True)
-            if loop in loops
-        )
-        found.append(Recurrence(chain, distance, trees.get(d.source, ())))
+        step = _step(program, statements, loops, d)
+        if step is not None:
+            steps.setdefault(d.source, []).append(step)
+    trees = {s.statement: s.loops for s in sums}
+    found: list[Recurrence] = []
+
+    def follow(start: str, path: tuple[_Step, ...]) -> None:
+        for step in steps.get(path[-1].target if path else start, ()):
+            whole = (*path, step)
+            if step.target == start:
+                recurrence = _cycle(whole, loops, trees.get(start, ()) if not path else ())
+                if recurrence is not None:
+                    found.append(recurrence)
+            elif (
+                len(whole) < MAX_CYCLE
+                and step.target > start
+                and all(step.target != earlier.target for earlier in path)
+            ):
+                follow(start, whole)
+
+    for statement in sorted(steps):
+        follow(statement, ())
     return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A flow dependence, with the operators from the value read to the value written."""
+
+    target: str
+    operators: tuple[str, ...]
+    distance: tuple[tuple[str, int, int], ...]
+
+
+def _step(
+    program: PolyProgram, statements: tuple[str, ...], loops: tuple[str, ...], d: Dependence
+) -> _Step | None:
+    if d.source not in statements or d.target not in statements or d.is_may:
+        return None
+    if d.loop is not None and d.loop not in loops:
+        return None
+    body = program.statement(d.target).body
+    chain = _shortest_chain(body.value, d.target_access) if isinstance(body, Assign) else None
+    if chain is None:
+        return None
+    distance = tuple(
+        (loop, bound.minimum, bound.maximum)
+        for loop, bound in zip(d.loops, d.distance, strict=True)
+        if loop in loops
+    )
+    return _Step(d.target, chain, distance)
+
+
+def _cycle(
+    path: tuple[_Step, ...], loops: tuple[str, ...], trees: tuple[str, ...]
+) -> Recurrence | None:
+    """The recurrence of a closed path; None where a distance is not bounded."""
+    low, high = dict.fromkeys(loops, 0), dict.fromkeys(loops, 0)
+    for step in path:
+        for loop, least, most in step.distance:
+            if least is None or most is None:
+                return None
+            low[loop], high[loop] = low[loop] + least, high[loop] + most
+    operators = tuple(name for step in path for name in step.operators)
+    return Recurrence(operators, tuple((n, low[n], high[n]) for n in loops), trees)
 
 
 def _shortest_chain(value: Expr, access: str) -> tuple[str, ...] | None:

@@ -27,7 +27,7 @@ from pom.dse.plan import Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.store import Store, content_key
 
-MODEL_VERSION = "analytical-1"
+MODEL_VERSION = "analytical-2"
 """Part of every key: raised when the analytical model's answers change."""
 
 

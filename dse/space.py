@@ -51,6 +51,23 @@ class Variant:
         return any(nest.work and not nest.is_box for nest, _ in self.candidates)
 
     @property
+    def is_parallel(self) -> bool:
+        """Whether every nest with arithmetic has a loop that carries no recurrence."""
+        return all(
+            any(
+                all(
+                    low == high == 0
+                    for r in nest.recurrences
+                    for n, low, high in r.distance
+                    if n == b.name
+                )
+                for b in nest.band
+            )
+            for nest, _ in self.candidates
+            if nest.work
+        )
+
+    @property
     def size(self) -> int:
         """Parallelisations, counted per nest and added up, since nests are searched one by one."""
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
@@ -140,6 +157,9 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
         for structure in structures.values()
         for implementations in implementation_choices(evaluator.library, structure)
     ]
+    if any(v.is_parallel and not v.has_guards for v in variants):
+        # skewing makes a loop parallel where none is, and costs guards
+        variants = [v for v in variants if not v.has_guards]
     # bounds of nests that are not boxes are weak: those come last
     variants.sort(key=lambda v: (v.has_guards, v.bound, v.structure.name, v.implementations))
     return tuple(variants)

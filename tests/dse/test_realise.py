@@ -75,7 +75,7 @@ KERNELS = (
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_designs_of_examples_are_equal_to_the_reference(name: str) -> None:
-    assert len(check(example(name), 6)) >= 4
+    assert len(check(example(name), 6)) >= 3
 
 
 @pytest.mark.parametrize("name", ["polybench/gemm", "polybench/atax", "polybench/mvt"])

@@ -1,0 +1,267 @@
+"""Which rows of the nests make a good design, by what is known and guessed of them.
+
+The heaviest nest chooses first. The banks that it wants bind the nests after it: lanes along a dim
+that is split into another number of banks would select among them at run time, so in every dim
+that two nests share, the lighter one takes the same factor or a single lane. A price on LUT decides
+how much of the device a nest takes from the others; after that each nest takes what the others
+leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.nest_table import KNOWN, NestTable
+from pom.dse.plan import NestPlan
+from pom.dse.problem import Resources
+from pom.dse.realise import wanted_banks
+from pom.ir.poly import PolyProgram
+
+Banks = dict[tuple[str, int], int]
+_Floats = NDArray[np.float64]
+_Mask = NDArray[np.bool_]
+
+PRICES = (0.0, 0.15, 0.3, 0.5, 0.8, 1.2, 2.0)
+"""Cycles of the whole that the LUT of the device are worth."""
+
+MANY = 4
+"""Of more nests, fewer combinations are tried."""
+ALTERNATIVES, LOOKED_AT = 6, 40
+"""How many choices of the heaviest nest are followed, of the best so many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One row per nest, with the cycles and LUT that are expected.
+
+    Parameters
+    ----------
+    rows : tuple of int
+    cycles, lut : float
+    positions : tuple of int
+        Of the rows among those that were looked at.
+    """
+
+    rows: tuple[int, ...]
+    cycles: float
+    lut: float
+    positions: tuple[int, ...]
+
+
+class Composer:
+    """Chooses rows for all nests of a program.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    tables : tuple of NestTable
+
+    Attributes
+    ----------
+    inside : dict of (int, int) to (float, float)
+        Cycles and own LUT of nests and rows that turned out to need more in a whole design than
+        alone.
+    """
+
+    def __init__(self, program: PolyProgram, tables: tuple[NestTable, ...]) -> None:
+        self.program = program
+        self.tables = tables
+        self.inside: dict[tuple[int, int], tuple[float, float]] = {}
+        self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
+        self._wanted: dict[tuple[int, int], Banks] = {}
+        self._alone: dict[tuple[int, str, int], Banks] = {}
+        self._allowed: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Mask] = {}
+
+    def choose(self, limits: Resources, is_known: bool = False) -> Choice | None:
+        """The best choice that is expected to fit; None without any.
+
+        Parameters
+        ----------
+        limits : Resources
+        is_known : bool
+            Whether only rows that were evaluated are chosen.
+        """
+        guesses = [self._guess(n, is_known) for n in range(len(self.tables))]
+        best: Choice | None = None
+        if not all(len(g.rows) for g in guesses):
+            return None
+        prices: Sequence[float] = PRICES
+        alternatives = ALTERNATIVES
+        if len(self.tables) == 1:
+            prices, alternatives = PRICES[:1], 1
+        elif len(self.tables) > MANY:
+            prices, alternatives = PRICES[::2], 2
+        for price in prices:
+            for number in range(alternatives):
+                found = self._priced(guesses, limits, price, number)
+                if found is None:
+                    break
+                found = self._improved(guesses, limits, found)
+                if found.lut <= limits.lut and (best is None or found.cycles < best.cycles):
+                    best = found
+        return best
+
+    def _priced(
+        self, guesses: list[_Guess], limits: Resources, price: float, number: int
+    ) -> Choice | None:
+        """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
+        rows: dict[int, int] = {}
+        banks: Banks = {}
+        total = sum(float(g.cycles.min()) for g in guesses)
+        per_lut = price * total / max(limits.lut, 1)
+        share = 1.0 / len(guesses)
+        for n in self._heaviest:
+            guess = guesses[n]
+            usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
+            usable &= guess.own + guess.operators <= limits.lut
+            if not usable.any():
+                return None
+            value = guess.cycles + per_lut * (guess.own + share * guess.operators)
+            if n == self._heaviest[0] and number:
+                rows[n] = self._alternative(n, guess, value, usable, number)
+                if rows[n] < 0:
+                    return None
+            else:
+                rows[n] = _least(value, usable, guess.lanes)
+            self._bind(banks, n, int(guess.rows[rows[n]]))
+        return self._choice(guesses, [rows[n] for n in range(len(guesses))])
+
+    def _alternative(
+        self, n: int, guess: _Guess, values: _Floats, usable: _Mask, number: int
+    ) -> int:
+        """The best row among those that want the `number`-th best banks; -1 for none."""
+        rows = np.flatnonzero(usable)
+        count = min(LOOKED_AT, len(rows))
+        near = rows[np.argpartition(values[rows], count - 1)[:count]]
+        seen: list[Banks] = []
+        for at in near[np.lexsort((near, values[near]))].tolist():
+            wanted = self._row_banks(n, int(guess.rows[at]))
+            if wanted not in seen:
+                if len(seen) == number:
+                    return int(at)
+                seen.append(wanted)
+        return -1
+
+    def _improved(self, guesses: list[_Guess], limits: Resources, found: Choice) -> Choice:
+        """Let every nest take what the others leave."""
+        at = list(found.positions)
+        for n in self._heaviest:
+            guess = guesses[n]
+            others = [m for m in range(len(at)) if m != n]
+            own = sum(float(guesses[m].own[at[m]]) for m in others)
+            shared = max((float(guesses[m].operators[at[m]]) for m in others), default=0.0)
+            banks: Banks = {}
+            for m in others:
+                self._bind(banks, m, int(guesses[m].rows[at[m]]))
+            usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
+            usable &= own + guess.own + np.maximum(guess.operators, shared) <= limits.lut
+            if usable.any():
+                at[n] = _least(guess.cycles, usable, guess.lanes)
+        return self._choice(guesses, at)
+
+    def _choice(self, guesses: list[_Guess], positions: Sequence[int]) -> Choice:
+        pairs = list(zip(guesses, positions, strict=True))
+        cycles = sum(float(g.cycles[p]) for g, p in pairs)
+        lut = sum(float(g.own[p]) for g, p in pairs)
+        lut += max((float(g.operators[p]) for g, p in pairs), default=0.0)
+        return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
+
+    @cached_property
+    def _heaviest(self) -> tuple[int, ...]:
+        """Nests by their least cycles, most first."""
+        least = [float(table.guesses()[0].min()) for table in self.tables]
+        return tuple(sorted(range(len(least)), key=lambda n: (-least[n], n)))
+
+    def _guess(self, n: int, is_known: bool) -> _Guess:
+        table = self.tables[n]
+        key = (n, is_known)
+        version = (table.version, len(self.inside))
+        found = self._guesses.get(key)
+        if found is None or found[0] != version:
+            cycles, own, operators, dsp = table.guesses()
+            for (m, row), (more_cycles, more_own) in self.inside.items():
+                if m == n:
+                    cycles[row], own[row] = more_cycles, more_own
+            if is_known:
+                cycles[table.state != KNOWN] = np.inf
+            rows = table.best_orders(cycles, own)
+            rows = rows[cycles[rows] < np.inf]
+            guess = _Guess(
+                rows, cycles[rows], own[rows], operators[rows], dsp[rows], table.lanes[rows]
+            )
+            found = self._guesses[key] = (version, guess)
+        return found[1]
+
+    # ---- banks -------------------------------------------------------------------------
+
+    def _bind(self, banks: Banks, n: int, row: int) -> None:
+        wanted = self._row_banks(n, row)
+        for key in self._dims[n]:
+            banks[key] = max(banks.get(key, 1), wanted.get(key, 1))
+
+    def _row_banks(self, n: int, row: int) -> Banks:
+        key = (n, row)
+        if key not in self._wanted:
+            table = self.tables[n]
+            self._wanted[key] = wanted_banks(self.program, table.nest, table.plan(row))
+        return self._wanted[key]
+
+    def _usable(self, n: int, banks: Banks) -> _Mask:
+        """Rows that want the banks that there are, or a single lane, in every shared dim."""
+        table = self.tables[n]
+        shared = {key: number for key, number in banks.items() if key in self._dims[n]}
+        key = (n, tuple(sorted(shared.items())))
+        if key not in self._allowed:
+
+            def agrees(loop: str, factor: int) -> bool:
+                return all(
+                    shared.get(dim, number) == number
+                    for dim, number in self._banks_alone(n, loop, factor).items()
+                )
+
+            self._allowed[key] = table.allowed(agrees) if shared else np.ones(len(table), bool)
+        return self._allowed[key]
+
+    def _banks_alone(self, n: int, loop: str, factor: int) -> Banks:
+        """What the lanes along one loop want."""
+        key = (n, loop, factor)
+        if key not in self._alone:
+            nest = self.tables[n].nest
+            plan = NestPlan(nest.handle, (loop,), (factor,))
+            self._alone[key] = wanted_banks(self.program, nest, plan)
+        return self._alone[key]
+
+    @cached_property
+    def _dims(self) -> list[frozenset[tuple[str, int]]]:
+        """The dims of arrays that factors of each nest split."""
+        found = []
+        for table in self.tables:
+            order = table.lists[0].order
+            twos = NestPlan(table.nest.handle, order, (2,) * len(order))
+            found.append(frozenset(wanted_banks(self.program, table.nest, twos)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """What rows of a nest are expected to take; of equal factors, one order."""
+
+    rows: NDArray[np.int64]
+    cycles: _Floats
+    own: _Floats
+    operators: _Floats
+    dsp: _Floats
+    lanes: NDArray[np.int64]
+
+
+def _least(values: _Floats, usable: _Mask, lanes: NDArray[np.int64]) -> int:
+    """The usable row with the least value; among equals the one with fewest lanes."""
+    rows = np.flatnonzero(usable)
+    low = values[rows].min()
+    ties = rows[values[rows] <= low + 1e-9 * abs(low)]
+    return int(ties[np.argmin(lanes[ties])])

@@ -1,0 +1,219 @@
+"""How many memory accesses one iteration of a parallelised nest needs at the least.
+
+The lanes of an iteration read and write a set of elements. Equal elements are accessed once, and
+every memory bank has two ports, so the busiest bank bounds the interval, and the number of elements
+bounds the accesses, each of which costs logic. The elements are enumerated lane by lane: stencils,
+whose lanes overlap, are counted as they are.
+
+Accesses that may cost nothing are left out: those that stay the same in the innermost loop that
+remains (they are moved out of it), loads from arrays that the nest writes elsewhere or earlier in
+the iteration (the value may be at hand), and arrays with a completely split dim (registers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.nests import Nest
+from pom.dse.plan import NestPlan
+from pom.dse.realise import wanted_banks
+from pom.ir.affine import Affine
+from pom.ir.expr import Access
+from pom.ir.graph import Assign
+from pom.ir.poly import PolyProgram
+
+PORTS = 2
+"""Accesses per bank and cycle."""
+
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """Accesses of one array with equal coefficients: where each is in the first lane."""
+
+    array: str
+    coefficients: tuple[tuple[int, ...], ...]
+    constants: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the lanes of one iteration need.
+
+    Parameters
+    ----------
+    interval : int
+        Cycles that the busiest bank needs.
+    accesses : int
+    """
+
+    interval: int
+    accesses: int
+
+
+class Footprint:
+    """Counts the accesses of one nest.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    nest : Nest
+        Of the program.
+    """
+
+    def __init__(self, program: PolyProgram, nest: Nest) -> None:
+        self.program = program
+        self.nest = nest
+        self.loops = tuple(loop.name for loop in nest.band)
+        self.uses = _uses(program, nest, self.loops)
+
+    def least_accesses(self, order: tuple[str, ...], factors: _Ints) -> NDArray[np.float64]:
+        """A number of accesses that is quickly told and not more than `demand` counts.
+
+        The lanes along loops that move an access independently reach different elements.
+        """
+        extents = np.array([self.nest.loop(name).extent for name in order], dtype=np.int64)
+        remains = factors < extents
+        inner = remains.shape[1] - 1 - np.argmax(remains[:, ::-1], axis=1)
+        counted: dict[tuple[str, int], NDArray[np.float64]] = {}
+        for kind, use in self.uses:
+            matrix = np.array(use.coefficients, dtype=np.int64)
+            moving = [n for n in range(len(self.loops)) if matrix.size and matrix[:, n].any()]
+            if not moving or np.linalg.matrix_rank(matrix[:, moving]) < len(moving):
+                continue
+            columns = [order.index(self.loops[n]) for n in moving]
+            number = factors[:, columns].prod(axis=1).astype(np.float64)
+            number *= np.isin(inner, columns) & remains.any(axis=1)
+            for name, size in zip(order, extents.tolist(), strict=True):
+                # a dim that is split completely makes registers
+                column = order.index(name)
+                if column in columns:
+                    number *= factors[:, column] < size
+            key = (use.array, kind)
+            counted[key] = np.maximum(counted.get(key, 0.0), number)
+        return sum(counted.values(), np.zeros(len(factors)))
+
+    def demand(self, plan: NestPlan) -> Demand:
+        """The accesses of one iteration under a plan."""
+        factors = {
+            loop: min(factor, self.nest.loop(loop).extent)
+            for loop, factor in zip(plan.order, plan.factors, strict=True)
+        }
+        remaining = [n for n in plan.order if factors[n] < self.nest.loop(n).extent]
+        if not remaining:
+            return Demand(1, 0)
+        inner = self.loops.index(remaining[-1])
+        lanes = np.indices([factors[name] for name in self.loops]).reshape(len(self.loops), -1).T
+        banks = wanted_banks(self.program, self.nest, plan)
+        busiest: dict[str, list[int]] = {}
+        counted: dict[str, list[int]] = {}
+        for kind, use in self.uses:
+            if not any(row[inner] for row in use.coefficients):
+                continue
+            shape = self.program.arrays[use.array].type.shape
+            split = [banks.get((use.array, dim), 1) for dim in range(len(shape))]
+            if any(n > 1 and n >= size for n, size in zip(split, shape, strict=True)):
+                continue
+            elements = _elements(use, lanes)
+            number = counted.setdefault(use.array, [0, 0])
+            number[kind] = max(number[kind], len(elements))
+            most = busiest.setdefault(use.array, [0, 0])
+            most[kind] = max(most[kind], _busiest(elements, split))
+        interval = max((ceil(sum(most) / PORTS) for most in busiest.values()), default=1)
+        return Demand(max(interval, 1), sum(map(sum, counted.values())))
+
+
+def _elements(use: _Use, lanes: _Ints) -> _Ints:
+    """The different elements, one a row."""
+    linear = lanes @ np.array(use.coefficients, dtype=np.int64).T
+    found = np.concatenate([linear + np.array(c, dtype=np.int64) for c in use.constants])
+    return _different(found)
+
+
+def _different(points: _Ints) -> _Ints:
+    """Rows without repetition."""
+    if not points.shape[1]:
+        return points[:1]
+    low = points.min(axis=0)
+    size = points.max(axis=0) - low + 1
+    codes = np.unique(np.ravel_multi_index(tuple((points - low).T), tuple(size.tolist())))
+    found: _Ints = np.stack(np.unravel_index(codes, tuple(size.tolist())), axis=1) + low
+    return found
+
+
+def _busiest(elements: _Ints, split: list[int]) -> int:
+    """Elements in the bank that has most of them."""
+    if not elements.shape[1]:
+        return len(elements)
+    number = np.zeros(len(elements), dtype=np.int64)
+    for dim, banks in enumerate(split):
+        number = number * banks + elements[:, dim] % banks
+    return int(np.unique(number, return_counts=True)[1].max())
+
+
+def _uses(program: PolyProgram, nest: Nest, loops: tuple[str, ...]) -> tuple[tuple[int, _Use], ...]:
+    """Loads (0) and stores (1) that cannot be avoided, with equal coefficients together."""
+    bodies = [(s, program.statement(s).body) for s in nest.statements]
+    targets: dict[str, set[Access]] = {}
+    for _, body in bodies:
+        if isinstance(body, Assign):
+            targets.setdefault(body.target.array, set()).add(body.target)
+    found: dict[tuple[str, int, tuple[tuple[int, ...], ...]], set[tuple[int, ...]]] = {}
+    written: set[str] = set()
+    for statement, body in bodies:
+        if not isinstance(body, Assign):
+            continue
+        for access in (*body.reads, body.target):
+            kind = int(access is body.target)
+            stored = targets.get(access.array, set())
+            # the value of another element that is stored in the nest may be at hand
+            if not kind and stored and (access.array in written or stored != {access}):
+                continue
+            line = _linear(program, statement, access, loops)
+            if line is not None:
+                found.setdefault((access.array, kind, line[0]), set()).add(line[1])
+        written.add(body.target.array)
+    return tuple(
+        (kind, _Use(array, coefficients, tuple(sorted(constants))))
+        for (array, kind, coefficients), constants in sorted(found.items())
+    )
+
+
+def _linear(
+    program: PolyProgram, statement: str, access: Access, loops: tuple[str, ...]
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]] | None:
+    """Coefficients per dim and loop, and the constants; None where it is not that simple."""
+    values: Mapping[str, Affine] = {
+        loop.name: loop.expr(statement) for loop in program.loops(statement)
+    }
+    position: dict[str, tuple[str, int]] = {}
+    for name, value in values.items():
+        if (
+            len(value.terms) != 1
+            or value.terms[0][1] != 1
+            or not isinstance(value.terms[0][0], str)
+        ):
+            return None
+        position[value.terms[0][0]] = (name, value.constant)
+    rows, constants = [], []
+    for subscript in access.subscripts:
+        if not isinstance(subscript, Affine):
+            return None
+        row = dict.fromkeys(loops, 0)
+        constant = subscript.constant
+        for iterator, coefficient in subscript.terms:
+            if not isinstance(iterator, str) or iterator not in position:
+                return None
+            loop, shift = position[iterator]
+            constant -= coefficient * shift
+            if loop in row:
+                row[loop] = coefficient
+        rows.append(tuple(row.values()))
+        constants.append(constant)
+    return tuple(rows), tuple(constants)

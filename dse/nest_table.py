@@ -1,0 +1,267 @@
+"""The parallelisations of one nest: what is proved of each, what is known, and what is likely.
+
+A row is a loop order with one factor per loop. There are three views of a row:
+
+- the *bound*, for all rows at once: the iterations that remain, times the interval that is forced
+  by recurrences, by the memory ports and by the operators and accesses that have to fit;
+- the model's *answer*, once the row was evaluated, the nest alone;
+- a *guess* at the logic of the rows that were not, fitted to the answers. A guess decides what is
+  evaluated next and excludes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.bounds import Candidates, latency_bound
+from pom.dse.evaluation import Evaluation, own_lut
+from pom.dse.footprint import Footprint
+from pom.dse.nests import Nest
+from pom.dse.plan import NestPlan
+
+OPEN, KNOWN, REFUSED = 0, 1, 2
+USUAL = (250.0, 50.0)
+"""LUT of a nest, and of a lane of it, beyond operators and memory accesses: a first guess."""
+NEAR, ALIKE = 0.02, 12
+"""Rows within this share of the cycles are refined with a row, at most so many."""
+SLOWER = 1.05
+"""From this ratio of an answer to its bound on, rows of its kind are expected to be as slow."""
+_Mask = NDArray[np.bool_]
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """LUT, FF and DSP blocks that one nest may use, its operators included."""
+
+    lut: float
+    ff: float
+    dsp: float
+
+
+class NestTable:
+    """All parallelisations of a nest.
+
+    Parameters
+    ----------
+    nest : Nest
+    lists : sequence of Candidates
+        One per loop order.
+    footprint : Footprint, optional
+        Counts memory accesses; without it, they are taken as free.
+    access_lut : float
+        LUT that an access costs.
+    """
+
+    def __init__(
+        self,
+        nest: Nest,
+        lists: Sequence[Candidates],
+        footprint: Footprint | None,
+        access_lut: float,
+    ) -> None:
+        self.nest = nest
+        self.lists = tuple(lists)
+        self.depth = np.concatenate([c.depth for c in lists])
+        self.runs = lists[0].runs
+        self._footprint = footprint
+        self._access_lut = access_lut
+        self._source = np.concatenate([np.full(len(c.bound), n) for n, c in enumerate(lists)])
+        self._starts = np.cumsum([0, *(len(c.bound) for c in lists)])
+        self._position = np.concatenate([np.arange(len(c.bound)) for c in lists])
+        self.lanes = np.concatenate([c.lanes for c in lists])
+        self.iterations = np.concatenate([c.iterations for c in lists])
+        self.full = np.concatenate([c.full for c in lists])
+        self.interval = np.concatenate([c.interval for c in lists])
+        self.lut = np.concatenate([c.lut for c in lists])
+        self.dsp = np.concatenate([c.dsp for c in lists])
+        count = len(self.lanes)
+        self.state = np.zeros(count, dtype=np.int8)
+        self.is_refined = np.zeros(count, dtype=bool)
+        self.own_lut = np.concatenate([self._accesses(c) for c in lists]) * access_lut
+        self.known_own = np.zeros(count)
+        self.known_latency = np.full(count, np.inf)
+        self.known_lut = np.zeros(count)
+        self.known_ff = np.zeros(count)
+        self.known_dsp = np.zeros(count)
+        self.answers: dict[int, Evaluation] = {}
+        self.version = 0
+        self._guess = USUAL
+        self._slower: dict[int, float] = {}
+        self._shape = np.concatenate([_shapes(nest, c) for c in lists])
+        self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
+
+    def __len__(self) -> int:
+        return len(self.lanes)
+
+    def _accesses(self, chosen: Candidates) -> _Floats:
+        if self._footprint is None:
+            return np.zeros(len(chosen.bound))
+        return self._footprint.least_accesses(chosen.order, chosen.factors)
+
+    def plan(self, row: int) -> NestPlan:
+        """The plan of a row."""
+        chosen = self.lists[int(self._source[row])]
+        factors = chosen.factors[int(self._position[row])]
+        return NestPlan(self.nest.handle, chosen.order, tuple(int(f) for f in factors))
+
+    # ---- proved ------------------------------------------------------------------------
+
+    def bounds(self, room: Room) -> tuple[_Floats, _Floats]:
+        """No row takes fewer cycles than this within `room`; infinite where it does not fit.
+
+        Rows that are known are exact. The intervals of the bounds are second.
+        """
+        interval = self.interval
+        for work, own, available in (
+            (self.lut, self.own_lut, room.lut),
+            (self.dsp, 0.0, room.dsp),
+        ):
+            left = np.maximum(available - own, 1e-9)
+            interval = np.maximum(interval, np.ceil(work / left - 1e-9))
+        found = latency_bound(self.iterations, self.full, interval, self.depth, self.runs)
+        found[self.own_lut > room.lut] = np.inf
+        known = self.state == KNOWN
+        fits = (
+            (self.known_lut <= room.lut) & (self.known_dsp <= room.dsp) & (self.known_ff <= room.ff)
+        )
+        found[known] = np.where(fits, self.known_latency, np.inf)[known]
+        found[self.state == REFUSED] = np.inf
+        return found, interval
+
+    def refine_near(self, row: int) -> None:
+        """Refine a row and those that promise about as much."""
+        cycles = self._least_cycles()
+        near = np.flatnonzero(
+            ~self.is_refined
+            & (self.state == OPEN)
+            & (np.abs(cycles - cycles[row]) < NEAR * cycles[row])
+        )
+        order = np.argsort(np.abs(self.lanes[near] - self.lanes[row]), kind="stable")
+        for other in (row, *near[order[:ALIKE]].tolist()):
+            self.refine(other)
+
+    def _least_cycles(self) -> _Floats:
+        return latency_bound(self.iterations, self.full, self.interval, self.depth, self.runs)
+
+    def refine(self, row: int) -> None:
+        """Count the memory accesses of a row; its bound rises."""
+        if self.is_refined[row]:
+            return
+        self.is_refined[row] = True
+        self.version += 1
+        if self._footprint is None:
+            return
+        demand = self._footprint.demand(self.plan(row))
+        self.interval[row] = max(self.interval[row], demand.interval)
+        self.own_lut[row] = demand.accesses * self._access_lut
+
+    # ---- known -------------------------------------------------------------------------
+
+    def learn(self, row: int, answer: Evaluation) -> None:
+        """Take in the model's answer for a row, the nest alone."""
+        self.version += 1
+        self.answers[row] = answer
+        if answer.is_refused:
+            self.state[row] = REFUSED
+            return
+        self.state[row] = KNOWN
+        self.known_latency[row] = answer.latency_cycles
+        self.known_lut[row] = answer.resources.lut
+        self.known_own[row] = own_lut(answer)
+        self.known_ff[row] = answer.resources.ff
+        self.known_dsp[row] = answer.resources.dsp
+        bound = latency_bound(
+            self.iterations[row : row + 1],
+            self.full[row : row + 1],
+            self.interval[row : row + 1],
+            self.depth[row : row + 1],
+            self.runs,
+        )
+        ratio = answer.latency_cycles / max(float(bound[0]), 1.0)
+        self._slower[int(self._kind[row])] = ratio
+        self._fit()
+
+    # ---- likely ------------------------------------------------------------------------
+
+    def guesses(self) -> tuple[_Floats, _Floats, _Floats, _Floats]:
+        """What rows are likely to take: cycles, own LUT, LUT of operators, DSP blocks."""
+        offset, slope = self._guess
+        own = np.maximum(self.own_lut + offset + slope * self.lanes, 0.0)
+        operators = self.lut / self.interval
+        dsp = np.ceil(self.dsp / self.interval)
+        cycles = self._least_cycles()
+        for kind, ratio in self._slower.items():
+            if ratio > SLOWER:
+                cycles[self._kind == kind] *= ratio
+        known = self.state == KNOWN
+        own[known] = self.known_own[known]
+        operators[known] = (self.known_lut - self.known_own)[known]
+        cycles[known] = self.known_latency[known]
+        dsp[known] = self.known_dsp[known]
+        cycles[self.state == REFUSED] = np.inf
+        return cycles, own, operators, dsp
+
+    def best_orders(self, cycles: _Floats, lut: _Floats) -> NDArray[np.int64]:
+        """Of the rows with equal factors, which want equal banks, the fastest, then smallest one."""
+        rows = np.lexsort((lut, cycles, self._shape))
+        shapes = self._shape[rows]
+        first = np.ones(len(rows), dtype=bool)
+        first[1:] = shapes[1:] != shapes[:-1]
+        return rows[first]
+
+    def _fit(self) -> None:
+        """The line through the logic of the answers, drawn towards a usual one."""
+        rows = [r for r, a in self.answers.items() if not a.is_refused]
+        usual = np.array(USUAL)
+        weights = 1 / usual
+        left = np.array([[1.0, self.lanes[r]] for r in rows])
+        right = np.array([self.known_own[r] - self.own_lut[r] for r in rows])
+        scale = 1.0 / np.maximum([self.known_own[r] * 0.02 + 20.0 for r in rows], 1.0)
+        matrix = np.vstack([left * scale[:, None], np.diag(weights)])
+        target = np.concatenate([right * scale, usual * weights])
+        found = np.linalg.lstsq(matrix, target, rcond=None)[0]
+        self._guess = (float(found[0]), max(float(found[1]), 0.0))
+
+    def allowed(self, is_allowed: Callable[[str, int], bool]) -> _Mask:
+        """Rows whose every factor above 1 is allowed, asked by loop and factor."""
+        allowed = np.ones(len(self), dtype=bool)
+        known: dict[tuple[str, int], bool] = {}
+        for number, chosen in enumerate(self.lists):
+            start = self._starts[number]
+            here = allowed[start : start + len(chosen.bound)]
+            for column, loop in enumerate(chosen.order):
+                factors = chosen.factors[:, column]
+                usable = np.ones(int(factors.max(initial=1)) + 1, dtype=bool)
+                for factor in np.unique(factors).tolist():
+                    if factor > 1:
+                        if (loop, factor) not in known:
+                            known[loop, factor] = is_allowed(loop, factor)
+                        usable[factor] = known[loop, factor]
+                here &= usable[factors]
+        return allowed
+
+
+def _shapes(nest: Nest, candidates: Candidates) -> NDArray[np.int64]:
+    """A number per choice of factors, the same for all orders."""
+    code = np.zeros(len(candidates.bound), dtype=np.int64)
+    for loop in nest.band:
+        column = candidates.factors[:, candidates.order.index(loop.name)]
+        code = code * (loop.extent + 1) + column
+    return code
+
+
+def _kinds(nest: Nest, number: int, candidates: Candidates) -> NDArray[np.int64]:
+    """A number per way of unrolling: per loop, how often the factor doubles, and if a rest is left."""
+    extents = np.array([nest.loop(name).extent for name in candidates.order], dtype=np.int64)
+    factors = candidates.factors
+    digit = 2 * np.log2(factors).astype(np.int64) + (extents % factors != 0)
+    digit = np.where(factors >= extents, 31, digit)
+    code = np.full(len(factors), number, dtype=np.int64)
+    for column in range(factors.shape[1]):
+        code = code * 32 + digit[:, column]
+    return code
