@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pom.errors import PomError
+from pom.qor_model.instances import estimated_instances, measured_instances
 from pom.qor_model.labels import METRICS, Label, LabelFile, LabelKind
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.leaf import all_loops
@@ -46,6 +47,14 @@ class DesignSource(Protocol):
 
 LibraryOf = Callable[[str, float], OperatorLibrary]
 
+CHECKS = {
+    "ii_exact": "is_ii_exact",
+    "iteration_latency_within_one": "is_depth_close",
+    "pipelined_loops_exact": "is_pipelining_exact",
+    "operator_instances_exact": "is_operators_exact",
+}
+"""Checks of an outcome that holds or not, by their names in JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -56,6 +65,7 @@ class Outcome:
     is_ii_exact: bool | None = None
     is_depth_close: bool | None = None
     is_pipelining_exact: bool | None = None
+    is_operators_exact: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,15 @@ class Evaluation:
             found = {m: self.statistics(m, kernel) for m in METRICS}
             return {m: None if s is None else s.to_json() for m, s in found.items()}
 
+        def shares(kernel: str | None) -> dict[str, float]:
+            found = {name: self.share(field, kernel) for name, field in CHECKS.items()}
+            return {name: share for name, share in found.items() if share is not None}
+
         return {
             "overall": metrics(None),
             "kernels": {k: metrics(k) for k in self.kernels()},
+            "shares": shares(None),
+            "kernel_shares": {k: shares(k) for k in self.kernels()},
             "designs": len(self.outcomes),
             "refused": [{"design": d, "reason": r} for d, r in self.refused],
         }
@@ -205,6 +221,7 @@ class _Runner:
         if "latency" in truths:
             pairs.append(("latency", truths["latency"], result.latency_cycles))
         wanted = [m for m in METRICS[1:] if m in truths and self.settings is None]
+        operators = None
         if wanted:
             measured = self._resource_model(label).estimate(
                 model.with_directives(loops, partitions), result
@@ -212,11 +229,14 @@ class _Runner:
             total = measured.total
             found = {"lut": total.lut, "ff": total.ff, "dsp": total.dsp}
             pairs += [(m, truths[m], float(found[m])) for m in wanted]
+            if label.operators is not None:
+                estimated = estimated_instances(measured.operators, model.library)
+                operators = estimated == measured_instances(label.operators)
         ii = None if label.ii is None else _first_ii(result, loops, label.ii)
         pipelined = None
         if label.pipelined is not None:
             pipelined = _is_same_pipelining(result, model.design, label.pipelined)
-        return Outcome(label, tuple(pairs), ii, None, pipelined)
+        return Outcome(label, tuple(pairs), ii, None, pipelined, operators)
 
     def check(self, label: Label) -> None:
         """Compare with the design that the schedule primitives make."""

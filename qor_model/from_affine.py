@@ -102,6 +102,7 @@ class _Reader:
     _scalars: dict[mlir.Value, str] = field(default_factory=dict)
     _types: dict[mlir.Value, ScalarType] = field(default_factory=dict)
     _element: dict[str, ScalarType] = field(default_factory=dict)
+    _numbers: dict[mlir.Value, int] = field(default_factory=dict)
 
     def function(self, op: mlir.Operation) -> Function:
         block = op.regions[0].blocks[0]
@@ -269,8 +270,20 @@ class _Reader:
         attribute = op.attributes["value"]
         self._scalars[value] = f"#{attribute}"
         self._types[value] = _mlir_type(value.type)
-        if str(value.type) == "index":
-            self._affine[value] = Affine((), mlir.IntegerAttr(attribute).value)
+        if isinstance(attribute, mlir.IntegerAttr):
+            self._numbers[value] = attribute.value
+            if str(value.type) == "index":
+                self._affine[value] = Affine((), attribute.value)
+
+    def _narrow(self, constant: mlir.Value, type_: ScalarType) -> None:
+        """An operator is as wide as the number that goes in, not as its type could be."""
+        number = self._numbers[constant]
+        if not type_.is_signed:
+            number %= 1 << type_.width
+        width = max(1, (number if number >= 0 else ~number).bit_length() + type_.is_signed)
+        int_bits = width - type_.fraction_bits if type_.is_fixed else 0
+        self._types[constant] = ScalarType(type_.kind, width, int_bits)
+        self._scalars[constant] = f"#{number}"
 
     def _index(self, op: mlir.Operation) -> None:
         """A conversion between index and integer costs nothing."""
@@ -366,7 +379,10 @@ class _Reader:
         if "types" in op.attributes:
             texts = [mlir.StringAttr(a).value for a in mlir.ArrayAttr(op.attributes["types"])]
             for value, text in zip(op.operands, texts, strict=False):
-                self._types.setdefault(value, scalar_type(ir_types.parse_scalar_type(text)))
+                type_ = scalar_type(ir_types.parse_scalar_type(text))
+                self._types.setdefault(value, type_)
+                if value in self._numbers:
+                    self._narrow(value, type_)
         return self._new(op, kind, dtype, values=list(op.operands))
 
 

@@ -50,6 +50,8 @@ class Label:
     ii, iteration_latency : int or None
     pipelined : tuple of str, or None
         Loops pipelined by the tool, as positions in source order joined by ``_``.
+    operators : str or None
+        Modules of the generated RTL with their counts, ``name=count name=count …``.
     """
 
     design: str
@@ -65,6 +67,7 @@ class Label:
     ii: int | None = None
     iteration_latency: int | None = None
     pipelined: tuple[str, ...] | None = None
+    operators: str | None = None
     unsafe_math: bool = False
 
 
@@ -169,7 +172,7 @@ def _hlsfactory(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
             f"{row['variant']}/{row['kernel']}", row["kernel"], row["part"].split("-")[0].lower(),
             float(row["clk"]), _values(row, {m: m for m in ("latency", "lut", "ff")}),
             size=parts[-1], dtype="fixed" if "fixed" in parts else "float",
-            pipelined=pipelined, unsafe_math="unsafe" in parts,
+            pipelined=pipelined, operators=row.get("operators"), unsafe_math="unsafe" in parts,
         )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from pom.qor_model.resources_constants import (
 )
 from pom.qor_model.resources_fold import folded_instances, measure_folded, operations_with
 from pom.qor_model.resources_memory import dual_port_banks, memory_cost
+from pom.qor_model.resources_sharing import is_divider
 from pom.qor_model.schedule_result import (
     BodySchedule,
     DesignResult,
@@ -242,7 +243,8 @@ class ResourceModel:
     ) -> dict[OperatorKey, int]:
         """Operators of a controller: its own states', and those of the loops that it runs.
 
-        Loops run one after the other and share.  Between the copies of a pipelined loop in an
+        Loops run one after the other and share, except for the dividers of pipelines, which stay
+        in the function that a pipeline is made into.  Between the copies of a pipelined loop in an
         unrolled one, code overlaps the running copy, and needs operators of its own.
         """
         own: dict[OperatorKey, int] = {}
@@ -257,7 +259,7 @@ class ResourceModel:
             for key, number in self._instances(
                 loop.schedules, loop.children, arrays, steps
             ).items():
-                if self._library.timing(key).is_shared:
+                if self._library.timing(key).is_shared and not is_divider(key):
                     inner[key] = max(inner.get(key, 0), number)
                 else:
                     inner[key] = inner.get(key, 0) + number * max(1, loop.copies)

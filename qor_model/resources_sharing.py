@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from pom.qor_model.region import OpKind
-from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
+from pom.qor_model.schedule_result import BodySchedule, LimitKind, OperatorKey, ScheduledOp
 
 FREE_KINDS = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
@@ -27,6 +27,16 @@ def shared_key(op: ScheduledOp) -> OperatorKey:
     if key.kind is OpKind.SUB and key.dtype.is_float:
         return replace(key, kind=OpKind.ADD)
     return key
+
+
+def is_multiplier(key: OperatorKey) -> bool:
+    """Whether this multiplies integers or fixed-point numbers."""
+    return key.kind is OpKind.MUL and not key.dtype.is_float
+
+
+def is_divider(key: OperatorKey) -> bool:
+    """Whether this divides integers or fixed-point numbers, with an input in every cycle."""
+    return key.kind in (OpKind.DIV, OpKind.REM) and key.impl == "pipelined"
 
 
 def operator_keys(body: BodySchedule) -> list[OperatorKey]:
@@ -74,7 +84,10 @@ def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...
     Notes
     -----
     A pipelined body gets ceil(uses / II) of each; operations inside a recurrence have operators
-    of their own, and one that would be busy in every slot of a long interval gets a second.
+    of their own.  One that would be busy in every slot gets a second: a multiplier of integers
+    where memory is updated in place (syr2k and gemm in fixed point, hlsfactory_polybench.csv),
+    others in a long interval with a recurrence.  Where a recurrence sets the interval of a body
+    with more operations than that, as many are needed as the schedule has in one slot (seidel-2d).
 
     In a body that is not pipelined all operations of one state need an operator each.  What feeds
     an accumulation starts early only as far as its value need not wait long: a lane starts at
@@ -96,15 +109,40 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
     )
     circular = _circular(body)
     bursts = _bursts(body, keys)
+    updates = _updates_memory(body)
+    placed = _placed(body, keys)
     needed: dict[OperatorKey, int] = {}
     for key, count in uses.items():
         inside = circular[key]
         needed[key] = math.ceil(inside / ii) + math.ceil((count - inside) / ii)
         if key.dtype.is_float and not body.is_eager:
             needed[key] = max(needed[key], bursts[key])
-        if circular and count % ii == 0 and ii >= _FULL_INTERVAL and not inside:
+        if key.dtype.is_float and count > ii and body.limit.kind is LimitKind.RECURRENCE:
+            needed[key] = max(needed[key], placed[key])
+        is_full = ii > 1 and count % ii == 0 and not inside
+        if is_full and (updates if is_multiplier(key) else circular and ii >= _FULL_INTERVAL):
             needed[key] += 1
     return needed
+
+
+def _placed(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]:
+    """Most operations of one operator that start in the same slot of the interval."""
+    slots = Counter(
+        (key, op.start_cycle % max(1, body.ii)) for op, key in zip(body.ops, keys, strict=True)
+    )
+    most: Counter[OperatorKey] = Counter()
+    for (key, _), count in slots.items():
+        most[key] = max(most[key], count)
+    return most
+
+
+def _updates_memory(body: BodySchedule) -> bool:
+    """Whether an array that is read and written sets the interval: a full schedule has no slack."""
+    places: dict[OpKind, set[str]] = {OpKind.LOAD: set(), OpKind.STORE: set()}
+    for op in body.ops:
+        if op.op.is_memory and op.op.access is not None:
+            places[op.op.kind].add(op.op.access.array)
+    return body.limit.subject in places[OpKind.LOAD] & places[OpKind.STORE]
 
 
 def _bursts(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]:

@@ -9,7 +9,7 @@ from math import gcd
 from pom.qor_model.banks import ArrayBanks, Ports, array_banks, is_distinct_by_compiler, reach
 from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
-from pom.qor_model.region import Array, Op, OpKind, Partition
+from pom.qor_model.region import Array, Op, OpKind, Partition, ScalarKind, ScalarType
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import DEFAULT_EFFORT, Effort, ToolSettings
 
@@ -392,11 +392,35 @@ def bundle_of(array: Array) -> str:
 
 
 def operator_key(op: Op) -> OperatorKey:
-    """The operator of an operation; fixed point is divided by a constant with a multiplication."""
-    kind = op.kind
-    if kind is OpKind.DIV and op.constant_operands and not op.dtype.is_float:
-        kind = OpKind.MUL
-    return OperatorKey(kind, op.dtype, op.operand_types, op.constant_operands, op.impl)
+    """The operator of an operation.
+
+    Integers and fixed point are multiplied and divided by powers of two with shifts, and divided
+    by other constants with a multiplication by the reciprocal, which has three bits more than the
+    dividend (``mul_52s_55ns_106_5_1`` of seidel-2d in hlsfactory_polybench.csv).
+    """
+    kind, types = op.kind, op.operand_types
+    if op.dtype.is_float or not op.constant_operands:
+        return OperatorKey(kind, op.dtype, types, op.constant_operands, op.impl)
+    constants = [s for s in op.scalars if "#" in s and (kind is OpKind.MUL or s.startswith("1:"))]
+    is_shift = any(_is_power_of_two(text) for text in constants)
+    match kind:
+        case OpKind.MUL if is_shift:
+            kind = OpKind.SHL
+        case OpKind.DIV if is_shift:
+            kind = OpKind.SHR
+        case OpKind.REM if is_shift:
+            kind = OpKind.AND
+        case OpKind.DIV if constants and types:
+            width = types[0].width + op.dtype.fraction_bits
+            reciprocal = ScalarType(ScalarKind.UINT, width + 3)
+            kind, types = OpKind.MUL, (ScalarType(ScalarKind.INT, width), reciprocal)
+    return OperatorKey(kind, op.dtype, types, op.constant_operands, op.impl)
+
+
+def _is_power_of_two(scalar: str) -> bool:
+    """Whether an operand like ``1:#8`` is a constant power of two."""
+    text = scalar.partition(":")[2].removeprefix("#").partition(" ")[0]
+    return text.isdecimal() and int(text).bit_count() == 1
 
 
 def is_switch(banks: ArrayBanks, element: Element, strides: Mapping[str, int], limit: int) -> bool:

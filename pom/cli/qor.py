@@ -242,11 +242,14 @@ def table(result: Evaluation) -> str:
         "II exact": "is_ii_exact",
         "iteration latency within one cycle": "is_depth_close",
         "set of pipelined loops exact": "is_pipelining_exact",
+        "operator instances exact": "is_operators_exact",
     }
     for text, name in shares.items():
         share = result.share(name)
         if share is not None:
-            lines.append(f"{text}: {share:.2f} %")
+            wrong = [k for k in result.kernels() if (result.share(name, k) or 0.0) < 100.0]
+            where = f" (not in {', '.join(wrong)})" if wrong else ""
+            lines.append(f"{text}: {share:.2f} %{where}")
     lines += [f"refused {design}: {reason}" for design, reason in result.refused[:20]]
     return "\n".join(lines)
 

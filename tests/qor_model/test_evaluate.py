@@ -44,7 +44,7 @@ def test_a_design_file_is_read_and_an_unknown_kernel_is_refused(tmp_path: Path) 
     assert found.statistics("latency") == summarise([("latency", 78213.0, 78213.0)])
     assert [d for d, _ in found.refused] == ["unknown/b"]
     written = found.to_json()
-    assert set(written) == {"overall", "kernels", "designs", "refused"}
+    assert set(written) == {"overall", "kernels", "shares", "kernel_shares", "designs", "refused"}
     assert set(written["overall"]["latency"]) == {"mape", "median", "p99", "worst", "exact"}
     assert json.loads(json.dumps(written))["designs"] == 1
     assert "overall" in table(found)
@@ -121,3 +121,6 @@ def test_measured_defaults_of_the_tool() -> None:
     assert not found.refused
     assert latency.mape <= 3.0
     assert share >= 95.0
+    shares = found.to_json()["shares"]
+    assert shares["operator_instances_exact"] >= 86.0
+    assert found.to_json()["kernel_shares"]["syr2k"]["operator_instances_exact"] == 100.0
