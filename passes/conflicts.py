@@ -4,8 +4,8 @@ Two instances conflict where both touch one array element and at least one write
 pairs those are kept that no write lies between: each read with the last write before it (flow) and
 the next write after it (anti), each write with the last write before it (output). Their transitive
 closure is every conflicting pair, so an order that keeps these keeps all: this is legality for
-memory as it is, without renaming. Arrays all of whose accesses are exact are analysed by
-`pom.passes.last_writes`, the others by isl's dataflow analysis: accesses that are only an upper
+memory as it is, without renaming. Arrays all of whose accesses are exact and simple are analysed by
+`pom.passes.last_writes`, the others by isl's dataflow analysis. Accesses that are only an upper
 bound (data-dependent subscripts, calls) never hide an earlier write.
 
 Instances of a relaxed reduction commute. Its updates then hide nothing either, so that every one of
@@ -32,7 +32,7 @@ from pom.passes.isl_build import (
     schedule_times,
     time_map,
 )
-from pom.passes.last_writes import LastWrites, TimedAccess
+from pom.passes.last_writes import LastWrites, TimedAccess, TooComplicated
 from pom.passes.reductions import reductions
 
 Kind = Literal["flow", "anti", "output"]
@@ -120,11 +120,20 @@ def find_conflicts(
     """`conflicts`, computed anew."""
     infos = {s.name: accesses(program, s) for s in program.statements}
     written = {i.array for found in infos.values() for i in found if i.is_write}
-    exact = written - {
-        i.array for s, found in infos.items() for i in found if i.is_may or s in relaxed
-    }
-    found = [*_exact_conflicts(program, infos, exact)]
-    found += assumed_conflicts(program, infos, written - exact, relaxed)
+    inexact = {i.array for s, found in infos.items() for i in found if i.is_may or s in relaxed}
+    times = schedule_times(program)
+    used: dict[str, list[TimedAccess]] = {array: [] for array in sorted(written - inexact)}
+    for statement in program.statements:
+        for info in infos[statement.name]:
+            if info.array in used:
+                used[info.array].append(TimedAccess(statement, info, times[statement.name]))
+    found: list[Conflict] = []
+    for array, timed in used.items():
+        try:
+            found += _exact_conflicts(timed)
+        except TooComplicated:
+            inexact.add(array)
+    found += assumed_conflicts(program, infos, written & inexact, relaxed)
     order = {s.name: position for position, s in enumerate(program.statements)}
 
     def place(c: Conflict) -> tuple[int, int, str, str, str, str]:
@@ -135,25 +144,19 @@ def find_conflicts(
 
 
 def _exact_conflicts(
-    program: PolyProgram, infos: dict[str, tuple[AccessInfo, ...]], arrays: set[str]
-) -> Iterator[Conflict]:
-    """The conflicts through `arrays`, all of whose accesses are exact and ordered."""
-    times = schedule_times(program)
-    by_array: dict[str, list[TimedAccess]] = {array: [] for array in sorted(arrays)}
-    for statement in program.statements:
-        for info in infos[statement.name]:
-            if info.array in arrays:
-                access = TimedAccess(statement, info, times[statement.name])
-                by_array[info.array].append(access)
-    for used in by_array.values():
-        writes = LastWrites(a for a in used if a.info.is_write)
-        for sink in used:
-            kind: Kind = "output" if sink.info.is_write else "flow"
-            for write, pairs in writes.before(sink):
-                yield _exact_conflict(kind, write, sink, pairs)
-            if not sink.info.is_write:
-                for write, pairs in writes.after(sink):
-                    yield _exact_conflict("anti", sink, write, pairs.reverse())
+    used: list[TimedAccess],
+) -> list[Conflict]:
+    """The conflicts among the accesses of one array, all of which are exact and ordered."""
+    writes = LastWrites(a for a in used if a.info.is_write)
+    found = []
+    for sink in used:
+        kind: Kind = "output" if sink.info.is_write else "flow"
+        found += [_exact_conflict(kind, w, sink, pairs) for w, pairs in writes.before(sink)]
+        if not sink.info.is_write:
+            found += [
+                _exact_conflict("anti", sink, w, pairs.reverse()) for w, pairs in writes.after(sink)
+            ]
+    return found
 
 
 def _exact_conflict(
@@ -170,7 +173,7 @@ def assumed_conflicts(
     arrays: set[str],
     relaxed: frozenset[str],
 ) -> tuple[Conflict, ...]:
-    """The conflicts through `arrays`, some of whose accesses are bounds or not ordered."""
+    """The conflicts through `arrays`, whose accesses may be bounds, not ordered, or complicated."""
     if not arrays:
         return ()
     tagged = _Tagged(program, infos, arrays, relaxed)

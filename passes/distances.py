@@ -37,13 +37,20 @@ def _distances(relation: isl.Map, source: Tuple, target: Tuple) -> dict[str, Int
                 relation = relation.project_out(dim, position, 1)
     reached = relation.reset_tuple_id(isl.dim_type.in_).reset_tuple_id(isl.dim_type.out).deltas()
     found = {}
+    is_simple = _is_simple(reached)
     for position, name in enumerate(shared):
-        fixed = reached.plain_get_val_if_fixed(isl.dim_type.set, position)
-        low = fixed if fixed.is_int() else reached.dim_min_val(position)
-        high = fixed if fixed.is_int() else reached.dim_max_val(position)
+        low = high = reached.plain_get_val_if_fixed(isl.dim_type.set, position)
+        if is_simple and not low.is_int():
+            low, high = reached.dim_min_val(position), reached.dim_max_val(position)
         if low.is_int() and high.is_int():
             found[name] = low.to_python(), high.to_python()
     return found
+
+
+def _is_simple(part: isl.Set) -> bool:
+    """Whether the extrema of `part` are cheap: among many parts and remainders they may take minutes."""
+    parts = part.get_basic_set_list()
+    return parts.n_basic_set() == 1 and not parts.get_at(0).dim(isl.dim_type.div)
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,8 @@ which their times differ: a loop that carries the pair, or the text. A pair of a
 later than every pair of one further out, so the slots are walked from the innermost one outwards,
 each for the sinks that have found no write so far. Where a slot offers a sink more than one write,
 the lexicographic maximum of their times decides. This is the definition of isl's dataflow analysis,
-without its passes over combinations of loop and write that the schedule rules out.
+without its passes over combinations of loop and write that the schedule rules out. It is for simple
+relations: with strides and remainders, isl's own analysis gives far smaller ones.
 """
 
 from __future__ import annotations
@@ -51,12 +52,28 @@ class TimedAccess:
         return self.statement.name, self.info.text
 
 
+_MOST_PARTS = 4
+
+
+class TooComplicated(Exception):
+    """The relations have remainders, or many parts: leave the array to isl."""
+
+
+def _require_simple(relation: isl.Map) -> None:
+    parts = relation.get_basic_maps()
+    if len(parts) > _MOST_PARTS or any(p.dim(isl.dim_type.div) for p in parts):
+        raise TooComplicated
+
+
 Found = list[tuple[TimedAccess, isl.Map]]
 """Writes, each with ``{ write[i…] -> sink[j…] }``."""
 
 
 class LastWrites:
-    """Last writes of the accesses of one array; what two of them have in common is kept."""
+    """Last writes of the accesses of one array; what two of them have in common is kept.
+
+    Its methods raise `TooComplicated` where isl's analysis is better.
+    """
 
     def __init__(self, writes: Iterable[TimedAccess]) -> None:
         self.writes = tuple(writes)
@@ -64,7 +81,7 @@ class LastWrites:
         self._found: dict[tuple[tuple[str, str], int], Found] = {}
 
     def before(self, sink: TimedAccess) -> Found:
-        """Writes, with the pairs of an instance and the instances of `sink` it is the last of."""
+        """Writes, each with the pairs of its instances and the sinks that they are the last one of."""
         return self._search(sink, 1)
 
     def after(self, sink: TimedAccess) -> Found:
@@ -74,6 +91,7 @@ class LastWrites:
     def _search(self, sink: TimedAccess, sign: int) -> Found:
         key = sink.key, sign
         if key not in self._found:
+            _require_simple(sink.info.relation)
             self._found[key] = list(self._by_slot(sink, sign))
         return self._found[key]
 
@@ -90,6 +108,7 @@ class LastWrites:
                     if not pairs.is_empty():
                         found.append((write, pairs))
             for write, pairs in _latest(found, position, sign):
+                _require_simple(pairs)
                 yield write, pairs
                 remaining = remaining.subtract(pairs.range())
             if found and remaining.is_empty():

@@ -15,8 +15,10 @@ from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.conflicts import Conflict, assumed_conflicts, find_conflicts
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.isl_build import accesses
+from pom.passes.isl_build import accesses, schedule_times
+from pom.passes.last_writes import LastWrites, TimedAccess, TooComplicated
 from tests.passes.brute_force import random_kernel
+from tests.passes.nests import access, assign, i, kernel, load, loop
 from tests.passes.random_schedules import random_primitive
 
 POLYBENCH = Path(__file__).resolve().parents[2] / "examples" / "polybench"
@@ -82,3 +84,35 @@ def test_the_same_without_isl_s_parametric_programming(seed: int) -> None:
 
 def test_where_isl_s_parametric_programming_fails() -> None:
     assert_both_agree(graph_to_poly(random_kernel(random.Random(36971268))))
+
+
+def exact_accesses(program: PolyProgram, array: str) -> list[TimedAccess]:
+    times = schedule_times(program)
+    return [
+        TimedAccess(s, info, times[s.name])
+        for s in program.statements
+        for info in accesses(program, s)
+        if info.array == array
+    ]
+
+
+def test_remainders_are_left_to_isl() -> None:
+    """The analysis of this array by slots has relations with 63 existential variables."""
+    copied = assign("S", access("x", i // 3), load("y", i))
+    update = assign("T", access("x", i % 4), load("x", (i + 1) // 2))
+    nest = loop("t", 0, 4, loop("i", 0, 12, copied), loop("i", 0, 12, update))
+    program = graph_to_poly(kernel(nest))
+    used = exact_accesses(program, "x")
+    writes = LastWrites(a for a in used if a.info.is_write)
+    with pytest.raises(TooComplicated):
+        any(writes.before(sink) is None for sink in used)
+    assert_both_agree(program)
+
+
+def test_one_analysis_serves_a_read_and_a_write_of_one_element() -> None:
+    nest = loop("i", 0, 4, loop("k", 0, 5, assign("S", access("x", i), load("x", i))))
+    read, write = exact_accesses(graph_to_poly(kernel(nest)), "x")
+    writes = LastWrites([write])
+    assert writes.before(read) is writes.before(write)
+    ((_, pairs),) = writes.after(write)
+    assert pairs.is_equal(isl.Map("{ S[i, k] -> S[i, k - 1] : 0 <= i < 4 and 0 < k < 5 }"))
