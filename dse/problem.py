@@ -28,6 +28,11 @@ class Resources:
             f.name for f in fields(self) if getattr(self, f.name) > getattr(limits, f.name)
         )
 
+    def share(self, limits: Resources) -> float:
+        """The largest share of a limit that `self` needs: what a design costs, in one number."""
+        allowed = dict(limits.items())
+        return max(used / max(allowed[name], 1) for name, used in self.items())
+
     def items(self) -> tuple[tuple[str, int], ...]:
         return tuple((f.name, getattr(self, f.name)) for f in fields(self))
 

@@ -83,7 +83,6 @@ class ReportData:
     seconds: float
     resources: tuple[tuple[str, int, int], ...]
     points: tuple[Point, ...]
-    resource_label: str
     loops: tuple[LoopRow, ...]
     spans: tuple[Span, ...]
     body_spans: tuple[Span, ...]
@@ -173,7 +172,8 @@ def _duration(seconds: float) -> str:
 def _pareto(data: ReportData) -> str:
     if not data.points:
         return ""
-    x = nice_axis(data.resource_label, [max(p.x, 1.0) for p in data.points], is_log=False)
+    label = "largest share of a limit (%)"
+    x = nice_axis(label, [max(p.x, 0.1) for p in data.points], is_log=False)
     y = nice_axis("latency (cycles)", [max(p.y, 1.0) for p in data.points])
     chart = scatter(data.points, x, y, "Pareto front", joined="front")
     legend = (

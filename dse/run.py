@@ -42,7 +42,8 @@ class Outcome:
     ranked : tuple of Evaluation
         Whole designs within the limits and the latency cap, best first.
     front : tuple of Evaluation
-        Those of `ranked` that no other beats in latency, DSP and LUT; fastest first.
+        Those of `ranked` that no other beats in latency and in the largest share of a resource;
+        fastest first.
     designs : tuple of Evaluation
         Every whole design that the model accepted, within the limits or not.
     lower_bound : float
@@ -109,9 +110,16 @@ class Run:
     report: Callable[[Progress], None] | None = None
     started: float = field(default_factory=time.monotonic)
 
-    def search(self, problem: Problem) -> Search:
-        deadline = None if self.time_budget_s is None else self.started + self.time_budget_s
-        return Search(problem, self.store, self.executor, self.batch, deadline, self.report)
+    def search(self, problem: Problem, rounds: int) -> Search:
+        """A search with its part of the time that is left, of which there will be `rounds`."""
+        deadline = None
+        if self.time_budget_s is not None:
+            now = time.monotonic()
+            deadline = now + (self.started + self.time_budget_s - now) / rounds
+        return Search(
+            problem, self.store, self.executor, self.batch, deadline, self.report,
+            run_started=self.started,
+        )  # fmt: skip
 
 
 def explore(problem: Problem, run: Run) -> Outcome:
@@ -138,8 +146,9 @@ def explore(problem: Problem, run: Run) -> Outcome:
     state = "interrupted"
     try:
         run.store.put_run(key, {"state": "running", "seconds": earlier})
-        for share in FRONT_SHARES if problem.objective == "pareto" else (1.0,):
-            search = run.search(_scaled(problem, share))
+        shares = FRONT_SHARES if problem.objective == "pareto" else (1.0,)
+        for number, share in enumerate(shares):
+            search = run.search(_scaled(problem, share), len(shares) - number)
             try:
                 _start(search)
                 finished.append((search, strategy.run(search)))
@@ -262,7 +271,7 @@ def _outcome(
         raise does_not_fit(problem, designs)
     bound = min(first.lower_bound, min(d.latency_cycles for d in fitting))
     cap = problem.latency_cap_cycles
-    ranked = sorted(fitting, key=lambda d: (*objectives(d), d.plan.text))
+    ranked = sorted(fitting, key=lambda d: (*_goodness(d), d.plan.text))
     if cap is not None:
         _check_cap(problem, cap, bound, ranked[0].latency_cycles)
         ranked = [d for d in ranked if d.latency_cycles <= cap]
@@ -270,7 +279,7 @@ def _outcome(
         problem,
         strategy,
         tuple(ranked),
-        tuple(pareto_front(ranked, objectives)),
+        tuple(pareto_front(ranked, lambda d: objectives(d, problem.limits))),
         tuple(designs),
         bound,
         all(complete for _, complete in finished),
@@ -279,6 +288,11 @@ def _outcome(
         sum(search.pruned for search, _ in finished),
         seconds,
     )
+
+
+def _goodness(design: Evaluation) -> tuple[float, int, int]:
+    """Smaller is better: fewer cycles, and among equals fewer DSP blocks, fewer LUTs."""
+    return design.latency_cycles, design.resources.dsp, design.resources.lut
 
 
 def _check_cap(problem: Problem, cap: int, bound: float, best: float) -> None:

@@ -70,6 +70,8 @@ class Search:
         Called with `Progress` now and then.
     size : int
         Points of the space, where the strategy knows it.
+    run_started : float, optional
+        When the first search of the run began, of which this one may be the second or later.
 
     Attributes
     ----------
@@ -80,7 +82,7 @@ class Search:
     parts : list of Evaluation
         Single nests that the model accepts.
     front : list of Evaluation
-        Of `designs`, those within the limits that no other beats in latency and resources.
+        Of `designs`, those within the limits that no other beats in latency and share of resources.
     """
 
     problem: Problem
@@ -100,6 +102,7 @@ class Search:
     parts: list[Evaluation] = field(default_factory=list)
     front: list[Evaluation] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    run_started: float | None = None
     _identity: str = ""
     _asked: set[str] = field(default_factory=set)
     _ahead: dict[str, Future[Evaluation]] = field(default_factory=dict)
@@ -191,7 +194,8 @@ class Search:
         self.designs.append(answer)
         if not self.fits(answer.resources):
             return
-        self.front = pareto_front([*self.front, answer], objectives)
+        limits = self.problem.limits
+        self.front = pareto_front([*self.front, answer], lambda a: objectives(a, limits))
         if self.best is None or answer.latency_cycles < self.best.latency_cycles:
             self.best = answer
             self.notify()
@@ -207,7 +211,7 @@ class Search:
 
     def progress(self) -> Progress:
         return Progress(
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - (self.run_started or self.started),
             evaluated=self.evaluated,
             from_store=self.from_store,
             pruned=self.pruned,
@@ -229,9 +233,9 @@ class Search:
         return left
 
 
-def objectives(answer: Evaluation) -> tuple[float, ...]:
-    """What a front is over: latency, DSP and LUT."""
-    return answer.latency_cycles, answer.resources.dsp, answer.resources.lut
+def objectives(answer: Evaluation, limits: Resources) -> tuple[float, float]:
+    """What a front is over: latency, and the largest share of a resource that is needed."""
+    return answer.latency_cycles, answer.resources.share(limits)
 
 
 def identity(problem: Problem) -> str:

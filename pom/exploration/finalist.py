@@ -22,6 +22,9 @@ from pom.schedule import Schedule
 CASE_ELEMENTS = 40_000_000
 """Array elements of all inputs that one design is run on; `pom check` runs it on more."""
 
+MAX_CASES = 8
+"""Inputs that a design is run on."""
+
 MAX_TRIES = 6
 """Designs that are built before the search gives up."""
 
@@ -68,15 +71,17 @@ def schedule_of(problem: Problem, evaluation: Evaluation) -> Schedule:
 def _case_count(problem: Problem) -> int:
     """Inputs to run the design on: fewer where their arrays are large, for the time it takes."""
     elements = sum(prod(a.type.shape) for a in problem.kernel.arrays.values())
-    return max(1, min(8, CASE_ELEMENTS // max(elements, 1)))
+    return max(1, min(MAX_CASES, CASE_ELEMENTS // max(elements, 1)))
 
 
-def build_finalist(problem: Problem, evaluation: Evaluation) -> Finalist | Refusal:
+def build_finalist(
+    problem: Problem, evaluation: Evaluation, most_cases: int = MAX_CASES
+) -> Finalist | Refusal:
     """Build a design and run it; a refusal where a step refuses it or the results differ."""
     try:
         schedule = schedule_of(problem, evaluation)
         design = build(schedule, problem.device, problem.clock_ns)
-        report = check_design(design, count=_case_count(problem))
+        report = check_design(design, count=min(most_cases, _case_count(problem)))
     except PomError as error:
         return Refusal(evaluation, f"{error.code}: {error.summary}")
     if not report.passed:

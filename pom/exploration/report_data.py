@@ -21,6 +21,8 @@ from pom.qor_model.explain import limit_text
 
 MAX_POINTS = 400
 """Designs beside the front that are drawn."""
+ROOM = 1.5
+"""Largest share of a limit of a design that is drawn."""
 
 _LABELS = {"dsp": "DSP", "lut": "LUT", "ff": "FF", "bram_18k": "BRAM 18k", "uram": "URAM"}
 
@@ -31,7 +33,6 @@ def report_data(result: SearchResult) -> ReportData:
     timing, resources = result.estimate.timing, result.estimate.resources
     moved = traffic(timing)
     body = slowest_body(timing)
-    resource = _plotted_resource(result)
     place, spans = nest_spans(timing)
     source = _source(result)
     return ReportData(
@@ -48,8 +49,7 @@ def report_data(result: SearchResult) -> ReportData:
         pruned=outcome.pruned,
         seconds=result.seconds,
         resources=tuple((_LABELS[n], used, limit) for n, used, limit in result.usage),
-        points=_points(result, resource),
-        resource_label=_LABELS[resource],
+        points=_points(result),
         loops=_loops(result, source[0]),
         spans=spans,
         spans_place=place,
@@ -72,31 +72,29 @@ def report_data(result: SearchResult) -> ReportData:
     )
 
 
-def _plotted_resource(result: SearchResult) -> str:
-    """The scarcer of DSP and LUT: what the front is drawn over."""
-    shares = {n: used / limit for n, used, limit in result.usage if n in ("dsp", "lut") and limit}
-    return max(shares, key=lambda n: shares[n], default="lut")
-
-
-def _points(result: SearchResult, resource: str) -> tuple[Point, ...]:
+def _points(result: SearchResult) -> tuple[Point, ...]:
+    limits = result.outcome.problem.limits
     best = result.finalist.evaluation
     front = {p.evaluation for p in result.front}
 
-    def point(e: Evaluation, kind: str) -> Point:
+    def point(e: Evaluation, kind: str, note: str = "") -> Point:
         used = ", ".join(f"{_LABELS[n]} {v:,}" for n, v in e.resources.items() if v)
-        text = f"{e.latency_cycles:,.0f} cycles; {used}"
-        return Point(float(getattr(e.resources, resource)), e.latency_cycles, text, kind)
+        text = f"{e.latency_cycles:,.0f} cycles; {used}{note}"
+        return Point(100.0 * e.resources.share(limits), e.latency_cycles, text, kind)
 
-    # what needs far more than the limit would only squeeze the designs that fit
-    room = 2.0 * max(float(getattr(result.outcome.problem.limits, resource)), 1.0)
+    # what needs far more than the limits would only squeeze the designs that fit
     others = [
         d
         for d in result.outcome.designs
-        if d not in front and d != best and getattr(d.resources, resource) <= room
+        if d not in front and d != best and d.resources.share(limits) <= ROOM
     ][:MAX_POINTS]
     return (
         *(point(e, "other") for e in others),
-        *(point(p.evaluation, "front") for p in result.front if p.evaluation != best),
+        *(
+            point(p.evaluation, "front", "" if p.is_checked else "; not executed")
+            for p in result.front
+            if p.evaluation != best
+        ),
         point(best, "best"),
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pom import files
 from pom.dse.evaluation import Evaluation
+from pom.dse.problem import Resources
 from pom.dse.run import Outcome
 from pom.errors import PomError
 from pom.exploration.baseline import Baseline
@@ -198,7 +199,7 @@ class SearchResult:
             "seconds": round(self.seconds, 3),
             "plan": json.loads(self.finalist.evaluation.plan.text),
             "schedule": self.schedule.as_python(),
-            "front": [_point_json(p) for p in self.front],
+            "front": [_point_json(p, problem.limits) for p in self.front],
             "check": self.finalist.check.to_json(),
             "refused": [
                 {"plan": json.loads(r.evaluation.plan.text), "reason": r.reason}
@@ -208,6 +209,18 @@ class SearchResult:
             "synthesis": None if self.synthesis is None else self.synthesis.to_json(),
             "estimate": self.estimate.explanation.to_json(),
         }
+
+    def _front_text(self) -> str:
+        limits = self.outcome.problem.limits
+        text = f"{len(self.front)} designs"
+        if len(self.front) < 2:
+            return text
+        first, last = self.front[0].evaluation, self.front[-1].evaluation
+        return (
+            f"{text}, from {first.latency_cycles:,.0f} cycles with {first.resources.share(limits):.0%} "
+            f"of the scarcest resource to {last.latency_cycles:,.0f} with "
+            f"{last.resources.share(limits):.1%}"
+        )
 
     def _routed(self) -> tuple[tuple[str, str], ...]:
         """Label and text of what is predicted after place and route."""
@@ -237,7 +250,7 @@ class SearchResult:
         """Label and text of what matters most."""
         problem, outcome = self.outcome.problem, self.outcome
         pipelined = f"{self.speedup_over_defaults:,.1f}× over {self.baselines[1].name}"
-        end = "space covered" if outcome.is_complete else "search ended early"
+        end = "space covered" if outcome.is_complete else "not all of the space was covered"
         used = ", ".join(f"{n} {u:,} of {a:,}" for n, u, a in self.usage if u)
         seconds = self.latency_cycles * problem.clock_ns * 1e-9
         return (
@@ -251,7 +264,7 @@ class SearchResult:
             ("resources", used),
             *self._routed(),
             *self._synthesised(),
-            ("front", f"{len(self.front)} designs"),
+            ("front", self._front_text()),
             (
                 "search",
                 f"{outcome.evaluated:,} evaluated, {outcome.pruned:,} pruned, {self.seconds:.1f} s",
@@ -295,9 +308,10 @@ def checks_text(finalist: Finalist) -> str:
     )
 
 
-def _point_json(point: FrontPoint) -> dict[str, Any]:
+def _point_json(point: FrontPoint, limits: Resources) -> dict[str, Any]:
     return {
         "latency_cycles": point.evaluation.latency_cycles,
+        "share": point.evaluation.resources.share(limits),
         "resources": asdict(point.evaluation.resources),
         "is_checked": point.is_checked,
         "plan": json.loads(point.evaluation.plan.text),

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 MAX_CHECKED_FRONT = 12
 """Designs of a front that are built and executed."""
+FRONT_CASES = 1
+"""Inputs that they are run on; the design that is handed out is run on more."""
+SEARCH_SHARE = 0.5
+"""Of the time budget, where a whole front is built and executed in the rest."""
 
 
 def make_problem(
@@ -107,7 +111,8 @@ def auto_dse(
     fast_math : bool
         Floating-point reductions may be reassociated.
     time_budget_s : float, optional
-        The search ends with what it has; the gap says how good that is.
+        The search ends with what it has; the gap says how good that is. Designs of a front that are
+        not executed by then are marked.
     jobs : int
         Local processes.
     cluster : str, optional
@@ -147,13 +152,15 @@ def auto_dse(
             "there is no store to resume from" + (f" at {str(store)!r}" if store else ""),
             hint="name the store of the interrupted run, or start without --resume",
         )
+    search_s = time_budget_s
+    if time_budget_s is not None and objective == "pareto":
+        search_s = SEARCH_SHARE * time_budget_s
+    deadline = None if time_budget_s is None else started + time_budget_s
     with Store(None if store is None else Path(store)) as kept:
         with open_executor(jobs, cluster) as pool:
             batch = max(4, pool.helpers + 1)
-            outcome = explore(
-                problem, Run(strategy, kept, pool, batch, time_budget_s, resume, progress)
-            )
-        return finish(outcome, started, rerank, synthesis, kept)
+            outcome = explore(problem, Run(strategy, kept, pool, batch, search_s, resume, progress))
+        return finish(outcome, started, rerank, synthesis, kept, deadline)
 
 
 def finish(
@@ -162,8 +169,23 @@ def finish(
     mode: RerankMode = "none",
     synthesis: SynthesisOptions | None = None,
     store: Store | None = None,
+    deadline: float | None = None,
 ) -> SearchResult:
-    """Build and check what a search ranked best; `started` is a ``time.monotonic()``."""
+    """Build and check what a search ranked best.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    started : float
+        A ``time.monotonic()``.
+    mode : {"auto", "gnn", "none"}
+        See `auto_dse`.
+    synthesis : SynthesisOptions, optional
+    store : Store, optional
+        Where what is measured is kept; needed for `synthesis`.
+    deadline : float, optional
+        A ``time.monotonic()`` after which no more designs of the front are executed.
+    """
     problem = outcome.problem
     order, reranking = rerank_finalists(problem, outcome.ranked, mode)
     chosen: tuple[Finalist, ...] = ()
@@ -178,7 +200,7 @@ def finish(
     return SearchResult(
         outcome,
         finalist,
-        _front(outcome, finalist, tuple(r.evaluation for r in refused)),
+        _front(outcome, finalist, tuple(r.evaluation for r in refused), deadline),
         refused,
         baselines(problem.kernel, problem.device, problem.clock_ns),
         _estimate(problem, finalist),
@@ -189,9 +211,15 @@ def finish(
 
 
 def _front(
-    outcome: Outcome, finalist: Finalist, refused: tuple[Evaluation, ...]
+    outcome: Outcome,
+    finalist: Finalist,
+    refused: tuple[Evaluation, ...],
+    deadline: float | None,
 ) -> tuple[FrontPoint, ...]:
-    """The front without refused designs; for the objective ``pareto`` every one is checked."""
+    """The front without refused designs; for the objective ``pareto`` every one is checked.
+
+    Those for which there is no time any more are marked as not checked.
+    """
     known = [e for e in outcome.front if e not in refused]
     if outcome.problem.objective == "latency":
         return tuple(FrontPoint(e, e == finalist.evaluation) for e in known)
@@ -199,11 +227,15 @@ def _front(
         last = len(known) - 1
         places = {round(n * last / (MAX_CHECKED_FRONT - 1)) for n in range(MAX_CHECKED_FRONT)}
         known = [known[place] for place in sorted(places)]
-    return tuple(
-        FrontPoint(e, True)
-        for e in known
-        if e == finalist.evaluation or isinstance(build_finalist(outcome.problem, e), Finalist)
-    )
+    points = []
+    for e in known:
+        if e == finalist.evaluation:
+            points.append(FrontPoint(e, True))
+        elif deadline is not None and time.monotonic() > deadline:
+            points.append(FrontPoint(e, False))
+        elif isinstance(build_finalist(outcome.problem, e, FRONT_CASES), Finalist):
+            points.append(FrontPoint(e, True))
+    return tuple(points)
 
 
 def _estimate(problem: Problem, finalist: Finalist) -> Estimate:

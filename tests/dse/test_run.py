@@ -60,9 +60,9 @@ def test_the_schedule_file_replays(result, tmp_path):
 
 
 def test_the_front_is_a_front(result):
+    limits = result.outcome.problem.limits
     points = [
-        (p.evaluation.latency_cycles, p.evaluation.resources.dsp, p.evaluation.resources.lut)
-        for p in result.front
+        (p.evaluation.latency_cycles, p.evaluation.resources.share(limits)) for p in result.front
     ]
     assert points == sorted(points)
     assert len(points) >= 3
@@ -116,6 +116,17 @@ def test_pareto_checks_every_design_on_the_front():
     assert len(found.front) >= 3
     assert all(p.is_checked for p in found.front)
     assert len({p.evaluation.resources.dsp for p in found.front}) >= 2
+
+
+def test_pareto_says_which_designs_there_was_no_time_for():
+    found = pom.auto_dse(scale_add(), TARGET, objective="pareto", time_budget_s=0.5)
+    assert len(found.front) >= 2
+    assert any(p.is_checked for p in found.front)
+    late = finish(found.outcome, 0.0, deadline=0.0)
+    assert [p.is_checked for p in late.front].count(True) == 1
+    assert "not executed" in late.report_html()
+    shares = [p["share"] for p in late.to_json()["front"]]
+    assert shares == sorted(shares, reverse=True)
 
 
 def test_latency_cap_shapes_the_front(result):
