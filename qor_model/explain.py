@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,7 @@ class Explanation:
                 "routed_dynamic_power_mw": routed.routed_dynamic_power_mw,
             }
             found["extrapolated"] = self.resources.extrapolated
+            found["unmeasured_operators"] = list(self.resources.unmeasured)
         return found
 
     def usage(self) -> list[tuple[str, int, int]]:
@@ -128,12 +130,17 @@ class Explanation:
                 f"after place and route, roughly: {routed.routed_lut:,} LUT, {routed.routed_ff:,} FF, "
                 f"{routed.routed_dynamic_power_mw:,.0f} mW dynamic"
             )
-            if self.resources.extrapolated:
-                lines.append(
-                    "operator costs are extrapolated: not measured at this device and clock"
+            if self.resources.unmeasured:
+                lines += _wrapped(
+                    "not measured on this device at this clock, but extrapolated: "
+                    + ", ".join(self.resources.unmeasured)
                 )
         lines += ["", f"first: {self.advice}"]
         return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 110, subsequent_indent="  ")
 
 
 def explain(

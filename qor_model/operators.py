@@ -29,6 +29,7 @@ _TECHNOLOGY = {
     "virtexuplus": "ultrascale_plus",
     "virtexuplushbm": "ultrascale_plus",
 }
+_SAME_FABRIC = {"virtexuplushbm": "virtexuplus"}
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 _LOGIC = frozenset({OpKind.AND, OpKind.OR, OpKind.XOR, OpKind.NOT})
 _ADDERS = frozenset({OpKind.ADD, OpKind.SUB, OpKind.NEG})
@@ -53,6 +54,9 @@ class Operator:
         Where the numbers come from.
     extrapolated : bool
         Whether they were not measured at this device and clock.
+    area_assumed : bool
+        Whether LUT and FF (and DSP where the source does not say so) were not measured, though
+        the stages were.
     """
 
     kind: str
@@ -66,6 +70,7 @@ class Operator:
     ff: float
     source: str
     extrapolated: bool
+    area_assumed: bool = False
 
     @property
     def latency(self) -> int:
@@ -187,13 +192,14 @@ class OperatorLibrary:
         clock = device.clock_ns if clock_ns is None else clock_ns
         if clock <= 0:
             raise PomError("POM-Q010", f"a clock period must be positive, got {clock} ns")
-        technology = _TECHNOLOGY.get(device.family, "ultrascale_plus")
+        family = _SAME_FABRIC.get(device.family, device.family)
+        technology = _TECHNOLOGY.get(family, "ultrascale_plus")
 
         def distance(table: _Table) -> tuple[bool, float, bool, bool]:
             return (
                 _TECHNOLOGY[table.family] != technology,
                 round(abs(math.log(table.clock_ns / clock)), 2),
-                table.family != device.family,
+                table.family != family,
                 table.speed_grade != device.speed_grade,
             )
 
@@ -212,6 +218,12 @@ class OperatorLibrary:
     def effective_clock_ns(self) -> float:
         """What is left of the period after the uncertainty."""
         return self.clock_ns * (1.0 - self.uncertainty)
+
+    @property
+    def origin(self) -> str:
+        """Family, speed grade, clock and tool that the operators were measured with."""
+        table = self._table
+        return f"{table.family} {table.speed_grade} at {table.clock_ns:g} ns, {table.tool}"
 
     @property
     def tool(self) -> str:

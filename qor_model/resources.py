@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pom.qor_model.defaults import operations
-from pom.qor_model.operators import OperatorLibrary
+from pom.qor_model.operators import Operator, OperatorLibrary
 from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
 from pom.qor_model.resources_address import address_operators
 from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
@@ -62,15 +62,20 @@ class ResourceReport:
         LUTs and flip-flops per mechanism (operators, multiplexers, controllers …).
     operators : tuple of (OperatorKey, int)
         Operator instances after sharing.
-    extrapolated : bool
-        Whether an operator's numbers were not measured at this device and clock.
+    unmeasured : tuple of str
+        Operators whose numbers were not measured at this device and clock, with what is not.
     """
 
     total: Resources
     lut_by_cause: tuple[tuple[str, float], ...]
     ff_by_cause: tuple[tuple[str, float], ...]
     operators: tuple[tuple[OperatorKey, int], ...]
-    extrapolated: bool = False
+    unmeasured: tuple[str, ...] = ()
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether an operator's numbers were not measured at this device and clock."""
+        return bool(self.unmeasured)
 
 
 @dataclass(slots=True)
@@ -137,7 +142,7 @@ class ResourceModel:
             lut_by_cause=tuple(lut),
             ff_by_cause=tuple(ff),
             operators=tuple(operators),
-            extrapolated=any(op.extrapolated for op in found.values()),
+            unmeasured=_unmeasured(found.values()),
         )
 
     def count(
@@ -377,6 +382,18 @@ class ResourceModel:
                 cost = measure_folded(body.fold, arrays, steps, ivs)
             found = self._bodies[key] = (body, cost)
         return found[1]
+
+
+def _unmeasured(operators: Iterable[Operator]) -> tuple[str, ...]:
+    """Operators by kind and type, where stages or area are not measured; logic is not named."""
+    found: set[str] = set()
+    for item in operators:
+        if item.stages > 1 or item.dsp:
+            if item.extrapolated:
+                found.add(f"{item.kind} {item.type}")
+            elif item.area_assumed:
+                found.add(f"{item.kind} {item.type} (area only)")
+    return tuple(sorted(found))
 
 
 def estimate_resources(

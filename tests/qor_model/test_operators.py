@@ -93,7 +93,29 @@ def test_another_clock_or_device_is_marked_extrapolated() -> None:
     assert fast.extrapolated
     assert fast.lookup(OpKind.ADD, F32).stages >= slow.lookup(OpKind.ADD, F32).stages
     assert fast.lookup(OpKind.ADD, F32).extrapolated
-    assert _library("xcu280", None).lookup(OpKind.MUL, F32).extrapolated
+    assert _library("xcu250", None).lookup(OpKind.DIV, F32).extrapolated
+
+
+def test_measured_stages_with_assumed_area_are_told_apart() -> None:
+    """The xcu280 is measured at its own clock, of single precision sums and products only."""
+    library = _library("xcu280", None)
+    assert not library.extrapolated
+    product, quotient = library.lookup(OpKind.MUL, F32), library.lookup(OpKind.DIV, F32)
+    assert (product.extrapolated, product.area_assumed) == (False, True)
+    assert quotient.extrapolated
+    assert library.origin == "virtexuplus -2 at 3.33 ns, Vitis HLS 2023.2"
+    assert not _library().lookup(OpKind.ADD, F32).area_assumed
+
+
+@pytest.mark.parametrize("name", devices.available())
+def test_every_row_says_where_its_numbers_come_from(name: str) -> None:
+    """A row is taken from a label file's columns, or it says that it is assumed."""
+    library = _library(name, None)
+    for kind, dtype in ((OpKind.ADD, F32), (OpKind.DIV, F32), (OpKind.ADD, F64), (OpKind.EXP, F32)):
+        found = library.lookup(kind, dtype)
+        is_measured = not found.extrapolated
+        assert ("column" in found.source or "cycles" in found.source) or not is_measured
+        assert "assumed" in found.source or (is_measured and not found.area_assumed)
 
 
 def test_implementations_can_be_chosen_and_unknown_ones_are_refused() -> None:

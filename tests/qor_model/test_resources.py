@@ -111,7 +111,14 @@ def test_causes_add_up() -> None:
     assert round(sum(v for _, v in found.lut_by_cause)) == found.total.lut
     assert round(sum(v for _, v in found.ff_by_cause)) == found.total.ff
     assert {str(key.kind) for key, _ in found.operators} >= {"add", "mul"}
-    assert not found.extrapolated
+    assert found.unmeasured == ()
+
+
+def test_operators_that_were_not_measured_are_named() -> None:
+    result = LatencyModel(_dot_design(), _library("xcu280", 3.33)).estimate()
+    report = ResourceModel(_library("xcu280", 3.33)).estimate(_dot_design(), result)
+    assert report.unmeasured == ("add f32 (area only)", "mul f32 (area only)")
+    assert report.extrapolated
 
 
 def _local(*shape: int, parts: tuple[Partition, ...] = (), impl: str = "") -> Array:
