@@ -77,7 +77,11 @@ class Branch:
     def __init__(self, search: Search, variant: Variant) -> None:
         self.search = search
         self.variant = variant
-        self.bound = variant.bound
+        self.bound = sum(
+            min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
+            for _, lists in variant.candidates
+        )
+        self.overlapped_bound = variant.bound if variant.overlap else float("inf")
         self.is_tried = False
         self.is_exhausted = False
 

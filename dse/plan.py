@@ -73,7 +73,7 @@ class Plan:
     implementations : tuple of (op, impl)
         Implementation of operators in the whole design, such as ``("fadd", "fabric")``; sorted.
     dataflow : bool
-        Whether nests without dependences between them run overlapped.
+        Whether the nests overlap as a dataflow region.
     """
 
     structure: str
@@ -90,6 +90,7 @@ class Plan:
     def __str__(self) -> str:
         parts = [self.structure, *map(str, self.nests)]
         parts += [f"{op} in {impl}" for op, impl in self.implementations]
+        parts += ["dataflow"] if self.dataflow else []
         return "; ".join(parts)
 
 

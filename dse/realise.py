@@ -20,6 +20,7 @@ from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
 from pom.passes.poly_bind_op import BindOp
+from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_partition import PartitionArray
 from pom.passes.poly_peel import Peel
@@ -32,16 +33,27 @@ MAX_BANKS = 1024
 """Most banks of one array that Vitis makes (UG1399, array_partition)."""
 
 
-def nest_primitives(nest: Nest, plan: NestPlan, fast_math: bool = False) -> tuple[PolyPass, ...]:
+def nest_primitives(
+    nest: Nest, plan: NestPlan, fast_math: bool = False, peels: bool = True
+) -> tuple[PolyPass, ...]:
     """The loop transformations of one nest.
+
+    Parameters
+    ----------
+    nest, plan : Nest, NestPlan
+    fast_math : bool
+    peels : bool
+        Whether a nest may become several.
 
     Notes
     -----
     Where a factor does not divide the trip count of a rectangular nest of one statement, the last
     iterations are peeled off and run in a nest of their own, with all of them side by side; so
-    every nest has constant loops and no guards. Nests that are not rectangular get guards.
+    every nest has constant loops and no guards. Other nests get guards.
     """
     ranges = {loop.name: (loop.minimum, loop.maximum) for loop in nest.band}
+    if not peels:
+        return tuple(_tiled(nest, nest.handle, plan, ranges, fast_math, "guard"))
     return tuple(_part_primitives(nest, nest.handle, plan, ranges, fast_math))
 
 
@@ -70,13 +82,17 @@ def _part_primitives(
                     *_part_primitives(nest, part, plan, {**ranges, loop: (low, at - 1)}, fast_math),
                     *_part_primitives(nest, rest, plan, {**ranges, loop: (at, high)}, fast_math),
                 ]
-    return _tiled(nest, part, plan, ranges, fast_math)
+    return _tiled(nest, part, plan, ranges, fast_math, "isolate" if nest.is_box else "guard")
 
 
 def _tiled(
-    nest: Nest, part: str, plan: NestPlan, ranges: dict[str, tuple[int, int]], fast_math: bool
+    nest: Nest,
+    part: str,
+    plan: NestPlan,
+    ranges: dict[str, tuple[int, int]],
+    fast_math: bool,
+    remainder: Remainder,
 ) -> list[PolyPass]:
-    remainder: Remainder = "isolate" if nest.is_box else "guard"
     found: list[PolyPass] = []
     outer: list[str] = []
     lanes: list[Lanes] = []
@@ -227,9 +243,13 @@ def realise(
     by_handle = {n.handle: n for n in nests}
     found: list[PolyPass] = list(bindings(program, nests, plan.implementations))
     for nest_plan in plan.nests:
-        found += nest_primitives(by_handle[nest_plan.statement], nest_plan, fast_math)
+        nest = by_handle[nest_plan.statement]
+        # in a dataflow region an array has one nest that writes it
+        found += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
     for array, partitions in plan.partitions:
         found += [PartitionArray(array, p.dim, p.kind, p.factor) for p in partitions]
+    if plan.dataflow:
+        found.append(Dataflow())
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates, max_lanes
 from pom.dse.instance_count import count_points
 from pom.dse.nests import Nest
+from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
 from pom.dse.problem import Problem
 from pom.dse.structures import Structure, find_structures
 from pom.passes.isl_build import domain
@@ -31,19 +33,40 @@ Implementations = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A structure with a choice of operator implementations, and every nest's candidates."""
+    """A structure with a choice of operator implementations, and every nest's candidates.
+
+    Parameters
+    ----------
+    structure : Structure
+    implementations : tuple of (op, impl)
+    candidates : tuple of (Nest, tuple of Candidates)
+    overlap : OverlapGraph, optional
+        The tasks that nests are, where they may overlap.
+    work : float
+        Cycles that the operators within the limits need for all nests, busy in every cycle.
+    """
 
     structure: Structure
     implementations: Implementations
     candidates: tuple[tuple[Nest, tuple[Candidates, ...]], ...]
+    overlap: OverlapGraph | None = None
+    work: float = 0.0
 
     @property
     def bound(self) -> float:
-        """No design of this variant is faster."""
-        return sum(
-            min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
-            for _, lists in self.candidates
+        """No design of this variant is faster, nests overlapping or one after the other."""
+        return self.bound_of(
+            {
+                nest.handle: min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
+                for nest, lists in self.candidates
+            }
         )
+
+    def bound_of(self, bounds: Mapping[str, float]) -> float:
+        """The same, where no nest alone is faster than its entry in `bounds`."""
+        if self.overlap is None:
+            return sum(bounds.values())
+        return overlapped_bound(self.overlap, bounds, self.work)
 
     @property
     def has_guards(self) -> bool:
@@ -137,7 +160,33 @@ def make_variant(
         count = instance_count(structure, nest)
         lists = tuple(candidates(nest, o, costs, budget, lanes, count) for o in nest.orders)
         found.append((nest, lists))
-    return Variant(structure, implementations, tuple(found))
+    overlap = overlap_graph(structure.program, structure.nests)
+    work = least_work(structure, costs, budget) if overlap else 0.0
+    return Variant(structure, implementations, tuple(found), overlap, work)
+
+
+def least_work(structure: Structure, costs: Mapping[str, OperatorCost], budget: Budget) -> float:
+    """Cycles that all operations need on as many operators as the budget allows."""
+    shares = {nest.handle: _executions(structure, nest) for nest in structure.nests}
+    most = 0.0
+    for resource in ("dsp", "lut"):
+        used = 0.0
+        for nest in structure.nests:
+            for operation in nest.work:
+                # what does not depend on a loop may be done once for all of it
+                runs = prod(nest.loop(loop).extent for loop in operation.loops)
+                cost = getattr(costs[operation.operator], resource)
+                used += shares[nest.handle] * runs * cost
+        most = max(most, used / max(getattr(budget, resource), 1))
+    return most
+
+
+def _executions(structure: Structure, nest: Nest) -> float:
+    """How often the box around the band is run through; of other shapes the share that is run."""
+    if nest.is_box:
+        return float(prod(loop.extent for loop in nest.prefix))
+    counts = (count_points(domain(structure.program.statement(s)))[0] for s in nest.statements)
+    return min(counts) / max(nest.box, 1)
 
 
 def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, ...]:

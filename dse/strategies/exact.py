@@ -10,6 +10,7 @@ out. What the bound is over, and what it takes for granted, is said in `pom.dse.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,6 +74,10 @@ class Exact:
                 break
             search.phase = str(branch.variant.structure.name)
             self._step(search, branch)
+        overlapped = min(branch.overlapped_bound for branch in branches)
+        if overlapped < search.lower_bound:
+            search.lower_bound = overlapped
+            is_complete = is_complete and overlapped >= _best(search) * (1 - self.tolerance)
         self._count(search, branches)
         search.notify()
         return is_complete
@@ -97,6 +102,8 @@ class Exact:
         is_first = not branch.is_tried
         branch.is_tried = True
         self._attempt(search, branch, ROUNDS if is_first else 2)
+        if is_first:
+            self._overlapped(search, branch)
         if is_first or search.is_out_of_time:
             return
         for _ in range(ROUNDS):
@@ -115,6 +122,18 @@ class Exact:
             branch.is_exhausted = True
             return
         branch.ask(rows)
+
+    @staticmethod
+    def _overlapped(search: Search, branch: Branch) -> None:
+        """Try the nests as a dataflow region, with equal shares of the resources."""
+        graph = branch.variant.overlap
+        if graph is None or graph.width < 2 or search.is_out_of_time:
+            return
+        limits = search.problem.limits
+        share = Resources(**{name: most // len(graph.tasks) for name, most in limits.items()})
+        choice = branch.composer.choose(share)
+        if choice is not None:
+            search.evaluate([(replace(branch.plan(choice.rows), dataflow=True), "")])
 
     def _attempt(self, search: Search, branch: Branch, rounds: int) -> None:
         """Compose designs of rows that are known, evaluating rows until the best are."""
