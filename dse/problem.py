@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Literal
 
 from pom.devices import Device
@@ -54,10 +55,12 @@ def parse_limit(text: str, device: Device) -> tuple[str, int]:
     )
     amount = amount.strip()
     if not separator or name not in RESOURCE_NAMES:
+        close = get_close_matches(name, RESOURCE_NAMES, 1)
         raise PomError(
             "POM-X110",
             f"the limit {text!r} is not RESOURCE=AMOUNT",
-            hint=f"one of {', '.join(RESOURCE_NAMES)}, as in --limit dsp=80% or --limit lut=40000",
+            hint=(f"did you mean {close[0]!r}? " if close and close[0] != name else "")
+            + f"one of {', '.join(RESOURCE_NAMES)}, as in --limit dsp=80% or --limit lut=40000",
         )
     available: int = getattr(device, name)
     try:

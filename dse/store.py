@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +20,7 @@ from pom.errors import PomError
 
 APPLICATION_ID = 0x504F4D44
 """Marks the file as ours (``PRAGMA application_id``): "POMD"."""
-FORMAT = 1
+FORMAT = 2
 
 
 def content_key(*parts: str) -> str:
@@ -86,7 +86,8 @@ class Store:
             for table in ("evaluation", "run", "measured"):
                 db.execute(
                     f"create table if not exists {table}"
-                    " (key text primary key, record text not null) without rowid"
+                    " (key text primary key, record text not null, digest text not null)"
+                    " without rowid"
                 )
 
     def _use_wal(self) -> None:
@@ -115,32 +116,57 @@ class Store:
         return PomError(
             "POM-X103",
             f"cannot use the store {str(self.path)!r}: {error}",
-            hint="name a writable file with --store",
+            hint="name a file with --store that can be written, where there is room; what the store "
+            "has is intact, and --resume goes on from there",
         )
 
     def get(self, keys: Iterable[str]) -> dict[str, dict[str, object]]:
-        """The records of those `keys` that are known."""
+        """The records of those `keys` that are known.
+
+        Raises
+        ------
+        PomError
+            POM-X101 the file was damaged since it was opened.
+        """
         found: dict[str, dict[str, object]] = {}
         wanted = list(keys)
         for start in range(0, len(wanted), 500):
             chunk = wanted[start : start + 500]
             marks = ",".join("?" * len(chunk))
-            for key, record in self._db.execute(
-                f"select key, record from evaluation where key in ({marks})", chunk
-            ):
-                found[key] = json.loads(record)
+            query = f"select key, record, digest from evaluation where key in ({marks})"
+            for key, record, digest in self._rows(query, chunk):
+                found[key] = self._parsed(key, record, digest)
         return found
+
+    def _rows(self, query: str, values: Sequence[str]) -> list[tuple[str, str, str]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._foreign(str(error)) from error
+
+    def _parsed(self, key: str, record: str, digest: str) -> dict[str, object]:
+        """A record, which has to be the one that was written: a wrong number looks like a right one."""
+        if digest != content_key(key, record):
+            raise self._foreign(f"the record {key[:12]} is damaged")
+        parsed: dict[str, object] = json.loads(record)
+        return parsed
 
     def put(self, records: Iterable[tuple[str, dict[str, object]]]) -> None:
         """Keep evaluations; a key that is already there stays as it is."""
+        self._write("insert or ignore into evaluation", records)
+
+    def _write(self, statement: str, records: Iterable[tuple[str, dict[str, object]]]) -> None:
+        texts = ((key, json.dumps(record, sort_keys=True)) for key, record in records)
+        rows = [(key, text, content_key(key, text)) for key, text in texts]
         try:
             with self._transaction():
-                self._db.executemany(
-                    "insert or ignore into evaluation values (?, ?)",
-                    [(key, json.dumps(record, sort_keys=True)) for key, record in records],
-                )
+                self._db.executemany(f"{statement} values (?, ?, ?)", rows)
         except sqlite3.OperationalError as error:
             raise self._refused(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._foreign(str(error)) from error
 
     def get_run(self, key: str) -> dict[str, object] | None:
         """What was kept of a run."""
@@ -159,18 +185,11 @@ class Store:
         self._put_one("measured", key, record)
 
     def _one(self, table: str, key: str) -> dict[str, object] | None:
-        row = self._db.execute(f"select record from {table} where key = ?", (key,)).fetchone()
-        return json.loads(row[0]) if row else None
+        rows = self._rows(f"select key, record, digest from {table} where key = ?", (key,))
+        return self._parsed(*rows[0]) if rows else None
 
     def _put_one(self, table: str, key: str, record: dict[str, object]) -> None:
-        try:
-            with self._transaction():
-                self._db.execute(
-                    f"insert or replace into {table} values (?, ?)",
-                    (key, json.dumps(record, sort_keys=True)),
-                )
-        except sqlite3.OperationalError as error:
-            raise self._refused(error) from error
+        self._write(f"insert or replace into {table}", [(key, record)])
 
     def __len__(self) -> int:
         count: int = self._db.execute("select count(*) from evaluation").fetchone()[0]
@@ -206,4 +225,10 @@ class _Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._db.execute("rollback" if kind else "commit")
+        try:
+            if kind is None:
+                self._db.execute("commit")
+        finally:
+            # a full disk has ended the transaction already
+            if self._db.in_transaction:
+                self._db.execute("rollback")

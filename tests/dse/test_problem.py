@@ -26,6 +26,12 @@ def test_bad_limits_are_refused(text):
         limits_of(Z020, (text,))
 
 
+def test_a_misspelt_resource_gets_a_suggestion():
+    with pytest.raises(PomError) as caught:
+        limits_of(Z020, ("luts=3",))
+    assert "did you mean 'lut'" in str(caught.value.hint)
+
+
 def test_two_limits_for_one_resource_are_refused():
     with pytest.raises(PomError, match="POM-X111"):
         limits_of(Z020, ("dsp=10", "dsp=20"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -99,6 +100,27 @@ def test_a_stopped_run_goes_on_and_ends_the_same(kernel_file, tmp_path, number, 
     assert 6 <= kept < whole["evaluated"]
     resumed = finished(kernel_file, folder, "--resume")
     assert resumed["from_store"] >= kept
+    assert {k: resumed[k] for k in IDENTICAL} == {k: whole[k] for k in IDENTICAL}
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+
+
+def test_a_full_disk_is_said_and_loses_nothing(kernel_file, tmp_path):
+    whole = finished(kernel_file, tmp_path / "whole")
+    folder = tmp_path / "full"
+    stopped = subprocess.run(
+        command(kernel_file, folder), capture_output=True, text=True, preexec_fn=small_files,
+    )  # fmt: skip
+    assert stopped.returncode == 1
+    error = json.loads(stopped.stdout)["error"]
+    assert error["code"] == "POM-X103"
+    assert "--resume" in error["hint"]
+    assert "Traceback" not in stopped.stderr
+    assert evaluations(folder / "store.sqlite") > 0
+    resumed = finished(kernel_file, folder, "--resume")
+    assert resumed["from_store"] > 0
     assert {k: resumed[k] for k in IDENTICAL} == {k: whole[k] for k in IDENTICAL}
 
 

@@ -65,6 +65,36 @@ def test_other_format_is_refused(tmp_path):
         Store(path)
 
 
+def test_a_damaged_record_is_not_believed(tmp_path):
+    path = tmp_path / "s"
+    with Store(path) as store:
+        store.put([("a", {"latency": 1234})])
+        store.put_run("r", {"state": "done"})
+        store.put_measured("m", {"lut": 5678})
+    for before, after in ((b"1234", b"1235"), (b"done", b"dome"), (b"5678", b"5679")):
+        data = path.read_bytes()
+        assert data.count(before) == 1
+        path.write_bytes(data.replace(before, after))
+    with Store(path) as store:
+        for read in (lambda: store.get(["a"]), lambda: store.get_run("r"),
+                     lambda: store.get_measured("m")):  # fmt: skip
+            with pytest.raises(PomError, match=r"POM-X101.*damaged"):
+                read()
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7])
+def test_a_torn_file_is_refused_and_left_alone(tmp_path, keep):
+    path = tmp_path / "s"
+    with Store(path) as store:
+        store.put((f"k{n}", {"text": "x" * 200}) for n in range(400))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    before = path.read_bytes()
+    with pytest.raises(PomError, match="POM-X101"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 def test_missing_folder_is_refused(tmp_path):
     with pytest.raises(PomError, match="POM-X103"):
         Store(tmp_path / "none" / "s")
