@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pom.dsl.locate import traceback_location, user_location
+from pom.dsl.names import did_you_mean
 from pom.errors import PomError
 from pom.ir.graph import Kernel
 from pom.ir.poly import PolyProgram
@@ -81,7 +82,7 @@ class Schedule:
         try:
             return self.apply(make(self.fast_math))
         except PomError as error:
-            raise error.at(user_location()) from None
+            raise _at_call(error) from None
 
     def apply(self, *primitives: PolyPass) -> Schedule:
         """Apply and record passes of level 2, all or none."""
@@ -226,6 +227,15 @@ class Schedule:
         return f"<schedule of {self.kernel.name}, {len(self.primitives)} primitives>"
 
 
+def _at_call(error: PomError) -> PomError:
+    """`error` at the user's call of a primitive; what it is about in the kernel becomes a note."""
+    here = user_location()
+    if here is None or error.location is None or error.location == here:
+        return error.at(here)
+    notes = (*error.notes, f"this is about {error.location}")
+    return type(error)(error.code, error.summary, here, error.hint, notes)
+
+
 def python_call(primitive: PolyPass) -> str:
     """The call on a schedule `s` that records `primitive`.
 
@@ -265,6 +275,9 @@ def _literal(value: object) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
+_HANDLES = (Schedule, StatementHandle, LoopHandle, ArrayHandle)
+
+
 def schedule(kernel: KernelFunction | Kernel, fast_math: bool = False) -> Schedule:
     """A schedule of `kernel` without primitives; see `Schedule`."""
     return Schedule(kernel, fast_math)
@@ -288,7 +301,11 @@ def load_schedule(path: str | Path, kernel: KernelFunction | Kernel) -> Schedule
     from pom.dsl.load import load_module
 
     result = Schedule(kernel)
-    module = load_module(Path(path), {"s": result})
+    try:
+        module = load_module(Path(path), {"s": result})
+    except PomError as error:
+        hint = error.hint or _misspelt(error.__cause__)
+        raise PomError(error.code, error.summary, error.location, hint, error.notes) from error
     function = vars(module).get("schedule")
     if callable(function) and not isinstance(function, ModuleType) and function is not schedule:
         try:
@@ -301,6 +318,7 @@ def load_schedule(path: str | Path, kernel: KernelFunction | Kernel) -> Schedule
                 "POM-S040",
                 f"schedule(s) of {Path(path).name} raised {type(error).__name__}: {error}",
                 traceback_location(error.__traceback__, str(path)),
+                _misspelt(error),
             ) from error
     elif not result.primitives:
         raise PomError(
@@ -309,6 +327,14 @@ def load_schedule(path: str | Path, kernel: KernelFunction | Kernel) -> Schedule
             hint="define a function schedule(s) that calls primitives on s",
         )
     return result
+
+
+def _misspelt(error: BaseException | None) -> str | None:
+    """The primitive that was meant, where `error` is about one that a handle does not have."""
+    if not isinstance(error, AttributeError) or not isinstance(error.obj, _HANDLES):
+        return None
+    known = [name for name in dir(error.obj) if not name.startswith("_")]
+    return did_you_mean(error.name, known) or f"it has {', '.join(known)}"
 
 
 class _CallableModule(ModuleType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from pom.errors import PomError
@@ -38,6 +39,19 @@ if TYPE_CHECKING:
     from pom.schedule import Schedule
 
 
+def _refuse_tile(
+    given: tuple[str | int, ...], sorted_: tuple[str | int, ...], fast_math: bool
+) -> PolyPass:
+    """Raise: the arguments of `tile` are not loops and then as many sizes."""
+    is_swapped = sum(isinstance(a, str) for a in given) * 2 == len(given)
+    call = sorted_ if is_swapped and given else ("i", "j", 4, 4)
+    raise PomError(
+        "POM-S007",
+        f"tile takes loops, then one size for each, not {', '.join(map(repr, given))}",
+        hint=f"{'write' if is_swapped else 'for example'} tile({', '.join(map(repr, call))})",
+    )
+
+
 class StatementHandle:
     """A statement of a schedule, and the loops around it. Every method returns the handle."""
 
@@ -70,8 +84,8 @@ class StatementHandle:
         """See `pom.passes.poly_tile.Tile`; loops first, then as many sizes."""
         loops = tuple(a for a in loops_and_sizes if isinstance(a, str))
         sizes = tuple(a for a in loops_and_sizes if not isinstance(a, str))
-        if loops_and_sizes != (*loops, *sizes):
-            loops, sizes = (), ()
+        if loops_and_sizes != (*loops, *sizes) or len(loops) != len(sizes):
+            self._record(partial(_refuse_tile, loops_and_sizes, (*loops, *sizes)))
         return self._record(
             lambda fast: Tile(self.name, loops, sizes, remainder, fast)  # type: ignore[arg-type]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,8 +192,35 @@ def test_copies_go_their_own_way() -> None:
 
 
 def test_tile_wants_loops_first() -> None:
-    with pytest.raises(PomError, match="POM-S007"):
-        pom.schedule(gemm)["mac"].tile("i", 4, "j", 4)
+    s = pom.schedule(gemm)
+    with pytest.raises(PomError, match=r"POM-S007: tile takes .*, not 'i', 4, 'j', 3") as caught:
+        s["mac"].tile("i", 4, "j", 3)
+    assert caught.value.hint == "write tile('i', 'j', 4, 3)"
+    assert caught.value.location is not None
+    with pytest.raises(PomError, match="POM-S007") as caught:
+        s["mac"].tile("i", 4, 3)
+    assert caught.value.hint == "for example tile('i', 'j', 4, 4)"
+    s["mac"].tile("i", "j", 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda s: s["mac"].buffer_at("B", "k", buffer="A"), "POM-P064"),
+        (lambda s: s["mac"].reuse_at("B", "k"), "POM-P072"),
+        (lambda s: s["mac"].scalar_promotion("C", "j"), "POM-P065"),
+        (lambda s: s["mac"].double_buffer("B", "i"), "POM-P073"),
+        (lambda s: s["scale"].interleave_reduction("j", 4), "POM-P067"),
+    ],
+)
+def test_an_error_is_at_the_call_and_names_the_place_in_the_kernel(
+    call: Callable[[pom.schedule.Schedule], object], code: str
+) -> None:
+    with pytest.raises(PomError, match=code) as caught:
+        call(pom.schedule(gemm))
+    assert caught.value.location is not None
+    assert "lambda s: s[" in caught.value.location.source_line
+    assert any(note.startswith("this is about ") for note in caught.value.notes)
 
 
 def test_texts() -> None:
@@ -215,6 +243,19 @@ def test_schedule_files(tmp_path: Path) -> None:
         load_schedule(path, gemm)
     assert caught.value.location is not None
     assert caught.value.location.line == 2
+    for text in ('def schedule(s):\n    s["mac"].unrol("i")\n', 's["mac"].unrol("i")\n'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(PomError, match="'StatementHandle' object has no attribute") as caught:
+            load_schedule(path, gemm)
+        assert caught.value.hint == "did you mean 'unroll'?"
+    path.write_text("def schedule(s):\n    s.xyzzy()\n", encoding="utf-8")
+    with pytest.raises(PomError, match="POM-S040") as caught:
+        load_schedule(path, gemm)
+    assert "it has apply, array" in str(caught.value.hint)
+    path.write_text("def schedule(s):\n    (1).real_part\n", encoding="utf-8")
+    with pytest.raises(PomError, match="POM-S040") as caught:
+        load_schedule(path, gemm)
+    assert caught.value.hint is None
     path.write_text("x = 1\n", encoding="utf-8")
     with pytest.raises(PomError, match="POM-S040"):
         load_schedule(path, gemm)

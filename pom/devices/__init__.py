@@ -69,14 +69,14 @@ def load(name: str) -> Device:
     Raises
     ------
     PomError
-        ``POM-D001`` if there is no such device; the hint names the closest.
+        ``POM-D080`` if there is no such device; the hint names the closest.
     """
     device = _by_name().get(name.strip().lower())
     if device is None:
         close = difflib.get_close_matches(name.strip().lower(), _by_name(), n=1, cutoff=0.5)
         known = ", ".join(available())
         hint = f"did you mean '{close[0]}'? " if close else ""
-        raise PomError("POM-D001", f"unknown device '{name}'", hint=f"{hint}known: {known}")
+        raise PomError("POM-D080", f"unknown device '{name}'", hint=f"{hint}known: {known}")
     return device
 
 

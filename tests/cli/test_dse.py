@@ -65,7 +65,7 @@ def test_space(kernel_file, capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        (["--target", "xc7z02"], "POM-D001"),
+        (["--target", "xc7z02"], "POM-D080"),
         (["--limit", "dsp=200%"], "POM-X110"),
         (["--limit", "dsp=3", "--limit", "dsp=4"], "POM-X111"),
         (["--limit", "lut=40"], "POM-X160"),

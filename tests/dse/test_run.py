@@ -160,7 +160,7 @@ def test_questions_without_sense(options, code):
 
 
 def test_unknown_device_gets_a_suggestion():
-    with pytest.raises(PomError, match="POM-D001") as caught:
+    with pytest.raises(PomError, match="POM-D080") as caught:
         pom.auto_dse(scale_add(), "xc7z002")
     assert "xc7z020" in str(caught.value.hint)
 
