@@ -9,12 +9,12 @@ port of every candidate is taken.  Sets of banks are bit masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import ceil, gcd
+from math import ceil, gcd, lcm
 
 from pom.qor_model.expand import Element
-from pom.qor_model.region import Array, PartitionKind
+from pom.qor_model.region import Array, Loop, PartitionKind
 
 _PORTS = {
     "ram_1p": (1, 1, True),
@@ -158,6 +158,23 @@ def reach(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> Re
             dynamic.append(dim)
             candidates *= split.factor // modulus
     return Reach(-1 if dynamic else bank, candidates, banks.mask(tuple(residues)), tuple(dynamic))
+
+
+def stride_of_copies(loop: Loop, unroll: int, arrays: Iterable[Array]) -> int:
+    """Step of an induction variable whose loop is unrolled.
+
+    A loop that its copies replace has a constant for a variable: its step is rounded up to one
+    that leaves every bank as it is, so that the bank of each copy is known.
+    """
+    stride = loop.step * unroll
+    count = loop.constant_trip_count
+    if unroll == 1 or count is None or count > unroll:
+        return stride
+    sizes = ((a, p) for a in arrays for p in (*a.partitions, *a.reshapes))
+    period = lcm(
+        *(a.shape[p.dim] if p.kind is PartitionKind.COMPLETE else p.factor for a, p in sizes)
+    )
+    return -(-stride // period) * period
 
 
 def is_distinct_by_compiler(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from pom.errors import PomError
+from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.carried import Level, carried_constraints, is_kept_in_register
 from pom.qor_model.expand import Body, Env, Expander, Node, shifted, split_invariants
 from pom.qor_model.modulo import (
@@ -102,7 +103,7 @@ def schedule_leaf(
     loop = nest.loops[-1]
     strides = dict(outer)
     strides.update({item.name: item.step for item in nest.loops})
-    strides[loop.name] = loop.step * nest.unroll
+    strides[loop.name] = stride_of_copies(loop, nest.unroll, maker.arrays())
     ivs = [item.name for item in nest.loops]
     expander = _expand(nest, maker.machine.effort.operations)
     if expander is None:

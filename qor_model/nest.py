@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from pom.errors import PomError
+from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.dataflow import DataflowTask, overlap
 from pom.qor_model.defaults import inner_loops, is_flattened_into, operations
 from pom.qor_model.expand import Env, Expander, Node
@@ -154,7 +155,8 @@ class NestScheduler:
         low, high = trip_range(loop, self.ranges)
         count = reported_count(loop, self.ranges, self.around)
         unroll = max(1, min(self.directives[loop.name].unroll or ceil(count), ceil(count)))
-        inner_strides = {**strides, loop.name: loop.step * unroll}
+        stride = stride_of_copies(loop, unroll, self.maker.arrays())
+        inner_strides = {**strides, loop.name: stride}
         outer_ranges, outer_loops = self.ranges, self.around
         self.around = (*outer_loops, loop)
         self.ranges = {**outer_ranges, loop.name: iv_range(loop, outer_ranges)}

@@ -13,9 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.defaults import operations
+from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import Operator, OperatorLibrary
-from pom.qor_model.region import Array, Design, Function, If, Loop, Partition, Region
+from pom.qor_model.region import Array, Design, Function, Partition
 from pom.qor_model.resources_address import address_operators
 from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
 from pom.qor_model.resources_constants import (
@@ -199,11 +201,13 @@ class ResourceModel:
     def _count(self, function: Function, timing: FunctionResult, partitions: Partitions) -> Counts:
         counts = Counts()
         arrays = {array.name: _partitioned(array, partitions) for array in function.arrays}
-        steps = dict.fromkeys(_loop_names(function.body), 0)
+        regions = {loop.name: loop for loop in all_loops(function.body)}
+        steps = dict.fromkeys(regions, 0)
         for loop in _all_loops(timing.loops):
-            for position, name in enumerate(loop.names):
-                innermost = position == len(loop.names) - 1
-                steps[name] = 0 if loop.is_fully_unrolled else (loop.unroll if innermost else 1)
+            steps.update(dict.fromkeys(loop.names, 1))
+            inner = regions[loop.names[-1]]
+            copies = stride_of_copies(inner, loop.unroll, arrays.values()) // inner.step
+            steps[inner.name] = 0 if loop.is_fully_unrolled else copies
         for body in timing.schedules:
             self._add_body(counts, body, arrays, steps, frozenset(), 1)
         for loop in timing.loops:
@@ -441,13 +445,3 @@ def _all_loops(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:
     for loop in loops:
         yield loop
         yield from _all_loops(loop.children)
-
-
-def _loop_names(regions: tuple[Region, ...]) -> Iterator[str]:
-    for region in regions:
-        if isinstance(region, Loop):
-            yield region.name
-            yield from _loop_names(region.body)
-        elif isinstance(region, If):
-            yield from _loop_names(region.then_body)
-            yield from _loop_names(region.else_body)

@@ -110,6 +110,10 @@ class TaskMaker:
             self._keys[op.id] = found
         return found
 
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays that the function sees, with their partitions."""
+        return tuple(banks.array for banks in self.banks.values())
+
     def task(self, node: Node, strides: Mapping[str, int]) -> Task:
         """The task of one operation."""
         op = node.op
