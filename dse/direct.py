@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from math import factorial
 
+from pom.dse.direct_sums import TreeWriter, find_accumulations
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.realise import has_remainder
@@ -92,12 +93,14 @@ class DirectDesigns:
         nest = self._nests[handle]
         if len(nest.statements) > 1 and has_remainder(nest, chosen):
             return None
-        if any(chosen.factor(loop) > 1 for each in nest.sums for loop in each.loops):
+        is_tree = any(chosen.factor(loop) > 1 for each in nest.sums for loop in each.loops)
+        if is_tree and find_accumulations(nest, chain.body) is None:
             return None
         arrays = _partitioned(self._top.arrays, dict(plan.partitions))
         if arrays is None:
             return None
-        regions: tuple[Region, ...] = tuple(_Rewriter(nest, chain, chosen, self._free_id).parts())
+        rewriter = _Rewriter(nest, chain, chosen, self._free_id)
+        regions: tuple[Region, ...] = tuple(rewriter.parts())
         is_innermost = bool(nest.company)
         for loop in reversed(chain.around):
             if is_innermost:
@@ -106,7 +109,7 @@ class DirectDesigns:
                 after = tuple(r for r in loop.body[len(before) :] if isinstance(r, Block))
                 regions, is_innermost = (*before, *regions, *after), False
             regions = (replace(loop, body=regions),)
-        function = replace(self._top, arrays=arrays, body=regions)
+        function = replace(self._top, arrays=(*arrays, *rewriter.trees.arrays), body=regions)
         return kept_apart(replace(self._base, functions=(function,)), nest)
 
 
@@ -229,6 +232,8 @@ class _Rewriter:
         self.body = chain.body
         self.plan = plan
         self.ids = count(first_id)
+        self.trees = TreeWriter(nest, self.ids)
+        self.along = {by_name[loop].name for each in nest.sums for loop in each.loops}
 
     def parts(self) -> list[Region]:
         """The tiled nest, and one for the rest of every loop that its factor does not divide."""
@@ -253,11 +258,17 @@ class _Rewriter:
             loop.name: _level(loop, factor, ranges[loop.name], suffix)
             for loop, factor in zip(self.loops, self.plan.factors, strict=True)
         }
-        regions = self._copied({name: level.value for name, level in levels.items()})
-        for level in reversed(levels.values()):
-            if level.lane is not None:
-                regions = (replace(level.lane, body=regions),)
+        body = self._copied({name: level.value for name, level in levels.items()})
+        lanes = [(name, level.lane) for name, level in levels.items() if level.lane is not None]
         is_innermost = self.plan.is_pipelined
+        is_pipelined = is_innermost and any(level.outer for level in levels.values())
+        # what a tree combines is innermost
+        regions = self.trees.lanes(
+            body, [lane for name, lane in lanes if name in self.along], is_pipelined=is_pipelined
+        )
+        for name, lane in reversed(lanes):
+            if name not in self.along:
+                regions = (replace(lane, body=regions),)
         for level in reversed(levels.values()):
             if level.outer is None:
                 continue
@@ -268,10 +279,10 @@ class _Rewriter:
             regions, is_innermost = (replace(loop, body=regions),), False
         return regions
 
-    def _copied(self, values: dict[str, Affine]) -> tuple[Region, ...]:
+    def _copied(self, values: dict[str, Affine]) -> tuple[Block, ...]:
         """The body over the new loops, with identifiers of its own."""
         ids: dict[int, int] = {}
-        blocks: list[Region] = []
+        blocks: list[Block] = []
         for block in self.body:
             ops: list[Op] = []
             for op in block.ops:

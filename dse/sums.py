@@ -10,7 +10,7 @@ lanes of every such loop are combined in this way, and bounds count on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pom.ir.affine import Affine
 from pom.ir.graph import Assign
@@ -34,10 +34,16 @@ class Sum:
     statement : str
     loops : tuple of str
         Band loops in whose iterations the element stays the same, outermost first.
+    op : str
+        What combines: ``add``, ``min`` …
+    array : str
+        What it accumulates into.
     """
 
     statement: str
     loops: tuple[str, ...]
+    op: str
+    array: str
 
 
 def find_sums(
@@ -63,9 +69,10 @@ def find_sums(
             if isinstance(subscript, Affine):
                 moving |= subscript.variables
         around = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
-        found.append(Sum(name, tuple(b for b in band if not around[b] & moving)))
-    common = [b for b in band if all(b in s.loops for s in found)]
-    return tuple(Sum(s.statement, tuple(common)) for s in found if common)
+        loops = tuple(b for b in band if not around[b] & moving)
+        found.append(Sum(name, loops, reduction.op, array))
+    common = tuple(b for b in band if all(b in s.loops for s in found))
+    return tuple(replace(s, loops=common) for s in found if common)
 
 
 def _uses(program: PolyProgram, statements: tuple[str, ...], array: str) -> int:
