@@ -6,7 +6,7 @@ arguments are `pom.ir.affine` expressions over the loops' variables. Nothing her
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import islpy as isl
 
@@ -258,6 +258,39 @@ def _schedule_function(program: PolyProgram, name: str, loops: tuple[Loop, ...])
     return function
 
 
+def _pipelined(nodes: tuple[AstNode, ...], around: Loop | None) -> tuple[AstNode, ...]:
+    """`nodes` with their outermost loops pipelined, where `around` is a pipelined loop that vanished.
+
+    The tool would unroll them if that loop were still there. Loops around one with varying bounds,
+    which cannot be unrolled, stay as they are.
+    """
+    if around is None or around.directives.pipeline_ii is None:
+        return nodes
+    found: list[AstNode] = []
+    for node in nodes:
+        match node:
+            case AstFor(loop=loop, body=body) if all(_is_unrollable(n) for n in body):
+                ii = around.directives.pipeline_ii
+                directives = replace(loop.directives, pipeline_ii=ii, unroll=1)
+                node = replace(node, loop=replace(loop, directives=directives))
+            case AstIf(body=body, orelse=orelse):
+                body, orelse = _pipelined(body, around), _pipelined(orelse, around)
+                node = replace(node, body=body, orelse=orelse)
+        found.append(node)
+    return tuple(found)
+
+
+def _is_unrollable(node: AstNode) -> bool:
+    """Whether every loop at and in `node` has constant bounds."""
+    match node:
+        case AstFor(lowers=lowers, uppers=uppers, body=body):
+            bounds = (*lowers, *uppers)
+            return all(b.is_constant for b in bounds) and all(_is_unrollable(n) for n in body)
+        case AstIf(body=body, orelse=orelse):
+            return all(_is_unrollable(n) for n in (*body, *orelse))
+    return True
+
+
 class _Reader:
     """isl's AST as our values; degenerate loops disappear into the values of their variable."""
 
@@ -292,7 +325,8 @@ class _Reader:
             )
         if kind == _NODE.mark:
             number = int(node.mark_get_id().get_name().partition(":")[2])
-            return self.nodes(node.mark_get_node(), self.loops[number], values)
+            # A loop that runs once may leave no node of its own: then `loop` is still to come.
+            return _pipelined(self.nodes(node.mark_get_node(), self.loops[number], values), loop)
         if kind == _NODE.for_:
             return self._for(node, loop, values)
         if kind == _NODE.if_:
@@ -359,9 +393,10 @@ class _Reader:
         variable = node.for_get_iterator().id_get_id().get_name()
         init = node.for_get_init()
         if node.for_is_degenerate():
-            return self.nodes(
+            body = self.nodes(
                 node.for_get_body(), None, {**values, variable: self._affine(init, values)}
             )
+            return _pipelined(body, loop)
         condition = node.for_get_cond()
         comparison = condition.op_get_type()
         if comparison not in (_OP.le, _OP.lt):

@@ -334,7 +334,7 @@ def _misspelt(error: BaseException | None) -> str | None:
     if not isinstance(error, AttributeError) or not isinstance(error.obj, _HANDLES):
         return None
     known = [name for name in dir(error.obj) if not name.startswith("_")]
-    return did_you_mean(error.name, known) or f"it has {', '.join(known)}"
+    return did_you_mean(str(error.name), known) or f"it has {', '.join(known)}"
 
 
 class _CallableModule(ModuleType):

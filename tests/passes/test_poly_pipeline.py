@@ -3,14 +3,32 @@ from __future__ import annotations
 import pytest
 
 from pom.errors import PomError
+from pom.ir.affine import Affine
 from pom.ir.directives import LoopDirectives
 from pom.ir.poly import PolyProgram
+from pom.passes.ast_build import AstFor, build_ast
+from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.loop_directives import with_directives
 from pom.passes.poly_guard import Guard
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_split import Split
 from pom.passes.poly_tile import Tile
-from tests.passes.nests import copy, gemm, imperfect, parts, triangle
+from tests.passes.nests import (
+    access,
+    assign,
+    copy,
+    gemm,
+    i,
+    imperfect,
+    j,
+    k,
+    kernel,
+    load,
+    loop,
+    parts,
+    triangle,
+)
 
 
 def directives(program: PolyProgram, statement: str, loop: str) -> LoopDirectives:
@@ -70,3 +88,35 @@ def test_a_pipeline_must_fit_after_later_primitives_too() -> None:
     pipelined = Pipeline("S", "j").run(triangle())
     with pytest.raises(PomError, match="POM-S010: interchange"):
         Interchange("S", "i", "j").run(pipelined)
+
+
+def pipelined(program: PolyProgram) -> list[tuple[str, int | None]]:
+    """The outermost loops of the code and their intervals."""
+    return [
+        (node.loop.name, node.loop.directives.pipeline_ii)
+        for node in build_ast(program)
+        if isinstance(node, AstFor)
+    ]
+
+
+def test_the_loops_in_a_block_that_remains_alone_are_pipelined() -> None:
+    """The loop over blocks runs once for the last one: no loop is left to hold its pipeline."""
+    blocks = Pipeline("S", "i0", 2).run(Split("S", "i", 4).run(nest(11)))
+    assert pipelined(blocks) == [("i0", 2), ("i1", 2)]
+    rows = Pipeline("S", "i1").run(Split("S", "i", 5).run(nest(11)))
+    assert pipelined(rows) == [("i0", None), ("j", 1)]
+    none = Split("S", "i", 4).run(nest(11))
+    assert pipelined(none) == [("i0", None), ("i1", None)]
+
+
+def test_varying_loops_are_not_pipelined_in_place_of_one_around() -> None:
+    rest = nest(1, i + 4)
+    assert pipelined(with_directives(rest, "S", "i", pipeline_ii=1)) == [("j", 1)]
+    deeper = nest(1, Affine.const(6), j + 1)
+    assert pipelined(with_directives(deeper, "S", "i", pipeline_ii=1)) == [("j", None)]
+
+
+def nest(rows: int, columns: Affine | int = 16, depth: Affine | int = 3) -> PolyProgram:
+    body = assign("S", access("A", i, j), load("B", i, k))
+    inner = loop("j", 0, columns, loop("k", 0, depth, body))
+    return graph_to_poly(kernel(loop("i", 0, rows, inner)))
