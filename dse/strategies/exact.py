@@ -50,11 +50,13 @@ class Exact:
     def __init__(self, tolerance: float = 0.005, patience: int = 600) -> None:
         self.tolerance = tolerance
         self.patience = patience
+        self._sampled: dict[str, Branch] = {}
 
     def run(self, search: Search) -> bool:
         branches = [Branch(search, v) for v in problem_variants(search.problem, search.local)]
         if not branches:
             return False
+        self._sampled.clear()
         self._plain(search, branches)
         patience = _Patience(search, self.patience)
         is_complete = True
@@ -101,8 +103,14 @@ class Exact:
         """Look for a better design in a branch, later for a better bound, too."""
         is_first = not branch.is_tried
         branch.is_tried = True
+        if is_first:
+            self._sample(search, branch)
         self._attempt(search, branch, ROUNDS if is_first else 2)
         if is_first:
+            if len(branch.tables) > 1:
+                branch.composer.is_strict = False
+                self._attempt(search, branch, ROUNDS)
+                branch.composer.is_strict = True
             self._overlapped(search, branch)
         if is_first or search.is_out_of_time:
             return
@@ -122,6 +130,21 @@ class Exact:
             branch.is_exhausted = True
             return
         branch.ask(rows)
+
+    def _sample(self, search: Search, branch: Branch) -> None:
+        """Learn how fast the lanes of nests are whose bounds say little."""
+        name = branch.variant.structure.name
+        if name in self._sampled:
+            # other operators change the ratios little
+            for table, known in zip(branch.tables, self._sampled[name].tables, strict=True):
+                table.expect_as(known)
+            return
+        self._sampled[name] = branch
+        for n, table in enumerate(branch.tables):
+            for row in table.samples():
+                if search.is_out_of_time:
+                    return
+                branch.ask([(n, row)])
 
     @staticmethod
     def _overlapped(search: Search, branch: Branch) -> None:
@@ -170,7 +193,8 @@ class Exact:
             if not coarse:
                 branch.ask([(n, r) for n, r in pairs if r not in branch.tables[n].answers])
                 evaluations += 1
-        return None
+        # out of time: what is known is made a design of all the same
+        return composer.choose(limits, is_known=True)
 
     @staticmethod
     def _looked_inside(search: Search, branch: Branch, choice: Choice, answer: Evaluation) -> bool:
