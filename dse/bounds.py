@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -60,6 +61,8 @@ class Candidates:
         Iterations of the pipelined loop in all executions of the band, at the least.
     full : array of float, shape (n,)
         Of these, iterations with all lanes.
+    rest : array of float, shape (n,)
+        Cycles of the iterations with fewer lanes, at the least.
     interval : array of float, shape (n,)
         Cycles between them that recurrences and the operators within the budget force.
     depth : array of float, shape (n,)
@@ -77,6 +80,7 @@ class Candidates:
     lanes: NDArray[np.int64]
     iterations: NDArray[np.float64]
     full: NDArray[np.float64]
+    rest: NDArray[np.float64]
     interval: NDArray[np.float64]
     depth: NDArray[np.float64]
     runs: float
@@ -149,7 +153,9 @@ def candidates(
         full = iterations = np.maximum(1.0, np.ceil(instances / lanes))
     interval = np.maximum(
         _compute_interval(nest, order, costs, budget, factors),
-        _recurrence_interval(nest, order, costs, factors, trips),
+        _recurrence_interval(
+            nest, order, costs, factors, extents // factors if nest.is_box else trips
+        ),
     )
     latency = {operator: cost.latency for operator, cost in costs.items()}
     single = max((chain_latency(v, latency) for v in nest.values), default=1)
@@ -158,10 +164,11 @@ def candidates(
     for loop in nest.prefix:
         prefix *= max(loop.extent, 1)
     scale = float(prefix) if nest.is_box else 1.0
+    rest = scale * (_rest(nest, order, costs, factors, extents) if nest.is_box else full - full)
     iterations, full = scale * iterations, scale * full
     # beside other loops, every execution of the band fills and empties the pipeline
     runs = scale if nest.is_apart else 1.0
-    bound = latency_bound(iterations, full, interval, depth, runs)
+    bound = latency_bound(full, rest, interval, depth, runs)
     ranked = np.lexsort((lanes, bound))
     return Candidates(
         order,
@@ -170,6 +177,7 @@ def candidates(
         lanes[ranked],
         iterations[ranked],
         full[ranked],
+        rest[ranked],
         interval[ranked],
         depth[ranked],
         runs,
@@ -179,14 +187,14 @@ def candidates(
 
 
 def latency_bound(
-    iterations: NDArray[np.float64],
     full: NDArray[np.float64],
+    rest: NDArray[np.float64],
     interval: NDArray[np.float64],
     depth: NDArray[np.float64],
     runs: float,
 ) -> NDArray[np.float64]:
-    """Cycles of a pipelined loop, the iterations with fewer lanes at an interval of 1."""
-    bound: NDArray[np.float64] = (full - runs) * interval + (iterations - full) + runs * depth
+    """Cycles of a pipelined loop that is filled `runs` times, and of the parts with fewer lanes."""
+    bound: NDArray[np.float64] = (full - runs) * interval + rest + runs * depth
     return bound
 
 
@@ -244,6 +252,32 @@ def _compute_interval(
             used = _operators(nest, order, costs, factors, resource)
             interval = np.maximum(interval, np.ceil(used / available))
     return interval
+
+
+def _rest(
+    nest: Nest,
+    order: tuple[str, ...],
+    costs: Mapping[str, OperatorCost],
+    factors: NDArray[np.int64],
+    extents: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Cycles of the parts that are left where factors leave a rest.
+
+    A part with the rest of some loops runs these once, so that less lies between the steps of a
+    recurrence than in the nest with all lanes.
+    """
+    cycles = np.zeros(len(factors))
+    for is_rest in product((False, True), repeat=len(order)):
+        if not any(is_rest):
+            continue
+        lanes = np.where(is_rest, extents % factors, factors)
+        trips = np.where(is_rest, (lanes > 0).astype(np.int64), extents // factors)
+        count = trips.prod(axis=1).astype(np.float64)
+        some = np.flatnonzero(count)
+        if len(some):
+            interval = _recurrence_interval(nest, order, costs, lanes[some], trips[some])
+            cycles[some] += count[some] * interval
+    return cycles
 
 
 def _depth(

@@ -63,6 +63,8 @@ class Composer:
 
     Attributes
     ----------
+    is_strict : bool
+        Whether a single lane of the heavier nest binds the lighter ones, too.
     inside : dict of (int, int) to (float, float)
         Cycles and own LUT of nests and rows that turned out to need more in a whole design than
         alone.
@@ -73,6 +75,7 @@ class Composer:
         self.tables = tables
         self.inside: dict[tuple[int, int], tuple[float, float]] = {}
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
+        self.is_strict = True
         self._wanted: dict[tuple[int, int], Banks] = {}
         self._alone: dict[tuple[int, str, int], Banks] = {}
         self._allowed: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Mask] = {}
@@ -202,7 +205,9 @@ class Composer:
     def _bind(self, banks: Banks, n: int, row: int) -> None:
         wanted = self._row_banks(n, row)
         for key in self._dims[n]:
-            banks[key] = max(banks.get(key, 1), wanted.get(key, 1))
+            number = wanted.get(key, 1)
+            if self.is_strict or number > 1:
+                banks[key] = max(banks.get(key, 1), number)
 
     def _row_banks(self, n: int, row: int) -> Banks:
         key = (n, row)

@@ -23,6 +23,12 @@ from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.schedule_tree import prune
+from pom.qor_model.settings import Effort
+
+WHOLE = Effort()
+"""What the estimate of a whole design, or of a nest that is rewritten, may take."""
+LOWERED = Effort(operations=1_500, placements=100_000)
+"""What that of a nest with guards may take: its lanes differ, and most of them are poor designs."""
 
 if TYPE_CHECKING:
     from mlir.ir import Context
@@ -184,11 +190,13 @@ class Evaluator:
         """The model's answer for a plan, or for one nest of it alone."""
         try:
             design = self.rewritten(plan, nest) if nest and self.is_direct else None
+            effort = WHOLE
             if design is None:
+                effort = LOWERED if nest else WHOLE
                 design = self._lowered(self.realised(plan, nest))
                 if nest:
                     design = kept_apart(design, self._nest(plan.structure, nest))
-            result, report = self._judged(design)
+            result, report = self._judged(design, effort)
         except PomError as error:
             return Evaluation(
                 plan, nest, float("inf"), Resources(), f"{error.code}: {error.summary}"
@@ -253,11 +261,13 @@ class Evaluator:
             # tiled, the nests may still be within the model
             return None
 
-    def _judged(self, design: Design) -> tuple[DesignResult, ResourceReport]:
+    def _judged(
+        self, design: Design, effort: Effort = WHOLE
+    ) -> tuple[DesignResult, ResourceReport]:
         from pom.qor_model.latency import estimate_latency
         from pom.qor_model.resources import ResourceModel
 
-        result = estimate_latency(design, self.library)
+        result = estimate_latency(design, self.library, effort=effort, folds=True)
         # a model keeps what it measured, which no other design has use for
         return result, ResourceModel(self.library).estimate(design, result)
 

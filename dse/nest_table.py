@@ -28,6 +28,8 @@ USUAL = (250.0, 50.0)
 """LUT of a nest, and of a lane of it, beyond operators and memory accesses: a first guess."""
 NEAR, ALIKE = 0.02, 12
 """Rows within this share of the cycles are refined with a row, at most so many."""
+SAMPLE_LANES = 6
+"""Lanes of the rows that are evaluated first where bounds say little."""
 SLOWER = 1.05
 """From this ratio of an answer to its bound on, rows of its kind are expected to be as slow."""
 _Mask = NDArray[np.bool_]
@@ -74,7 +76,7 @@ class NestTable:
         self._starts = np.cumsum([0, *(len(c.bound) for c in lists)])
         self._position = np.concatenate([np.arange(len(c.bound)) for c in lists])
         self.lanes = np.concatenate([c.lanes for c in lists])
-        self.iterations = np.concatenate([c.iterations for c in lists])
+        self.rest = np.concatenate([c.rest for c in lists])
         self.full = np.concatenate([c.full for c in lists])
         self.interval = np.concatenate([c.interval for c in lists])
         self.lut = np.concatenate([c.lut for c in lists])
@@ -92,6 +94,8 @@ class NestTable:
         self.version = 0
         self._guess = USUAL
         self._slower: dict[int, float] = {}
+        self._slower_alike: dict[int, float] = {}
+        self._loops = np.concatenate([_unrolled(n, c) for n, c in enumerate(lists)])
         self._shape = np.concatenate([_shapes(nest, c) for c in lists])
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
 
@@ -109,6 +113,29 @@ class NestTable:
         factors = chosen.factors[int(self._position[row])]
         return NestPlan(self.nest.handle, chosen.order, tuple(int(f) for f in factors))
 
+    def samples(self) -> tuple[int, ...]:
+        """Rows that tell apart orders and loops of a nest whose bounds say little."""
+        if self._footprint is not None:
+            return ()
+        found = []
+        few = np.flatnonzero(self.lanes <= SAMPLE_LANES)
+        for kind in np.unique(self._loops[few]).tolist():
+            alike = few[self._loops[few] == kind]
+            most = alike[np.argmax(self.lanes[alike])]
+            if self.lanes[most] == 1 or np.count_nonzero(self._factors(int(most)) > 1) == 1:
+                found.append(int(most))
+        return tuple(found)
+
+    def expect_as(self, other: NestTable) -> None:
+        """Take over how much slower than their bounds rows of the same nest are."""
+        self._slower_alike = dict(other._slower_alike)
+        self.version += 1
+
+    def _factors(self, row: int) -> NDArray[np.int64]:
+        factors: NDArray[np.int64] = self.lists[int(self._source[row])].factors
+        chosen: NDArray[np.int64] = factors[int(self._position[row])]
+        return chosen
+
     # ---- proved ------------------------------------------------------------------------
 
     def bounds(self, room: Room) -> tuple[_Floats, _Floats]:
@@ -123,7 +150,7 @@ class NestTable:
         ):
             left = np.maximum(available - own, 1e-9)
             interval = np.maximum(interval, np.ceil(work / left - 1e-9))
-        found = latency_bound(self.iterations, self.full, interval, self.depth, self.runs)
+        found = latency_bound(self.full, self.rest, interval, self.depth, self.runs)
         found[self.own_lut > room.lut] = np.inf
         known = self.state == KNOWN
         fits = (
@@ -146,7 +173,7 @@ class NestTable:
             self.refine(other)
 
     def _least_cycles(self) -> _Floats:
-        return latency_bound(self.iterations, self.full, self.interval, self.depth, self.runs)
+        return latency_bound(self.full, self.rest, self.interval, self.depth, self.runs)
 
     def refine(self, row: int) -> None:
         """Count the memory accesses of a row; its bound rises."""
@@ -176,14 +203,17 @@ class NestTable:
         self.known_ff[row] = answer.resources.ff
         self.known_dsp[row] = answer.resources.dsp
         bound = latency_bound(
-            self.iterations[row : row + 1],
             self.full[row : row + 1],
+            self.rest[row : row + 1],
             self.interval[row : row + 1],
             self.depth[row : row + 1],
             self.runs,
         )
         ratio = answer.latency_cycles / max(float(bound[0]), 1.0)
         self._slower[int(self._kind[row])] = ratio
+        if self._footprint is None:
+            # bounds of guarded lanes say little: what is alike is expected to be as slow
+            self._slower_alike[int(self._loops[row])] = ratio
         self._fit()
 
     # ---- likely ------------------------------------------------------------------------
@@ -195,9 +225,11 @@ class NestTable:
         operators = self.lut / self.interval
         dsp = np.ceil(self.dsp / self.interval)
         cycles = self._least_cycles()
-        for kind, ratio in self._slower.items():
-            if ratio > SLOWER:
-                cycles[self._kind == kind] *= ratio
+        slower = np.ones(len(self))
+        for kinds, ratios in ((self._loops, self._slower_alike), (self._kind, self._slower)):
+            for kind, ratio in ratios.items():
+                slower[kinds == kind] = ratio if ratio > SLOWER else 1.0
+        cycles = cycles * slower
         known = self.state == KNOWN
         own[known] = self.known_own[known]
         operators[known] = (self.known_lut - self.known_own)[known]
@@ -252,6 +284,14 @@ def _shapes(nest: Nest, candidates: Candidates) -> NDArray[np.int64]:
     for loop in nest.band:
         column = candidates.factors[:, candidates.order.index(loop.name)]
         code = code * (loop.extent + 1) + column
+    return code
+
+
+def _unrolled(number: int, candidates: Candidates) -> NDArray[np.int64]:
+    """A number per order and set of loops with several lanes."""
+    code = np.full(len(candidates.bound), number, dtype=np.int64)
+    for column in range(candidates.factors.shape[1]):
+        code = code * 2 + (candidates.factors[:, column] > 1)
     return code
 
 

@@ -1,7 +1,5 @@
 """gesummv of the published POM benchmarks: y := alpha A x + beta B x, N = 4096."""
 
-import numpy as np
-
 import pom
 
 SIZES = {"mini": (24,), "small": (256,), "medium": (1024,), "large": (4096,)}
@@ -12,9 +10,14 @@ def make(size="large", dtype=pom.f32, name="gesummv"):
 
     @pom.kernel(name=name)
     def gesummv(
-        alpha: dtype, beta: dtype, A: dtype[n, n], B: dtype[n, n], x: dtype[n], y: dtype[n]
+        alpha: dtype,
+        beta: dtype,
+        A: dtype[n, n],
+        B: dtype[n, n],
+        tmp: dtype[n],
+        x: dtype[n],
+        y: dtype[n],
     ):
-        tmp = pom.array("tmp", dtype[n])
         for i in pom.loop("i", 0, n):
             tmp[i] = 0
             y[i] = 0
@@ -26,8 +29,8 @@ def make(size="large", dtype=pom.f32, name="gesummv"):
     return gesummv
 
 
-def reference(alpha, beta, A, B, x, y):
-    tmp = np.zeros_like(y)
+def reference(alpha, beta, A, B, tmp, x, y):
+    tmp[:] = 0
     y[:] = 0
     for j in range(A.shape[1]):
         tmp += A[:, j] * x[j]

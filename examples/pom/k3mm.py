@@ -19,9 +19,15 @@ def make(size="large", dtype=pom.f32, name="k3mm"):
                     Z[i, j] += X[i, k] * Y[k, j]
 
     @pom.kernel(name=name)
-    def k3mm(A: dtype[n, n], B: dtype[n, n], C: dtype[n, n], D: dtype[n, n], G: dtype[n, n]):
-        E = pom.array("E", dtype[n, n])
-        F = pom.array("F", dtype[n, n])
+    def k3mm(
+        A: dtype[n, n],
+        B: dtype[n, n],
+        C: dtype[n, n],
+        D: dtype[n, n],
+        E: dtype[n, n],
+        F: dtype[n, n],
+        G: dtype[n, n],
+    ):
         product(A, B, E)
         product(C, D, F)
         product(E, F, G)
@@ -36,8 +42,9 @@ def _product(left, right):
     return result
 
 
-def reference(A, B, C, D, G):
-    G[:] = _product(_product(A, B), _product(C, D))
+def reference(A, B, C, D, E, F, G):
+    E[:], F[:] = _product(A, B), _product(C, D)
+    G[:] = _product(E, F)
 
 
 k3mm = make()
