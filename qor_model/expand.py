@@ -31,6 +31,17 @@ class Element:
     array: str
     linear: Linear | None
     const: tuple[int, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.array, self.linear, self.const)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Element], tuple[object, ...]]:
+        # the hash of a text differs between processes
+        return Element, (self.array, self.linear, self.const)
 
     def may_alias(self, other: Element) -> bool:
         """Whether both can be the same element in the same iteration."""
@@ -134,6 +145,46 @@ def element_of(access: Access, env: Env) -> Element:
     return Element(access.array, tuple(linear), tuple(const))
 
 
+class _Elements:
+    """:func:`element_of` for many environments that differ in constants only.
+
+    Under environments of one `shape` (how each induction variable depends on others, without
+    constants) the linear part of an access is the same.
+    """
+
+    def __init__(self) -> None:
+        self._shapes: dict[object, int] = {}
+        self._patterns: dict[
+            tuple[int, int], tuple[Access, Element, tuple[tuple[int, str, int], ...]]
+        ] = {}
+
+    def shape(self, env: Env) -> int:
+        """A number for the shape of an environment."""
+        key = frozenset((name, value.terms) for name, value in env.items())
+        return self._shapes.setdefault(key, len(self._shapes))
+
+    def of(self, access: Access, env: Env, shape: int) -> Element:
+        """The element of an access under an environment of that shape."""
+        key = (id(access), shape)
+        known = self._patterns.get(key)
+        if known is None:
+            still = {name: Affine(value.terms) for name, value in env.items()}
+            moves = tuple(
+                (dim, name, coef)
+                for dim, subscript in enumerate(access.subscripts)
+                for name, coef in (subscript.terms if subscript is not None else ())
+                if name in env
+            )
+            known = self._patterns[key] = access, element_of(access, still), moves
+        _, first, moves = known
+        if first.linear is None or not moves:
+            return first
+        const = list(first.const)
+        for dim, name, coef in moves:
+            const[dim] += coef * env[name].const
+        return Element(first.array, first.linear, tuple(const))
+
+
 def shifted(iv: str, offset: int) -> Affine:
     """The induction variable plus a constant."""
     return Affine(((iv, 1),), offset)
@@ -194,56 +245,63 @@ class Expander:
         self._copy = 0
         self._restarted: dict[Element, int] = {}
         self._forms: dict[str, set[Linear]] = {}
+        self._elements = _Elements()
 
     def walk(self, regions: tuple[Region, ...], env: Env, copy: int) -> bool:
         """Emit `regions`; False when a loop inside has no constant trip count."""
         self._copy = copy
+        return self._walk(regions, env, self._elements.shape(env))
+
+    def _walk(self, regions: tuple[Region, ...], env: Env, shape: int) -> bool:
         for region in regions:
             match region:
                 case Block():
                     for op in region.ops:
-                        self._emit(op, env)
+                        self._emit(op, env, shape)
                 case Loop():
                     values = loop_values(region, env)
                     if values is None:
                         return False
-                    inner = dict(env)
+                    inner = {**env, region.name: Affine()}
+                    inside = self._elements.shape(inner)
                     for value in values:
                         inner[region.name] = Affine((), value)
-                        if not self.walk(region.body, inner, copy):
+                        if not self._walk(region.body, inner, inside):
                             return False
                 case If():
-                    if not self._walk_if(region, env, copy):
+                    if not self._walk_if(region, env, shape):
                         return False
         return True
 
-    def _walk_if(self, region: If, env: Env, copy: int) -> bool:
+    def _walk_if(self, region: If, env: Env, shape: int) -> bool:
         verdicts = [_evaluate(c, env) for c in region.conditions]
         if region.condition_op is None and all(v is not None for v in verdicts):
             holds = all(
                 (v == 0 if n in region.equalities else v is not None and v >= 0)
                 for n, v in enumerate(verdicts)
             )
-            return self.walk(region.then_body if holds else region.else_body, env, copy)
+            return self._walk(region.then_body if holds else region.else_body, env, shape)
         before = dict(self._known)
-        if not self.walk(region.then_body, env, copy):
+        if not self._walk(region.then_body, env, shape):
             return False
-        if not self.walk(region.else_body, env, copy):
+        if not self._walk(region.else_body, env, shape):
             return False
         self._known = {e: v for e, v in self._known.items() if before.get(e) == v}
         self._stored.clear()
         return True
 
-    def _emit(self, op: Op, env: Env) -> None:
-        operands = [self.values[o] for o in op.operands if o in self.values]
+    def _emit(self, op: Op, env: Env, shape: int) -> None:
+        values = self.values
+        operands = [values[o] for o in op.operands if o in values]
         if op.kind is OpKind.LOAD and op.access is not None:
-            self._load(op, element_of(op.access, env), operands)
+            self._load(op, self._elements.of(op.access, env, shape), operands)
         elif op.kind is OpKind.STORE and op.access is not None:
-            self._store(op, element_of(op.access, env), operands)
+            self._store(op, self._elements.of(op.access, env, shape), operands)
         elif op.kind is OpKind.CALL:
             self.values[op.id] = self._append(Node(op, self._copy, operands))
         else:
-            outside = tuple(o for o in op.operands if o not in self.values)
+            is_inside = len(operands) == len(op.operands)
+            outside = () if is_inside else tuple(o for o in op.operands if o not in values)
             iterators = tuple(env.get(s.partition(":")[2]) for s in op.scalars)
             number = (op.kind, op.dtype, tuple(operands), outside, op.scalars, iterators)
             known = self._numbered.get(number)

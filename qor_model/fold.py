@@ -75,7 +75,7 @@ def schedule_folded(
     if emitted > DEFAULT_EFFORT.operations:
         raise refuse_size(DEFAULT_EFFORT.operations)
     first = corners[-1]
-    ports = _all_ports(body, corners, maker)
+    ports = _all_ports(body, _present(corners), maker)
     before = _hoisted(nest, body, narrow, corners)
     if ports is None or before is None:
         return None
@@ -137,6 +137,8 @@ def _corners(
         corner = _Corner(lanes, weight, timed)
         if found and not _are_alike(found[0], corner):
             return None
+        if not found and _all_ports(body, _present([corner]), maker) is None:
+            return None
         if body.port_uses(maker.banks, _counts(body, lanes), _present([corner])) != _uses(corner):
             return None
         found.append(corner)
@@ -175,9 +177,9 @@ def _counts(body: LaneBody, lanes: Mapping[str, int]) -> dict[str, int]:
     return {name: lanes.get(name, lane.count) for name, lane in body.lanes.items()}
 
 
-def _all_ports(body: LaneBody, corners: list[_Corner], maker: TaskMaker) -> PortCounts | None:
+def _all_ports(body: LaneBody, present: frozenset[int], maker: TaskMaker) -> PortCounts | None:
     """Accesses per bank of the wide body; None where a bank has fewer ports than that."""
-    found = body.port_uses(maker.banks, _counts(body, {}), _present(corners))
+    found = body.port_uses(maker.banks, _counts(body, {}), present)
     if found is None:
         return None
     for (array, bank, is_store), number in found.items():

@@ -186,13 +186,14 @@ class LatencyModel:
         )
 
     def _maker(self, function: Function, partitions: Partitions) -> TaskMaker:
-        arrays = tuple(
-            replace(a, partitions=partitions[a.name]) if a.name in partitions else a
-            for a in function.arrays
-        )
-        key = (function.name, tuple(a.partitions for a in arrays))
+        wanted = tuple(partitions.get(a.name, a.partitions) for a in function.arrays)
+        key = (function.name, wanted)
         maker = self._makers.get(key)
         if maker is None:
+            arrays = tuple(
+                a if split == a.partitions else replace(a, partitions=split)
+                for a, split in zip(function.arrays, wanted, strict=True)
+            )
             operators = self._operators.setdefault(function.name, {})
             maker = TaskMaker.for_arrays(self._machine, arrays, self._banks, operators)
             self._makers[key] = maker

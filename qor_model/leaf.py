@@ -274,6 +274,7 @@ def _record(
 ) -> BodySchedule:
     ops: list[ScheduledOp] = []
     counts: dict[OperatorKey, dict[int, int]] = {}
+    accesses: dict[int, OperatorKey] = {}
     placed = zip(body.nodes, tasks, placement.cycles, placement.times, strict=True)
     for node, task, cycle, time in placed:
         if node.element is None and node.op.kind is not OpKind.CALL:
@@ -283,7 +284,8 @@ def _record(
             slot = cycle % ii if ii else cycle
             slots[slot] = slots.get(slot, 0) + 1
         else:
-            key = OperatorKey(node.op.kind, node.op.dtype)
+            key = accesses.get(node.op.id) or OperatorKey(node.op.kind, node.op.dtype)
+            accesses[node.op.id] = key
             latency = maker.machine.load_stages - 1 if node.op.kind is OpKind.LOAD else 0
         ops.append(
             ScheduledOp(

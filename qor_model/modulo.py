@@ -171,7 +171,7 @@ def place(
     times = [0.0] * count
     table = PortTable(ii)
     units: dict[int, int] = {}
-    busy: dict[tuple[int, int], int] = {}
+    busy: dict[int, list[int]] = {}
     if ii:
         uses: dict[int, int] = {}
         for task in tasks:
@@ -181,40 +181,50 @@ def place(
             unit: ceil(number / ii) + (extra.get(unit, 0) if extra else 0)
             for unit, number in uses.items()
         }
+        busy = {unit: [0] * ii for unit in uses}
     length = base
     limit = 4 * ii if ii else 1 << 30
     for index in range(count) if order is None else order:
         task = tasks[index]
-        cycle, time = _ready(task, tasks, cycles, times, base)
-        cycle, time = _fit(task, cycle, time, budget_ns)
+        # as `_ready` and `_fit`; most of the time of a wide body is spent here
+        cycle, time = base, 0.0
+        for pred in task.preds:
+            producer = tasks[pred]
+            latency = producer.latency
+            end = cycles[pred] + latency
+            if end >= cycle:
+                out = producer.delay_out if latency else times[pred] + producer.delay_in
+                if end > cycle:
+                    cycle, time = end, out
+                elif out > time:
+                    time = out
+        for pred, gap in task.after:
+            if cycles[pred] + gap > cycle:
+                cycle, time = cycles[pred] + gap, 0.0
+        if time > 0.0 and time + task.delay_in > budget_ns:
+            cycle, time = cycle + 1, 0.0
         if soonest is not None and soonest[index] > cycle:
             cycle, time = soonest[index], 0.0
+        first = cycle
         limits = ports.get(task.array) if task.mask else None
-        if limits is not None or (ii and task.unit >= 0):
-            first = cycle
-            while not (
-                (
-                    limits is None
-                    or table.is_free(task.array, limits, task.mask, task.is_write, cycle)
-                )
-                and (
-                    task.unit < 0
-                    or not ii
-                    or busy.get((task.unit, cycle % ii), 0) < units[task.unit]
-                )
-            ):
+        if limits is not None:
+            array, mask, is_write = task.array, task.mask, task.is_write
+            while not table.is_free(array, limits, mask, is_write, cycle):
+                cycle, time = cycle + 1, 0.0
+                if cycle - first > limit:
+                    return None
+            table.take(array, limits, mask, is_write, cycle)
+        elif ii and task.unit >= 0:
+            taken, most = busy[task.unit], units[task.unit]
+            while taken[cycle % ii] >= most:
                 cycle, time = cycle + 1, 0.0
                 is_patient = cycle - first <= patience and index not in tight
-                if limits is None and extra is not None and not is_patient:
+                if extra is not None and not is_patient:
                     extra[task.unit] = extra.get(task.unit, 0) + 1
                     return None
                 if cycle - first > limit:
                     return None
-            if limits is not None:
-                table.take(task.array, limits, task.mask, task.is_write, cycle)
-            if ii and task.unit >= 0:
-                slot = (task.unit, cycle % ii)
-                busy[slot] = busy.get(slot, 0) + 1
+            taken[cycle % ii] += 1
         cycles[index] = cycle
         times[index] = time
         if cycle + task.latency > length:

@@ -1,7 +1,7 @@
 """The estimator's input: a design as a tree of loops over straight-line blocks of operations.
 
-Everything here is an immutable value.  A `Design` is a set of functions; the body of a function
-is a tree of `Loop`, `If` and `Block` regions; a block holds `Op` values in program order.  An
+Everything here is an immutable value; the small ones, which are looked up often, know their hash.
+A `Design` is a set of functions; the body of a function is a tree of `Loop`, `If` and `Block` regions; a block holds `Op` values in program order.  An
 operation's identifier is unique within its function.  Directives live on loops and arrays, so a
 design that differs only in its directives shares every block with the one it came from.
 """
@@ -22,6 +22,8 @@ class ScalarKind(StrEnum):
     FIXED = "fixed"
     UFIXED = "ufixed"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ScalarType:
@@ -40,6 +42,17 @@ class ScalarType:
     kind: ScalarKind
     width: int
     int_bits: int = 0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.kind, self.width, self.int_bits)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[ScalarType], tuple[object, ...]]:
+        # the hash of a text differs between processes
+        return ScalarType, (self.kind, self.width, self.int_bits)
 
     @property
     def is_float(self) -> bool:
@@ -122,6 +135,8 @@ class OpKind(StrEnum):
     CONST = "const"
     INDEX = "index"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLoc:
@@ -158,6 +173,17 @@ class Affine:
     terms: tuple[tuple[str, int], ...] = ()
     const: int = 0
     floors: tuple[tuple[FloorDiv, int], ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.terms, self.const, self.floors)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Affine], tuple[object, ...]]:
+        # the hash of a text differs between processes
+        return Affine, (self.terms, self.const, self.floors)
 
     @property
     def is_constant(self) -> bool:
@@ -266,6 +292,17 @@ class Access:
 
     array: str
     subscripts: tuple[Affine | None, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.array, self.subscripts)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Access], tuple[object, ...]]:
+        # the hash of a text differs between processes
+        return Access, (self.array, self.subscripts)
 
     @property
     def is_affine(self) -> bool:

@@ -28,7 +28,7 @@ from pom.qor_model.resources_constants import (
     load_constants,
     mux_lut,
 )
-from pom.qor_model.resources_fold import folded_instances, measure_folded, operations_with
+from pom.qor_model.resources_fold import measure_folded, operations_with
 from pom.qor_model.resources_memory import dual_port_banks, memory_cost
 from pom.qor_model.resources_sharing import is_divider
 from pom.qor_model.schedule_result import (
@@ -114,6 +114,7 @@ class ResourceModel:
         self._constants = load_constants(library.tool) if constants is None else constants
         self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
         self._bodies: dict[tuple[object, ...], tuple[BodySchedule, BodyCost]] = {}
+        self._arrays: dict[tuple[int, tuple[Partition, ...]], tuple[Array, Array]] = {}
 
     def estimate(
         self, design: Design, result: DesignResult, partitions: Partitions | None = None
@@ -200,7 +201,7 @@ class ResourceModel:
 
     def _count(self, function: Function, timing: FunctionResult, partitions: Partitions) -> Counts:
         counts = Counts()
-        arrays = {array.name: _partitioned(array, partitions) for array in function.arrays}
+        arrays = {array.name: self._array(array, partitions) for array in function.arrays}
         regions = {loop.name: loop for loop in all_loops(function.body)}
         steps = dict.fromkeys(regions, 0)
         for loop in _all_loops(timing.loops):
@@ -243,12 +244,23 @@ class ResourceModel:
                 counts.ff["operator_controllers"] += shared
         return counts
 
+    def _array(self, array: Array, partitions: Partitions) -> Array:
+        """The array with other partitions (kept, and the original so that its identity stays)."""
+        wanted = partitions.get(array.name, array.partitions)
+        if wanted == array.partitions:
+            return array
+        known = self._arrays.get((id(array), wanted))
+        if known is None:
+            known = self._arrays[id(array), wanted] = array, replace(array, partitions=wanted)
+        return known[1]
+
     def _instances(
         self,
         bodies: tuple[BodySchedule, ...],
         loops: tuple[LoopResult, ...],
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
+        ivs: frozenset[str] = frozenset(),
     ) -> dict[OperatorKey, int]:
         """Operators of a controller: its own states', and those of the loops that it runs.
 
@@ -258,7 +270,7 @@ class ResourceModel:
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
-            for key, number in folded_instances(body):
+            for key, number in self._measure(body, arrays, steps, ivs).instances:
                 if self._library.timing(key).is_shared:
                     own[key] = max(own.get(key, 0), number)
                 else:
@@ -266,7 +278,7 @@ class ResourceModel:
         inner: dict[OperatorKey, int] = {}
         for loop in loops:
             for key, number in self._instances(
-                loop.schedules, loop.children, arrays, steps
+                loop.schedules, loop.children, arrays, steps, frozenset(loop.names)
             ).items():
                 if self._library.timing(key).is_shared and not is_divider(key):
                     inner[key] = max(inner.get(key, 0), number)

@@ -119,16 +119,18 @@ def measure_body(
     """
     ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
     starts = _late_starts(body, ii)
-    binding = _bind(body.ops, starts, ii)
+    # with an interval of 1 every operation has an operator and registers of its own
+    binding = _bind(body.ops, starts, ii) if ii > 1 else []
     last_use = _last_uses(body.ops, starts)
+    sites = _sites(body.ops, arrays, steps, ivs)
     candidates = [
         1
         if op.op.access is None or op.op.kind is OpKind.STORE
-        else math.prod(unresolved_banks(op.op.access, arrays[op.op.access.array], steps))
+        else sites[id(op.op.access)].candidates
         for op in body.ops
     ]
     values = _value_registers(body, starts, binding, last_use, candidates)
-    memory = _memory(body, arrays, steps, ivs, starts, ii)
+    memory = _memory(body, arrays, steps, sites, starts, ii)
     return BodyCost(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
@@ -139,7 +141,7 @@ def measure_body(
         address_bits=memory.register_bits,
         shift_registers=values.shifts + memory.shift_registers,
         accumulators=values.accumulators,
-        operand_mux=_operand_muxes(body.ops, binding, values.identity),
+        operand_mux=_operand_muxes(body.ops, binding, values.identity) if ii > 1 else (),
         bank_mux=memory.bank_mux,
         ports=memory.ports,
         address_adders=memory.adders,
@@ -316,11 +318,49 @@ class _Memory:
     element_bits: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What all copies of an access have in common."""
+
+    array: Array
+    unresolved: tuple[int, ...]
+    candidates: int
+    muxes: list[int]
+    selects: int
+    moving_selects: int
+    width: int
+    is_register: bool
+    is_hoisted: bool
+
+
+def _sites(
+    ops: tuple[ScheduledOp, ...],
+    arrays: Mapping[str, Array],
+    steps: Mapping[str, int],
+    ivs: frozenset[str],
+) -> dict[int, _Site]:
+    """The accesses of a body, by identity: copies of an operation share theirs."""
+    found: dict[int, _Site] = {}
+    for op in ops:
+        access = op.op.access
+        if access is None or id(access) in found:
+            continue
+        array = arrays[access.array]
+        unresolved = unresolved_banks(access, array, steps)
+        found[id(access)] = _Site(
+            array, unresolved, math.prod(unresolved), nested_muxes(unresolved),
+            sum(1 for n in unresolved if n > 1),
+            _moving_selects(access, array, unresolved, ivs), address_bits(array),
+            is_register_file(array), is_hoisted(access, array, unresolved, ivs),
+        )  # fmt: skip
+    return found
+
+
 def _memory(
     body: BodySchedule,
     arrays: Mapping[str, Array],
     steps: Mapping[str, int],
-    ivs: frozenset[str],
+    sites: Mapping[int, _Site],
     starts: list[int],
     ii: int,
 ) -> _Memory:
@@ -336,25 +376,23 @@ def _memory(
         access = op.op.access
         if access is None:
             continue
-        array = arrays[access.array]
-        unresolved = unresolved_banks(access, array, steps)
+        site = sites[id(access)]
         is_store = op.op.kind is OpKind.STORE
-        if is_store and is_register_file(array):
-            elements += array.dtype.width
-        if not is_store and is_hoisted(access, array, unresolved, ivs):
-            unresolved = _all_banks(array, unresolved)
-            muxes += nested_muxes(unresolved)
-            registers[access.array, access] = math.prod(unresolved) * array.dtype.width
+        if is_store and site.is_register:
+            elements += site.array.dtype.width
+        if not is_store and site.is_hoisted:
+            banks = _all_banks(site.array, site.unresolved)
+            muxes += nested_muxes(banks)
+            registers[access.array, access] = math.prod(banks) * site.array.dtype.width
             continue
-        candidates = math.prod(unresolved)
         if not is_store:
-            muxes += nested_muxes(unresolved)
-        elif candidates > 1:
-            demux += candidates
+            muxes += site.muxes
+        elif site.candidates > 1:
+            demux += site.candidates
         ports[access.array, op.bank, is_store] += 1
-        site = (access, op.copy, op.bank, is_store)
-        address = (access, op.copy, op.bank, seen[site])
-        seen[site] += 1
+        port = (access, op.copy, op.bank, is_store)
+        address = (access, op.copy, op.bank, seen[port])
+        seen[port] += 1
         if address not in held:
             offsets[access.array, access][op.bank] += 1
         start = starts[index]
@@ -362,11 +400,11 @@ def _memory(
         held[address] = _Held(
             min(start, known.first) if known else start,
             max(start, known.last) if known else start,
-            candidates,
+            site.candidates,
             is_store or (known is not None and known.is_stored),
-            sum(1 for n in unresolved if n > 1),
-            _moving_selects(access, array, unresolved, ivs),
-            address_bits(array),
+            site.selects,
+            site.moving_selects,
+            site.width,
         )
     bits, shifts = _address_registers(held.values(), body.is_pipelined, ii)
     adders, or_bits = _address_logic(offsets, arrays, steps)

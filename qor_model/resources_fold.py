@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pom.qor_model.region import Array
 from pom.qor_model.resources_body import BodyCost, PortUse, measure_body
-from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey
 
 _Key = TypeVar("_Key")
@@ -60,14 +59,6 @@ def operations_with(body: BodySchedule, key: OperatorKey) -> int:
     if body.fold is None:
         return sum(1 for op in body.ops if op.key == key)
     return sum(weight * operations_with(part, key) for part, weight in body.fold.corners)
-
-
-def folded_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...]:
-    """Operators that a body needs, folded or not."""
-    if body.fold is None:
-        return operator_instances(body)
-    weights = [weight for _, weight in body.fold.corners]
-    return _keys(weights, [operator_instances(part) for part, _ in body.fold.corners])
 
 
 def _things(weights: Sequence[int], lists: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

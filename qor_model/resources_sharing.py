@@ -47,6 +47,8 @@ def operator_keys(body: BodySchedule) -> list[OperatorKey]:
     by bit.
     """
     keys = [shared_key(op) for op in body.ops]
+    if all(key.dtype.is_float for key in keys):
+        return keys
     kept = _kept_integer_bits(body)
     for index, key in enumerate(keys):
         if key.dtype.is_float:
@@ -107,6 +109,8 @@ def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:
         for op, key in zip(body.ops, keys, strict=True)
         if not op.op.is_memory and op.op.kind not in FREE_KINDS
     )
+    if ii == 1:
+        return dict(uses)
     circular = _circular(body)
     bursts = _bursts(body, keys)
     updates = _updates_memory(body)
@@ -184,18 +188,19 @@ def _bursts(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]
 
 def _circular(body: BodySchedule) -> Counter[OperatorKey]:
     """Operations on a loop-carried chain that is also fed by operations of the same kind."""
-    mixed = set()
+    numbers: dict[OperatorKey, int] = {}
+    kinds = [numbers.setdefault(shared_key(op), len(numbers)) for op in body.ops]
+    mixed: set[int] = set()
     chain = [False] * len(body.ops)
     for index, op in enumerate(body.ops):
-        same = [p for p in op.operands if shared_key(body.ops[p]) == shared_key(op)]
-        chain[index] = len(op.operands) < len(op.op.operands) or any(chain[p] for p in same)
-        if len({chain[p] for p in same}) == 2:
-            mixed.add(shared_key(op))
-    result: Counter[OperatorKey] = Counter()
-    for op, on in zip(body.ops, chain, strict=True):
-        if on and shared_key(op) in mixed:
-            result[shared_key(op)] += 1
-    return result
+        kind = kinds[index]
+        same = {chain[p] for p in op.operands if kinds[p] == kind}
+        chain[index] = len(op.operands) < len(op.op.operands) or True in same
+        if len(same) == 2:
+            mixed.add(kind)
+    on_chain = Counter(kind for kind, on in zip(kinds, chain, strict=True) if on and kind in mixed)
+    keys = list(numbers)
+    return Counter({keys[kind]: count for kind, count in on_chain.items()})
 
 
 def _sequential(body: BodySchedule) -> dict[OperatorKey, int]:

@@ -7,7 +7,7 @@ and last used (pipeline registers), and how often each loop is repeated in hardw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +23,27 @@ class OperatorKey:
     operand_types: tuple[ScalarType, ...] = ()
     constant_operands: int = 0
     impl: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self,
+            "_hash",
+            hash((self.kind, self.dtype, self.operand_types, self.constant_operands, self.impl)),
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[OperatorKey], tuple[object, ...]]:
+        # the hash of a text differs between processes
+        return OperatorKey, (
+            self.kind,
+            self.dtype,
+            self.operand_types,
+            self.constant_operands,
+            self.impl,
+        )
 
 
 @dataclass(frozen=True, slots=True)

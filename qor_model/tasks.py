@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 
-from pom.qor_model.banks import ArrayBanks, Ports, array_banks, is_distinct_by_compiler, reach
+from pom.qor_model.banks import (
+    ArrayBanks,
+    Ports,
+    Reach,
+    array_banks,
+    is_distinct_by_compiler,
+    reach,
+)
 from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
 from pom.qor_model.region import Array, Op, OpKind, Partition, ScalarKind, ScalarType
@@ -73,6 +80,8 @@ class TaskMaker:
     call_states: dict[str, float] = field(default_factory=dict)
     _units: dict[OperatorKey, int] = field(default_factory=dict)
     _keys: Operators = field(default_factory=dict)
+    _strides: Mapping[str, int] = field(default_factory=dict)
+    _reached: dict[Element, Reach] = field(default_factory=dict)
 
     @classmethod
     def for_arrays(
@@ -99,6 +108,16 @@ class TaskMaker:
             if is_off_chip(prepared.array):
                 ports[bundle_of(prepared.array)] = Ports(1, 1, False)
         return cls(machine, banks, ports, _keys=operators)
+
+    def reach(self, element: Element, strides: Mapping[str, int]) -> Reach:
+        """Where an access goes; kept while the strides are the same object."""
+        if strides is not self._strides:
+            self._strides, self._reached = strides, {}
+        found = self._reached.get(element)
+        if found is None:
+            found = reach(self.banks[element.array], element, strides)
+            self._reached[element] = found
+        return found
 
     def operator(self, node: Node) -> tuple[OperatorKey, OperatorTiming]:
         """Operator and timing of a computation."""
@@ -137,7 +156,7 @@ class TaskMaker:
             return Task(node.operands, node.after, 0, 0.0, 0.0)
         if is_off_chip(banks.array):
             return self._transfer(node, banks.array)
-        where = reach(banks, element, strides)
+        where = self.reach(element, strides)
         if node.op.kind is OpKind.STORE:
             return Task(
                 node.operands, node.after, 0, machine.access_in_ns, machine.access_in_ns,
@@ -181,7 +200,7 @@ class TaskMaker:
             banks = self.banks[element.array]
             if banks.is_register or banks.banks == 1 or element.array in stored:
                 continue
-            dynamic = reach(banks, element, strides).dynamic_dims
+            dynamic = self.reach(element, strides).dynamic_dims
             moving = [d for d, p in enumerate(element.linear) if any(iv in ivs for iv, _ in p)]
             if not moving or not all(banks.splits[d].is_complete and d in dynamic for d in moving):
                 continue
@@ -204,7 +223,7 @@ class TaskMaker:
                 continue
             banks = self.banks[element.array]
             if node.op.kind is OpKind.STORE:
-                mask = reach(banks, element, strides).mask
+                mask = self.reach(element, strides).mask
                 if element.linear is not None and not mask & (mask - 1):
                     known.setdefault((element.array, element.linear, mask), []).append(
                         (index, element)
@@ -215,7 +234,7 @@ class TaskMaker:
                 continue
             if banks.banks == 1 or banks.is_register:
                 continue
-            mine = reach(banks, element, strides).mask
+            mine = self.reach(element, strides).mask
             stores = list(others.get(element.array, ()))
             for linear in linears.get(element.array, ()):
                 if element.linear == linear and not mine & (mine - 1):
@@ -239,7 +258,7 @@ class TaskMaker:
             if node.op.kind is OpKind.LOAD and node.element is not None and task.mask:
                 if node.element.depends_on((inner,)):
                     continue
-                if reach(self.banks[node.element.array], node.element, strides).candidates > 1:
+                if self.reach(node.element, strides).candidates > 1:
                     task.latency += 1
 
     def switched_sums(
@@ -267,7 +286,7 @@ class TaskMaker:
                 continue
             moving = {n for s in access.subscripts if s is not None for n, _ in s.terms}
             is_reduction = not moving.issuperset(around)
-            for dim in reach(banks, element, strides).dynamic_dims:
+            for dim in self.reach(element, strides).dynamic_dims:
                 part = element.linear[dim]
                 if not any(iv == inner for iv, _ in part):
                     by_others = by_others or is_reduction
@@ -344,7 +363,7 @@ class TaskMaker:
             if node.element is None or self.banks[node.element.array].is_register:
                 continue
             banks = self.banks[node.element.array]
-            where = reach(banks, node.element, strides)
+            where = self.reach(node.element, strides)
             if node.op.kind is OpKind.STORE:
                 if where.candidates > 1:
                     branches.append(index)
