@@ -133,9 +133,33 @@ def _frame(x: Axis, y: Axis, title: str) -> list[str]:
     return parts  # fmt: skip
 
 
-def scatter(points: Sequence[Point], x: Axis, y: Axis, title: str, joined: str = "") -> str:
-    """A scatter plot; points of the class `joined` are joined as the steps of a front."""
+def scatter(
+    points: Sequence[Point],
+    x: Axis,
+    y: Axis,
+    title: str,
+    joined: str = "",
+    limit: tuple[float, str] | None = None,
+) -> str:
+    """A scatter plot.
+
+    Parameters
+    ----------
+    points : sequence of Point
+    x, y : Axis
+    title : str
+    joined : str
+        Points of this class are joined as the steps of a front.
+    limit : tuple of float and str, optional
+        A value of x that is marked, and what it is called.
+    """
     parts = _frame(x, y, title)
+    if limit is not None and x.low < limit[0] < x.high:
+        at = _x(x, limit[0])
+        parts.append(
+            f'<line class="limit" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="note" x="{at - 6:.1f}" y="{TOP + 12}" text-anchor="end">{escape(limit[1])}</text>'
+        )
     steps = sorted((p for p in points if joined and p.kind in (joined, "best")), key=lambda p: p.x)
     if len(steps) > 1:
         path = f"M{_x(x, steps[0].x):.1f} {_y(y, steps[0].y):.1f}"
@@ -176,10 +200,13 @@ def roofline(
     )
     for p in points:
         at, level = _x(x, p.x), _y(y, p.y)
+        # below the mark, clear of the roof; beside it where there is the axis
+        down = 21 if level + 30 < HEIGHT - BOTTOM else 4
         parts.append(
             f'<circle class="mark {p.kind}" cx="{at:.1f}" cy="{level:.1f}" r="7">'
             f"<title>{escape(p.label)}</title></circle>"
-            f'<text class="note" x="{at + 8:.1f}" y="{level + 21:.1f}">{escape(p.label)}</text>'
+            f'<text class="note" x="{at + (8 if down > 4 else 13):.1f}" y="{level + down:.1f}">'
+            f"{escape(p.label)}</text>"
         )
     return "\n".join([*parts, "</svg>"])
 

@@ -10,6 +10,9 @@ from html import escape
 
 from pom.dse.charts import Point, Span, bars, gantt, nice_axis, number, roofline, scatter
 
+WIDE = 10.0
+"""Ratio of the largest to the smallest share from which the axis is logarithmic."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopRow:
@@ -143,7 +146,7 @@ def _summary(data: ReportData) -> str:
     proof = (
         "the optimum of the model"
         if data.is_complete and data.gap <= 0
-        else f"at most {data.gap:.1%} above the optimum of the model"
+        else f"the optimum of the model takes at most {data.gap:.1%} fewer cycles"
     )
     tiles = (
         *(
@@ -173,9 +176,10 @@ def _pareto(data: ReportData) -> str:
     if not data.points:
         return ""
     label = "largest share of a limit (%)"
-    x = nice_axis(label, [max(p.x, 0.1) for p in data.points], is_log=False)
+    shares = [max(p.x, 0.01) for p in data.points]
+    x = nice_axis(label, [*shares, 100.0], is_log=max(shares) > WIDE * min(shares))
     y = nice_axis("latency (cycles)", [max(p.y, 1.0) for p in data.points])
-    chart = scatter(data.points, x, y, "Pareto front", joined="front")
+    chart = scatter(data.points, x, y, "Pareto front", "front", (100.0, "limit"))
     legend = (
         '<p class="legend"><span class="key best"></span>chosen <span class="key front"></span>'
         'Pareto front <span class="key other"></span>evaluated</p>'
@@ -184,7 +188,7 @@ def _pareto(data: ReportData) -> str:
 
 
 def _resources(data: ReportData) -> str:
-    rows = [(name, float(used), float(available)) for name, used, available in data.resources]
+    rows = [(n, float(used), float(limit)) for n, used, limit in data.resources if used or limit]
     return _section(
         "Resources",
         bars(rows, "Resources"),
@@ -326,7 +330,7 @@ h3{font-size:15px;margin:18px 0 4px}.explain{color:var(--soft);margin:0 0 8px}
 .tile{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
 .tile b{display:block;font-size:24px;font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:13px}.advice{border-left:3px solid var(--blue);padding:4px 12px}
-.chart{width:100%;max-width:760px;height:auto;display:block}.grid{stroke:var(--line);stroke-width:1}
+.chart{width:100%;max-width:860px;height:auto;display:block}.grid{stroke:var(--line);stroke-width:1}
 .tick{fill:var(--soft);font-size:11px}.label{fill:var(--ink);font-size:12px}
 .note{fill:var(--ink);font-size:12px}.mark{stroke:var(--page);stroke-width:1}
 .mark.other,.bar.other,.key.other{fill:var(--soft);background:var(--soft);opacity:.55}
@@ -334,6 +338,7 @@ h3{font-size:15px;margin:18px 0 4px}.explain{color:var(--soft);margin:0 0 8px}
 .mark.best,.key.best{fill:var(--orange);background:var(--orange)}
 .mark.baseline,.key.baseline{fill:var(--page);stroke:var(--ink);stroke-width:2;background:none;
 border:2px solid var(--ink)}.front-line,.roof{fill:none;stroke:var(--blue);stroke-width:2}
+.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:5 4}
 .track{fill:var(--panel);stroke:var(--line)}.bar{fill:var(--blue)}.bar.high{fill:var(--orange)}
 .bar.over{fill:var(--red)}.bar.memory{fill:var(--green)}.bar.float{fill:var(--blue)}
 .legend{color:var(--soft);font-size:13px}.key{display:inline-block;width:11px;height:11px;

@@ -27,6 +27,9 @@ T = TypeVar("T")
 FRONT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 """Shares of the limits at which `explore` searches for a front."""
 
+FRONT_TIME = 0.1
+"""Share of a time budget that is kept for the rest of the front."""
+
 COMPOSED_DESIGNS = 12
 """Designs between the fastest and the smallest that are evaluated for the front of one search."""
 
@@ -149,9 +152,14 @@ def explore(problem: Problem, run: Run) -> Outcome:
         shares = FRONT_SHARES if problem.objective == "pareto" else (1.0,)
         for number, share in enumerate(shares):
             search = run.search(_scaled(problem, share), len(shares) - number)
+            deadline = search.deadline
+            if deadline is not None:
+                # something is left for the designs between the fastest and the smallest
+                search.deadline = deadline - FRONT_TIME * (deadline - time.monotonic())
             try:
                 _start(search)
                 finished.append((search, strategy.run(search)))
+                search.deadline = deadline
                 _fill_front(search)
             finally:
                 search.close()

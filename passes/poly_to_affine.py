@@ -26,6 +26,7 @@ from pom.ir.affine import Affine, Constraint
 from pom.ir.directives import ArrayDirectives, LoopDirectives, Partition
 from pom.ir.expr import loads
 from pom.ir.graph import Array, Assign, Direction, Scalar
+from pom.ir.location import Location
 from pom.ir.poly import Loop, PolyProgram, walk_loops
 from pom.passes.ast_build import AstCall, AstFor, AstIf, AstNode, build_ast
 from pom.passes.statement_text import (
@@ -182,7 +183,13 @@ class _Function:
         self.writer.ranges.pop(variable, None)
         label = self.labels.next(node.loop)
         attributes = _loop_attributes(node.loop, label)
-        out.emit(f"}} {{{attributes}}}", node.loop.location)
+        out.emit(f"}} {{{attributes}}}", self._place(node.loop))
+
+    def _place(self, loop: Loop) -> Location | None:
+        """Where the user wrote the loop; for one that a scheduler made, its first statement."""
+        if loop.location is not None or not loop.statements:
+            return loop.location
+        return self.bodies[loop.statements[0]].location
 
     def _value_range(self, node: AstFor, names: Mapping[str, Affine]) -> tuple[int, int] | None:
         """Values that the loop's variable takes at most, whatever the loops around it are at."""

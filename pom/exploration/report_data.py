@@ -21,6 +21,8 @@ from pom.qor_model.explain import limit_text
 
 MAX_POINTS = 400
 """Designs beside the front that are drawn."""
+FULL = 0.85
+"""Share of a limit from which it is what keeps the design from being faster."""
 ROOM = 1.5
 """Largest share of a limit of a design that is drawn."""
 
@@ -68,8 +70,20 @@ def report_data(result: SearchResult) -> ReportData:
         routed_note=result.reranking.reason if result.reranking else "",
         synthesised=_synthesised(result),
         synthesis_note=result.synthesis.note if result.synthesis else "",
-        advice=result.estimate.explanation.advice,
+        advice=_advice(result),
     )
+
+
+def _advice(result: SearchResult) -> str:
+    """What to change first: the limit that is reached, or what the model says of the loops."""
+    full = [
+        f"{_LABELS[name]} ({used:,} of {limit:,})"
+        for name, used, limit in result.usage
+        if limit and used >= FULL * limit
+    ]
+    if full:
+        return f"The design uses up what it was given of {' and '.join(full)}."
+    return result.estimate.explanation.advice
 
 
 def _points(result: SearchResult) -> tuple[Point, ...]:

@@ -212,7 +212,8 @@ class SearchResult:
 
     def _front_text(self) -> str:
         limits = self.outcome.problem.limits
-        text = f"{len(self.front)} designs"
+        checked = sum(p.is_checked for p in self.front)
+        text = f"{len(self.front)} designs, {checked} of them executed"
         if len(self.front) < 2:
             return text
         first, last = self.front[0].evaluation, self.front[-1].evaluation

@@ -216,22 +216,23 @@ def _front(
     refused: tuple[Evaluation, ...],
     deadline: float | None,
 ) -> tuple[FrontPoint, ...]:
-    """The front without refused designs; for the objective ``pareto`` every one is checked.
+    """The front without refused designs; for the objective ``pareto`` they are built and executed.
 
-    Those for which there is no time any more are marked as not checked.
+    Of a long front some are, evenly spread, and as many as there is time for; the others are marked.
     """
     known = [e for e in outcome.front if e not in refused]
     if outcome.problem.objective == "latency":
         return tuple(FrontPoint(e, e == finalist.evaluation) for e in known)
+    last = len(known) - 1
+    chosen = set(range(len(known)))
     if len(known) > MAX_CHECKED_FRONT:
-        last = len(known) - 1
-        places = {round(n * last / (MAX_CHECKED_FRONT - 1)) for n in range(MAX_CHECKED_FRONT)}
-        known = [known[place] for place in sorted(places)]
+        chosen = {round(n * last / (MAX_CHECKED_FRONT - 1)) for n in range(MAX_CHECKED_FRONT)}
     points = []
-    for e in known:
+    for place, e in enumerate(known):
+        is_late = deadline is not None and time.monotonic() > deadline
         if e == finalist.evaluation:
             points.append(FrontPoint(e, True))
-        elif deadline is not None and time.monotonic() > deadline:
+        elif place not in chosen or is_late:
             points.append(FrontPoint(e, False))
         elif isinstance(build_finalist(outcome.problem, e, FRONT_CASES), Finalist):
             points.append(FrontPoint(e, True))
