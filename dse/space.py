@@ -212,33 +212,3 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
     # bounds of nests that are not boxes are weak: those come last
     variants.sort(key=lambda v: (v.has_guards, v.bound, v.structure.name, v.implementations))
     return tuple(variants)
-
-
-def explain_space(problem: Problem) -> tuple[tuple[str, str, int], ...]:
-    """The size of the space per dimension, as rows of structure, dimension and size.
-
-    Parameters
-    ----------
-    problem : Problem
-    """
-    from pom.dse.evaluation import Evaluator
-
-    evaluator = Evaluator(problem)
-    rows: list[tuple[str, str, int]] = []
-    structures: dict[str, list[Variant]] = {}
-    for variant in problem_variants(problem, evaluator):
-        structures.setdefault(variant.structure.name, []).append(variant)
-    for name, variants in sorted(structures.items()):
-        rows.append((name, "operator implementations", len(variants)))
-        designs = 0
-        for variant in variants:
-            designs += prod(sum(len(c.bound) for c in lists) for _, lists in variant.candidates)
-        for nest, lists in variants[0].candidates:
-            rows.append((name, f"{nest.handle}: loop orders", len(nest.orders)))
-            for loop in nest.band:
-                position = lists[0].order.index(loop.name)
-                factors = len(set(lists[0].factors[:, position].tolist()))
-                rows.append((name, f"{nest.handle}: factors of {loop.name}", factors))
-            rows.append((name, f"{nest.handle}: candidates", sum(len(c.bound) for c in lists)))
-        rows.append((name, "designs", designs))
-    return tuple(rows)
