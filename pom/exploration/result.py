@@ -293,9 +293,13 @@ class SearchResult:
             for label, text in self.summary()
         )
         source = escape(self.schedule.as_python())
+        # a frame of its own keeps the report's style sheet away from the notebook
+        report = escape(self.report_html())
         return (
             f"<b>{escape(self.kernel)} on {escape(self.outcome.problem.device.name)}</b>"
             f"<table>{rows}</table><details><summary>schedule</summary><pre>{source}</pre></details>"
+            "<details><summary>report</summary><iframe style='width:100%;height:640px;border:0' "
+            f'srcdoc="{report}"></iframe></details>'
         )
 
 

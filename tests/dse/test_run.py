@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
@@ -75,6 +77,8 @@ def test_text_html_and_json_say_the_same(result):
     cycles = f"{result.latency_cycles:,.0f} cycles"
     assert cycles in str(result)
     assert cycles in result._repr_html_()
+    frame = re.search(r'srcdoc="([^"]*)"', result._repr_html_())
+    assert unescape(frame.group(1)) == result.report_html()
     record = json.loads(json.dumps(result.to_json()))
     assert record["latency_cycles"] == result.latency_cycles
     assert record["check"]["passed"] is True
