@@ -177,7 +177,7 @@ def evaluate(
     """
     runner = _Runner(file.kind, source, library_of, settings)
     outcomes: list[Outcome] = []
-    refused: list[tuple[str, str]] = []
+    refused: list[tuple[str, str]] = list(file.unread)
     for number, label in enumerate(file.labels):
         try:
             found = runner.outcome(label)
@@ -211,6 +211,7 @@ class _Runner:
         model = self._model(label)
         loops = dict(label.loops)
         partitions = dict(label.partitions)
+        check_names(model.design, label)
         if "*" in partitions:
             partitions = every_array(model.design, partitions["*"])
         if label.top_loop:
@@ -331,6 +332,36 @@ def library_part(kind: LabelKind, part: str) -> str:
     equal in 98 % of the designs, flip-flops within 1 %): those of the UltraScale+ table.
     """
     return "xczu9eg" if kind is LabelKind.ML4ACCEL else part
+
+
+def check_names(design: Design, label: Label) -> None:
+    """Refuse a label that speaks of loops or arrays that the kernel does not have.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q023`` for a loop, ``POM-Q027`` for an array or a dimension of one.
+    """
+    known = {loop.name for function in design.functions for loop in all_loops(function.body)}
+    known_or_not = known.union(label.optional_loops)
+    missing = [name for name, _ in label.loops if name not in known_or_not]
+    if missing:
+        raise PomError(
+            "POM-Q023",
+            f"the kernel has no loop {', '.join(missing)}",
+            hint=f"name its loops as the labels do; it has {', '.join(sorted(known)) or 'none'}",
+        )
+    ranks = {a.name: len(a.shape) for function in design.functions for a in function.arrays}
+    for name, splits in label.partitions:
+        if name == "*":
+            continue
+        if name not in ranks:
+            raise PomError("POM-Q027", f"the kernel has no array {name}")
+        wrong = [item.dim + 1 for item in splits if not 0 <= item.dim < ranks[name]]
+        if wrong:
+            raise PomError(
+                "POM-Q027", f"array {name} has {ranks[name]} dimensions, not a dimension {wrong[0]}"
+            )
 
 
 def every_array(design: Design, split: tuple[Partition, ...]) -> dict[str, tuple[Partition, ...]]:

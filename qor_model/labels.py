@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pom.errors import PomError
 from pom.qor_model.region import LoopDirectives, Partition, PartitionKind
+
+Row = Mapping[str, str]
 
 _LEVELS = re.compile(r"([np])(\d+)")
 
@@ -41,6 +43,8 @@ class Label:
     loops : tuple of (str, LoopDirectives)
     partitions : tuple of (str, tuple of Partition)
         By array; ``*`` stands for every array, and dimension -1 for its last one.
+    optional_loops : tuple of str
+        Those of `loops` that a kernel need not have.
     top_loop : str
         For a loop measured alone.
     part : str
@@ -63,6 +67,7 @@ class Label:
     dtype: str = ""
     loops: tuple[tuple[str, LoopDirectives], ...] = ()
     partitions: tuple[tuple[str, tuple[Partition, ...]], ...] = ()
+    optional_loops: tuple[str, ...] = ()
     top_loop: str = ""
     ii: int | None = None
     iteration_latency: int | None = None
@@ -73,10 +78,11 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """All labels of one file."""
+    """All labels of one file, and the rows that could not be read with the reason."""
 
     kind: LabelKind
     labels: tuple[Label, ...]
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def read_labels(path: Path) -> LabelFile:
@@ -92,15 +98,17 @@ def read_labels(path: Path) -> LabelFile:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise PomError("POM-Q020", f"cannot read the labels {path}: {error.strerror}") from error
-    columns = set(rows[0]) if rows else set()
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PomError("POM-Q020", f"the labels {path} are not CSV text: {error}") from error
+    columns = {c for c in rows[0] if c} if rows else set()
     if {"lp1_pipe", "config", "latency"} <= columns:
-        return LabelFile(LabelKind.HGNN_DESIGNS, tuple(_hgnn(rows)))
+        return _label_file(LabelKind.HGNN_DESIGNS, rows, _hgnn)
     if {"top_loop", "loops", "latency"} <= columns:
-        return LabelFile(LabelKind.HGNN_INNER, tuple(_hgnn_inner(rows)))
+        return _label_file(LabelKind.HGNN_INNER, rows, _hgnn_inner)
     if {"variant", "pipelined_loops"} <= columns:
-        return LabelFile(LabelKind.HLSFACTORY, tuple(_hlsfactory(rows)))
+        return _label_file(LabelKind.HLSFACTORY, rows, _hlsfactory)
     if {"prj", "hls_lut"} <= columns:
-        return LabelFile(LabelKind.ML4ACCEL, tuple(_ml4accel(rows)))
+        return _label_file(LabelKind.ML4ACCEL, rows, _ml4accel)
     raise PomError(
         "POM-Q021",
         f"{path.name} has columns of no known label file: {', '.join(sorted(columns)) or 'none'}",
@@ -108,30 +116,44 @@ def read_labels(path: Path) -> LabelFile:
     )
 
 
+def _label_file(
+    kind: LabelKind, rows: Iterable[Mapping[str, str | None]], read: Callable[[Row], Label]
+) -> LabelFile:
+    labels: list[Label] = []
+    unread: list[tuple[str, str]] = []
+    for line, row in enumerate(rows, 2):
+        try:
+            labels.append(read({name: row[name] or "" for name in row if name}))
+        except KeyError as error:
+            unread.append((f"line {line}", f"POM-Q026: there is no column {error.args[0]}"))
+        except ValueError as error:
+            unread.append((f"line {line}", f"POM-Q026: the row cannot be read: {error}"))
+    return LabelFile(kind, tuple(labels), tuple(unread))
+
+
 def _values(row: Mapping[str, str], names: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
     return tuple((m, float(row[c])) for m, c in names.items() if row.get(c) not in (None, ""))
 
 
-def _hgnn(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
-    for row in rows:
-        loops: list[tuple[str, LoopDirectives]] = []
-        number = 1
-        while row.get(f"lp{number}_pipe") not in (None, ""):
-            name = f"lp{number}"
-            directives = LoopDirectives(
-                row[f"{name}_pipe"] == "1",
-                None,
-                int(row[f"{name}_unroll"]),
-                None if row[f"{name}_flat"] == "1" else False,
-            )
-            loops.append((name, directives))
-            number += 1
-        yield Label(
-            f"{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
-            _values(row, {m: m for m in METRICS}), loops=tuple(loops),
-            partitions=_partitions(row["partition"]),
-            ii=int(row["II"]), iteration_latency=int(row["IL"]),
-        )  # fmt: skip
+def _hgnn(row: Row) -> Label:
+    loops: list[tuple[str, LoopDirectives]] = []
+    number = 1
+    while row.get(f"lp{number}_pipe") not in (None, ""):
+        name = f"lp{number}"
+        directives = LoopDirectives(
+            row[f"{name}_pipe"] == "1",
+            None,
+            int(row[f"{name}_unroll"]),
+            None if row[f"{name}_flat"] == "1" else False,
+        )
+        loops.append((name, directives))
+        number += 1
+    return Label(
+        f"{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
+        _values(row, {m: m for m in METRICS}), loops=tuple(loops),
+        partitions=_partitions(row["partition"]),
+        ii=int(row["II"]), iteration_latency=int(row["IL"]),
+    )  # fmt: skip
 
 
 def _partitions(text: str) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
@@ -145,57 +167,55 @@ def _partitions(text: str) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
     return tuple((a, tuple(p)) for a, p in sorted(found.items()))
 
 
-def _hgnn_inner(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
-    for row in rows:
-        loops: list[tuple[str, LoopDirectives]] = []
-        for entry in row["loops"].split():
-            name, pipelined, unroll, flatten = entry.split(":")
-            directives = LoopDirectives(
-                pipelined == "p", None, int(unroll), None if flatten == "f" else False
-            )
-            loops.append((name, directives))
-        yield Label(
-            f"{row['set']}/{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
-            _values(row, {"latency": "latency"}), loops=tuple(loops),
-            partitions=_partitions(row["partition"]), top_loop=row["top_loop"],
-            ii=int(row["II"]), iteration_latency=int(row["IL"]),
-        )  # fmt: skip
-
-
-def _hlsfactory(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
-    for row in rows:
-        parts = row["variant"].split("__")
-        pipelined = tuple(
-            "_".join(re.findall(r"L\d+_(\d+)", entry)) for entry in row["pipelined_loops"].split()
+def _hgnn_inner(row: Row) -> Label:
+    loops: list[tuple[str, LoopDirectives]] = []
+    for entry in row["loops"].split():
+        name, pipelined, unroll, flatten = entry.split(":")
+        directives = LoopDirectives(
+            pipelined == "p", None, int(unroll), None if flatten == "f" else False
         )
-        yield Label(
-            f"{row['variant']}/{row['kernel']}", row["kernel"], row["part"].split("-")[0].lower(),
-            float(row["clk"]), _values(row, {m: m for m in ("latency", "lut", "ff")}),
-            size=parts[-1], dtype="fixed" if "fixed" in parts else "float",
-            pipelined=pipelined, operators=row.get("operators"), unsafe_math="unsafe" in parts,
-        )  # fmt: skip
+        loops.append((name, directives))
+    return Label(
+        f"{row['set']}/{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
+        _values(row, {"latency": "latency"}), loops=tuple(loops),
+        partitions=_partitions(row["partition"]), top_loop=row["top_loop"],
+        ii=int(row["II"]), iteration_latency=int(row["IL"]),
+    )  # fmt: skip
 
 
-def _ml4accel(rows: Iterable[Mapping[str, str]]) -> Iterable[Label]:
+def _hlsfactory(row: Row) -> Label:
+    parts = row["variant"].split("__")
+    pipelined = tuple(
+        "_".join(re.findall(r"L\d+_(\d+)", entry)) for entry in row["pipelined_loops"].split()
+    )
+    return Label(
+        f"{row['variant']}/{row['kernel']}", row["kernel"], row["part"].split("-")[0].lower(),
+        float(row["clk"]), _values(row, {m: m for m in ("latency", "lut", "ff")}),
+        size=parts[-1], dtype="fixed" if "fixed" in parts else "float",
+        pipelined=pipelined, operators=row.get("operators"), unsafe_math="unsafe" in parts,
+    )  # fmt: skip
+
+
+def _ml4accel(row: Row) -> Label:
     names = {"lut": "hls_lut", "ff": "hls_ff", "dsp": "hls_dsp"}
-    for row in rows:
-        factor = int(row["io"])
-        loops: list[tuple[str, LoopDirectives]] = []
-        for entry in row["prj"].split("_")[1:]:
-            match = re.fullmatch(r"l(\d+)((?:[np]\d+)+)", entry)
-            if match is None:
-                continue
-            first = int(match.group(1))
-            levels = _LEVELS.findall(match.group(2))
-            for offset, (pipelined, unroll) in enumerate(levels):
-                directives = LoopDirectives(pipelined == "p", None, int(unroll))
-                loops.append((f"lp{first + offset}", directives))
-        split = (Partition(-1, PartitionKind.CYCLIC, factor),) if factor > 1 else ()
-        if row["prj"].endswith("_d1d2"):
-            split = (Partition(0, PartitionKind.CYCLIC, factor), *split)
-        loops += [(n, LoopDirectives(False, None, factor)) for n in ("lprd_2", "lpwr_2")]
-        yield Label(
-            f"{row['kernel']}/{row['part']}/{row['prj']}", row["kernel"],
-            row["part"].split("-")[0], 10.0, _values(row, names), loops=tuple(loops),
-            partitions=(("*", split),),
-        )  # fmt: skip
+    factor = int(row["io"])
+    loops: list[tuple[str, LoopDirectives]] = []
+    for entry in row["prj"].split("_")[1:]:
+        match = re.fullmatch(r"l(\d+)((?:[np]\d+)+)", entry)
+        if match is None:
+            continue
+        first = int(match.group(1))
+        levels = _LEVELS.findall(match.group(2))
+        for offset, (pipelined, unroll) in enumerate(levels):
+            directives = LoopDirectives(pipelined == "p", None, int(unroll))
+            loops.append((f"lp{first + offset}", directives))
+    split = (Partition(-1, PartitionKind.CYCLIC, factor),) if factor > 1 else ()
+    if row["prj"].endswith("_d1d2"):
+        split = (Partition(0, PartitionKind.CYCLIC, factor), *split)
+    copies = ("lprd_2", "lpwr_2")
+    loops += [(name, LoopDirectives(False, None, factor)) for name in copies]
+    return Label(
+        f"{row['kernel']}/{row['part']}/{row['prj']}", row["kernel"],
+        row["part"].split("-")[0], 10.0, _values(row, names), loops=tuple(loops),
+        partitions=(("*", split),), optional_loops=copies,
+    )  # fmt: skip

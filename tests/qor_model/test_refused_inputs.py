@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pom.cli import run
@@ -78,3 +80,56 @@ def test_a_picture_of_an_unknown_loop_is_refused(tmp_path, capsys) -> None:
     assert code == 1
     assert "POM-Q030" in capsys.readouterr().err
     assert not picture.exists()
+
+
+HGNN = (
+    "kernel,config,lp1_pipe,lp1_unroll,lp1_flat,partition,banks,latency,lut,ff,dsp,II,IL\n"
+    "{kernel},a,{pipe},{unroll},0,{partition},1,{latency},1,1,1,1,1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ({"kernel": "other"}, "POM-Q023"),
+        ({"partition": "B.1=2"}, "POM-Q027"),
+        ({"partition": "A.3=2"}, "POM-Q027"),
+        ({"partition": "A.0=2"}, "POM-Q027"),
+        ({"partition": "rubbish"}, "POM-Q026"),
+        ({"unroll": "many"}, "POM-Q026"),
+        ({"latency": "soon"}, "POM-Q026"),
+        ({"kernel": "broken"}, "POM-D071"),
+        ({"kernel": "failing"}, "POM-D072"),
+        ({"kernel": "empty"}, "POM-D073"),
+    ],
+)
+def test_a_label_that_does_not_fit_is_listed_and_the_others_are_evaluated(
+    row, code, tmp_path, capsys
+) -> None:
+    good = {"kernel": "tiny", "pipe": 1, "unroll": 1, "partition": "A.1=1", "latency": 70}
+    lines = HGNN.format(**good) + HGNN.format(**{**good, **row}).splitlines()[1] + "\n"
+    (tmp_path / "labels.csv").write_text(lines)
+    kernels = tmp_path / "kernels"
+    kernels.mkdir()
+    (kernels / "tiny.py").write_text(KERNEL)
+    (kernels / "other.py").write_text(KERNEL.replace('"lp1"', '"i"'))
+    (kernels / "broken.py").write_text("def (")
+    (kernels / "failing.py").write_text("raise ValueError('no')")
+    (kernels / "empty.py").write_text("")
+    command = ["qor", "eval", "--labels", str(tmp_path / "labels.csv"), "--kernels", str(kernels)]
+    run([*command, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["designs"] == 1
+    assert [item["reason"].split(":")[0] for item in found["refused"]] == [code]
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path, capsys) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00" * 9)
+    run(["qor", "eval", "--labels", str(tmp_path / "labels.csv"), "--kernels", str(tmp_path)])
+    assert "POM-Q020" in capsys.readouterr().err
+
+
+def test_a_missing_column_is_named(tmp_path, capsys) -> None:
+    (tmp_path / "labels.csv").write_text("kernel,config,lp1_pipe,latency\ntiny,a,1,70\n")
+    run(["qor", "eval", "--labels", str(tmp_path / "labels.csv"), "--kernels", str(tmp_path)])
+    assert "there is no column lp1_unroll" in capsys.readouterr().out
