@@ -115,9 +115,9 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
     for dependence in dependences:
         source, target = statements[dependence.source], statements[dependence.target]
         ends = times[source.name], times[target.name]
-        if is_plainly_later(partial(distances, dependence.relation, source, target), *ends):
-            continue
-        found = reversed_pairs(dependence.relation.wrap(), source, target, *ends)
+        is_kept = is_plainly_later(partial(distances, dependence.relation, source, target), *ends)
+        pairs = dependence.relation.wrap()
+        found = None if is_kept else reversed_pairs(pairs, source, target, *ends)
         if found is None:
             continue
         pairs, position = found
@@ -271,15 +271,26 @@ def _hint(
     violations: tuple[Violation, ...],
     remedies: Iterable[Remedy],
 ) -> str | None:
-    if not fast_math and is_legal(old, new, True):
+    if not fast_math and _is_buildable(old, new, True):
         return "this only reorders a floating-point reduction: allow it with fast_math=True"
     for text, make in remedies:
         try:
             candidate = make()
         except PomError:
             continue
-        if is_legal(old, candidate, fast_math):
+        if _is_buildable(old, candidate, fast_math):
             return text
     if all(v.may_reason for v in violations):
         return "affine subscripts would let the dependence be decided exactly"
     return None
+
+
+def _is_buildable(old: PolyProgram, new: PolyProgram, fast_math: bool) -> bool:
+    """Whether `new` is legal and its loops still fit their directives."""
+    if not is_legal(old, new, fast_math):
+        return False
+    try:
+        check_loop_directives(new, "")
+    except PomError:
+        return False
+    return True

@@ -112,10 +112,7 @@ def fused(program: PolyProgram, statement: str, other: str, loop: str) -> tuple[
         raise PomError(
             "POM-S015",
             f"{statement!r} has {own_depth} loops and cannot share {depth} loops of {other!r}",
-            hint=f"share fewer of them: after({other!r}, "
-            f"{program.loops(other)[own_depth - 1].name!r})"
-            if own_depth
-            else f"run it after the whole nest: after({other!r})",
+            hint=_sharing_fewer(program, statement, other, own_depth),
         )
     trees = [
         _fuse_in(program.schedule, statement, other, depth, at_other) for at_other in (True, False)
@@ -150,6 +147,21 @@ def _fuse_in(
 def _with_child(loop: Loop, child: ScheduleNode) -> Loop:
     values = dict(loop.exprs)
     return replace(loop, child=child, exprs=tuple((s, values[s]) for s in child.statements))
+
+
+def _sharing_fewer(program: PolyProgram, statement: str, other: str, most: int) -> str | None:
+    """The legal call that shares most loops, at most `most`."""
+    names = [n.name for n in program.loops(other)][:most]
+    for loop in (*reversed(names), ""):
+        try:
+            found = fused(program, statement, other, loop)
+        except PomError:
+            continue
+        if any(is_legal(program, candidate) for candidate in found):
+            if loop:
+                return f"share fewer of them: after({other!r}, {loop!r})"
+            return f"run it after the whole nest: after({other!r})"
+    return None
 
 
 def _merge(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
-from pom.passes.array_directives import require_array
+from pom.passes.array_directives import is_argument, require_array
 from pom.passes.base import PolyPass
 from pom.passes.isl_build import directions
 
@@ -90,7 +90,9 @@ class BindStorage(PolyPass):
             raise PomError(
                 "POM-S025",
                 f"{self.array!r} is not a stream and cannot be a fifo, which has no addresses",
-                hint=f"make it one first: s.array({self.array!r}).stream(); or use a ram type",
+                hint="use a ram type"
+                if is_argument(program, self.array)
+                else f"make it one first: s.array({self.array!r}).stream(); or use a ram type",
             )
         directives = replace(
             program.directives_of(self.array),

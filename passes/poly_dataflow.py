@@ -53,7 +53,7 @@ def check_dataflow(program: PolyProgram, body: ScheduleNode, where: str) -> None
         raise PomError(
             "POM-S031",
             f"{where} has a single nest: there is nothing to overlap",
-            hint="pipeline() overlaps the iterations of a loop",
+            hint="pipeline the loops instead: that overlaps the iterations of one nest",
         )
     readers: dict[str, list[int]] = {}
     writers: dict[str, list[int]] = {}

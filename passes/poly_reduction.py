@@ -131,14 +131,6 @@ class InterleaveReduction(PolyPass):
                 statement.location,
                 "write it as x = x op e, with e not using x",
             )
-        if not (reduction.is_exact or self.fast_math):
-            raise PomError(
-                "POM-P067",
-                f"{what} reassociates the {reduction.op} of {self.statement!r}, which changes its "
-                "rounding",
-                statement.location,
-                "allow it with fast_math=True",
-            )
         array = reduction.accumulator.array
         require_plain_accesses(program, region, array)
         others = [s for s in region.node.statements if s != self.statement]
@@ -155,6 +147,14 @@ class InterleaveReduction(PolyPass):
                 f"{what}: {reason}",
                 statement.location,
                 "choose a loop that only accumulates, distribute it or reorder first",
+            )
+        if not (reduction.is_exact or self.fast_math):
+            raise PomError(
+                "POM-P067",
+                f"{what} reassociates the {reduction.op} of {self.statement!r}, which changes its "
+                "rounding",
+                statement.location,
+                "allow it with fast_math=True",
             )
         return reduction
 

@@ -10,6 +10,7 @@ from pom.ir.poly import PolyProgram
 from pom.passes.array_directives import is_argument, require_array
 from pom.passes.base import PolyPass
 from pom.passes.fifo_order import why_not_stream
+from pom.passes.poly_interface import Interface
 
 _DEEPEST = 1 << 20
 
@@ -50,7 +51,7 @@ class Stream(PolyPass):
             raise PomError(
                 "POM-S029",
                 f"{self.array!r} is an argument: a stream is a local array",
-                hint=f"s.array({self.array!r}).interface('axis') makes an argument a stream",
+                hint=self._as_port(program),
             )
         reason = why_not_stream(program, self.array)
         if reason:
@@ -61,3 +62,11 @@ class Stream(PolyPass):
             )
         directives = replace(program.directives_of(self.array), stream_depth=depth)
         return program.with_array(self.array, directives)
+
+    def _as_port(self, program: PolyProgram) -> str:
+        """What to do with an argument."""
+        try:
+            Interface(self.array, "axis").run(program)
+        except PomError:
+            return "make a local copy with buffer_at first: its elements need an order that fits"
+        return f"s.array({self.array!r}).interface('axis') makes an argument a stream"

@@ -202,6 +202,21 @@ def test_order_of_the_text_decides_last() -> None:
     assert not found.notes[1].endswith(")")
 
 
+def test_a_relation_without_pairs_is_no_dependence() -> None:
+    """isl's analysis may give one."""
+    first = Assign("S", access("x", i), load("y", i))
+    second = Assign("T", access("C", i, 0), load("x", i))
+    program = graph_to_poly(kernel(loop("i", 0, 4, first, second)))
+    assert isinstance(program.schedule, Loop)
+    assert isinstance(program.schedule.child, Sequence)
+    swapped = Sequence(program.schedule.child.children[::-1])
+    late = replace(program, schedule=replace(program.schedule, child=swapped))
+    (known,) = dependences(program)
+    nothing = known.relation.subtract(known.relation)
+    assert illegal_dependences(late, [replace(known, relation=nothing)]) == ()
+    assert len(illegal_dependences(late, [replace(known, relation=nothing), known])) == 1
+
+
 def test_hint_of_fast_math_works() -> None:
     program = graph_to_poly(gemm())
     with pytest.raises(PomError, match="fast_math=True"):

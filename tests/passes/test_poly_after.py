@@ -96,9 +96,25 @@ def test_sharing_fewer_loops_as_hint() -> None:
     assert shape(After("Q", "P", "i").run(program)) == "i(j(P) j(Q))"
 
 
+def test_the_hint_shares_what_may_be_shared() -> None:
+    first = assign("P", access("A", i, j), load("y", 0))
+    free = assign("Q", access("x", i), load("B", i, 0))
+    late = assign("Q", access("y", 0), load("B", i, 0))
+    deep = loop("i", 0, 8, loop("j", 0, 8, first))
+    program = graph_to_poly(kernel(deep, loop("i", 0, 8, free)))
+    with pytest.raises(PomError, match=r"POM-S015(?s:.*)share fewer of them: after\('P', 'i'\)"):
+        After("Q", "P", "j").run(program)
+    After("Q", "P", "i").run(program)
+    program = graph_to_poly(kernel(deep, loop("i", 0, 8, late)))
+    with pytest.raises(PomError, match=r"POM-S015(?s:.*)run it after the whole nest: after\('P'\)"):
+        After("Q", "P", "j").run(program)
+    After("Q", "P").run(program)
+
+
 def test_refusal() -> None:
-    with pytest.raises(PomError, match=r"POM-S015(?s:.*)after\('mac', 'j'\)"):
+    with pytest.raises(PomError, match="POM-S015") as caught:
         After("scale", "mac", "k").run(gemm())
+    assert caught.value.hint is None  # it must run before the other, whatever they share
     with pytest.raises(PomError, match="POM-S015"):
         After("mac", "mac", "i").run(gemm())
     with pytest.raises(PomError, match="POM-S003"):
