@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pom.qor_model.advice import advise
 from pom.qor_model.region import Design, SourceLoc
 from pom.qor_model.resources import ResourceReport
 from pom.qor_model.resources_routed import estimate_routed
@@ -33,6 +34,8 @@ class LoopRow:
         Of all executions in one run of the design.
     unroll : int
     loc : SourceLoc or None
+    share : float
+        In which part of the iterations around it a guard lets it run.
     """
 
     function: str
@@ -46,6 +49,7 @@ class LoopRow:
     total_cycles: float
     unroll: int
     loc: SourceLoc | None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class Explanation:
                 "routed_uram": routed.routed_uram,
                 "routed_dynamic_power_mw": routed.routed_dynamic_power_mw,
             }
+            found["functions"] = {
+                name: {"dsp": used.dsp, "lut": used.lut, "ff": used.ff}
+                for name, used in self.resources.functions
+            }
             found["extrapolated"] = self.resources.extrapolated
             found["unmeasured_operators"] = list(self.resources.unmeasured)
         return found
@@ -96,6 +104,15 @@ class Explanation:
             return []
         total = self.resources.total
         return [(name, int(getattr(total, name)), n) for name, n in self.available]
+
+    def _function_lines(self) -> list[str]:
+        """What each function would need alone, where there are several."""
+        if self.resources is None or len(self.resources.functions) < 2:
+            return []
+        lines = ["by function (operators that functions share are in each of them):"]
+        for name, used in self.resources.functions:
+            lines.append(f"  {name:<26}{used.dsp:>7,} DSP{used.lut:>10,} LUT{used.ff:>10,} FF")
+        return lines
 
     def text(self) -> str:
         """As a table for people."""
@@ -116,6 +133,8 @@ class Explanation:
             name += f" (x{row.unroll})" if row.unroll > 1 else ""
             ii = "-" if row.ii is None else str(row.ii)
             where = "" if row.loc is None else str(row.loc)
+            if row.share < 1.0:
+                where += f"  in {100.0 * row.share:.3g} % of the iterations around it"
             lines.append(
                 f"{name:<28}{row.trip_count:>12,.10g}{ii:>5}{row.iteration_latency:>12,.10g}"
                 f"{row.latency_cycles:>16,.0f}  {limit_text(row.limit):<28}{where}"
@@ -125,6 +144,7 @@ class Explanation:
             for name, used, total in self.usage():
                 share = f"{100.0 * used / total:.1f} %" if total else "-"
                 lines.append(f"{name:<10}{used:>10,} of {total:>9,}  {share:>8}")
+            lines += self._function_lines()
             routed = estimate_routed(self.resources.total)
             lines.append(
                 f"after place and route, roughly: {routed.routed_lut:,} LUT, {routed.routed_ff:,} FF, "
@@ -167,15 +187,15 @@ def explain(
             rows += _rows(function.name, loop, 0, 1.0)
     return Explanation(
         design.top, device, result.clock_ns, result.latency_cycles, tuple(rows),
-        advise(tuple(rows), result), resources, available,
+        first_change(design, tuple(rows), result), resources, available,
     )  # fmt: skip
 
 
 def _rows(function: str, loop: LoopResult, depth: int, runs: float) -> Iterator[LoopRow]:
     yield LoopRow(
-        function, depth, "+".join(loop.names), loop.trip_count, loop.ii, loop.limit,
+        function, depth, _name(loop), loop.trip_count, loop.ii, loop.limit,
         loop.iteration_latency, loop.latency_cycles, runs * loop.latency_cycles, loop.unroll,
-        loop.loc,
+        loop.loc, loop.share,
     )  # fmt: skip
     seen: set[tuple[str, ...]] = set()
     for child in loop.children:
@@ -204,7 +224,7 @@ def limit_text(limit: Limit) -> str:
             return "not pipelined"
 
 
-def advise(rows: tuple[LoopRow, ...], result: DesignResult) -> str:
+def first_change(design: Design, rows: tuple[LoopRow, ...], result: DesignResult) -> str:
     """The first thing to change: at the innermost loop in which most of the time is spent."""
     leaves = [
         row for n, row in enumerate(rows) if n + 1 == len(rows) or rows[n + 1].depth <= row.depth
@@ -213,24 +233,22 @@ def advise(rows: tuple[LoopRow, ...], result: DesignResult) -> str:
         return "there is no loop; the time is the straight-line code's"
     worst = max(leaves, key=lambda row: row.total_cycles)
     share = 100.0 * min(1.0, worst.total_cycles / max(1.0, result.latency_cycles))
-    head = f"loop {worst.name} takes {share:.0f} % of the time; "
-    match worst.limit.kind:
-        case LimitKind.NOT_PIPELINED:
-            return head + "pipeline it"
-        case LimitKind.PORTS:
-            return head + (
-                f"its II is {worst.ii} because the ports of {worst.limit.subject} are busy: "
-                f"partition {worst.limit.subject} along the dimension that the loop moves in"
-            )
-        case LimitKind.RECURRENCE:
-            return head + (
-                f"its II is {worst.ii} because each iteration needs the one before through "
-                f"{worst.limit.subject}: move a loop that does not carry this dependence inside"
-            )
-        case LimitKind.REQUESTED:
-            return head + f"ask for an II below {worst.ii}"
-        case _:
-            return head + "its II is 1: unroll it, and partition the arrays that it moves through"
+    loop = next(
+        loop for loop in _flat(result.function(worst.function).loops) if _name(loop) == worst.name
+    )
+    return f"loop {worst.name} takes {share:.0f} % of the time; " + advise(
+        design, worst.function, loop
+    )
+
+
+def _flat(loops: tuple[LoopResult, ...]) -> Iterator[LoopResult]:
+    for loop in loops:
+        yield loop
+        yield from _flat(loop.children)
+
+
+def _name(loop: LoopResult) -> str:
+    return "+".join(loop.names)
 
 
 def _row_json(row: LoopRow) -> dict[str, Any]:
@@ -245,6 +263,7 @@ def _row_json(row: LoopRow) -> dict[str, Any]:
         "latency_cycles": row.latency_cycles,
         "total_cycles": row.total_cycles,
         "unroll": row.unroll,
+        "share": row.share,
         "file": None if row.loc is None else row.loc.file,
         "line": None if row.loc is None else row.loc.line,
     }

@@ -64,6 +64,9 @@ class ResourceReport:
         LUTs and flip-flops per mechanism (operators, multiplexers, controllers …).
     operators : tuple of (OperatorKey, int)
         Operator instances after sharing.
+    functions : tuple of (str, Resources)
+        What every function would need alone; operators that they share are in each of them, and
+        local arrays in none.
     unmeasured : tuple of str
         Operators whose numbers were not measured at this device and clock, with what is not.
     """
@@ -72,6 +75,7 @@ class ResourceReport:
     lut_by_cause: tuple[tuple[str, float], ...]
     ff_by_cause: tuple[tuple[str, float], ...]
     operators: tuple[tuple[OperatorKey, int], ...]
+    functions: tuple[tuple[str, Resources], ...] = ()
     unmeasured: tuple[str, ...] = ()
 
     @property
@@ -145,7 +149,28 @@ class ResourceModel:
             lut_by_cause=tuple(lut),
             ff_by_cause=tuple(ff),
             operators=tuple(operators),
+            functions=tuple(
+                (timing.name, self._alone(design.function(timing.name), timing, partitions))
+                for timing in result.functions
+            ),
             unmeasured=_unmeasured(found.values()),
+        )
+
+    def _alone(
+        self, function: Function, timing: FunctionResult, partitions: Partitions | None
+    ) -> Resources:
+        """What a function needs with operators of its own."""
+        counts = self.count_function(function, timing, partitions)
+        constants = self._constants
+        units = [(self._library.operator(key), n) for key, n in counts.instances.items()]
+        lut = sum(counts.lut[n] * c for n, c in zip(LUT_TERMS, constants.lut, strict=True))
+        ff = sum(counts.ff[n] * c for n, c in zip(FF_TERMS, constants.ff, strict=True))
+        return Resources(
+            dsp=sum(unit.dsp * n for unit, n in units),
+            lut=round(lut + sum(unit.lut * n for unit, n in units)),
+            ff=round(ff + sum(unit.ff * n for unit, n in units)),
+            bram_18k=0,
+            uram=0,
         )
 
     def count(
