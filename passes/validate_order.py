@@ -25,7 +25,7 @@ from pom.passes.validate_read import FunctionReader
 Runs = Mapping[str, tuple[str, isl.Set, isl.Map]]
 """By statement: its name in isl text, its domain, and its runs (time to instance)."""
 
-_IN, _OUT = isl.dim_type.in_, isl.dim_type.out
+_IN, _OUT, _DIV = isl.dim_type.in_, isl.dim_type.out, isl.dim_type.div
 
 
 def check_order(program: PolyProgram, reader: FunctionReader, runs: Runs) -> None:
@@ -151,11 +151,23 @@ def _dependences(question: _Question) -> isl.UnionMap:
     schedule = isl.UnionMap("{ }")
     for one in reference.values():
         schedule = schedule.union(isl.UnionMap.from_map(one))
+    if _has_remainders(schedule) and _has_remainders(reads.union().union(writes.union())):
+        # isl's dataflow analysis can end the process on such times and subscripts
+        return _conflicting(reads, writes, schedule)
     try:
         return _nearest(reads, writes, schedule)
     except isl.Error:
         # isl gives up on some sets with many strides: every conflicting pair is asked for instead
         return _conflicting(reads, writes, schedule)
+
+
+def _has_remainders(relation: isl.UnionMap) -> bool:
+    maps = relation.get_map_list()
+    return any(
+        basics.get_at(k).dim(_DIV)
+        for basics in (maps.get_at(n).get_basic_map_list() for n in range(maps.n_map()))
+        for k in range(basics.n_basic_map())
+    )
 
 
 def _conflicting(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:

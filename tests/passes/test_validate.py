@@ -298,9 +298,9 @@ def test_validation_is_cheap_and_linear_in_statements() -> None:
         best = float("inf")
         for _ in range(3):
             validate_order._dependences.cache_clear()
-            start = time.perf_counter()
+            start = time.process_time()
             validate(program, module)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     assert seconds(40) < 30 * seconds(4)
