@@ -95,6 +95,14 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
+def duration(seconds: float) -> str:
+    """A time as people read it: 1.27 µs, 7.58 ms, 10.7 s."""
+    for limit, factor, unit in ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "µs")):
+        if seconds >= limit:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
 def _x(axis: Axis, value: float) -> float:
     return LEFT + axis.position(value) * (WIDTH - LEFT - RIGHT)
 

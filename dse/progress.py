@@ -76,14 +76,14 @@ def _live(stream: TextIO) -> Iterator[Callable[[Progress], None]]:
     from rich.live import Live
 
     console = Console(file=stream)
-    shown_at = 0.0
+    shown_at, phase = 0.0, ""
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def report(progress: Progress) -> None:
-            nonlocal shown_at
+            nonlocal shown_at, phase
             now = time.monotonic()
-            if now - shown_at >= LIVE_INTERVAL_S:
-                shown_at = now
+            if now - shown_at >= LIVE_INTERVAL_S or progress.phase != phase:
+                shown_at, phase = now, progress.phase
                 live.update(_table(progress), refresh=True)
 
         yield report

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from pom.dse.charts import Point, Span, bars, gantt, nice_axis, number, roofline, scatter
+from pom.dse.charts import Point, Span, bars, duration, gantt, nice_axis, number, roofline, scatter
 
 WIDE = 10.0
 """Ratio of the largest to the smallest share from which the axis is logarithmic."""
@@ -153,7 +153,7 @@ def _summary(data: ReportData) -> str:
             (f"{latency / data.best_latency:,.1f}×", f"faster than {name}")
             for name, latency in data.baselines
         ),
-        (number(data.best_latency), f"cycles, {_duration(seconds)}"),
+        (number(data.best_latency), f"cycles, {duration(seconds)}"),
         (f"{data.gap:.2%}", f"gap: {proof}"),
         (f"{data.evaluated:,}", f"designs evaluated, {data.pruned:,} pruned, {data.seconds:.1f} s"),
     )
@@ -163,13 +163,6 @@ def _summary(data: ReportData) -> str:
     )
     advice = f'<p class="advice">{escape(data.advice)}</p>' if data.advice else ""
     return f'<div class="tiles">{cells}</div>{advice}'
-
-
-def _duration(seconds: float) -> str:
-    for limit, factor, unit in ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "µs")):
-        if seconds >= limit:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
 
 
 def _pareto(data: ReportData) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice, product
 from math import prod
 
 from pom.dse.search import Search
@@ -43,10 +43,11 @@ class Exhaustive:
         search.lower_bound = space.lower_bound
         for variant in space.variants:
             search.phase = variant.structure.name
-            for coordinates in product(*(range(n) for n in space.shape(variant))):
+            places = product(*(range(n) for n in space.shape(variant)))
+            while group := list(islice(places, search.batch)):
                 if search.is_out_of_time:
                     return False
-                search.evaluate([(space.plan(variant, coordinates), "")])
+                search.evaluate([(space.plan(variant, place), "") for place in group])
         if search.best is not None:
             search.lower_bound = search.best.latency_cycles
         return True

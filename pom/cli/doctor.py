@@ -39,7 +39,8 @@ _PACKAGES = (
 _PROGRAMS = (
     ("g++", "`pom check` runs the emitted C++", "apt-get install g++"),
     ("dot", "pictures of graphs (text without it)", "apt-get install graphviz"),
-    ("vitis-run", "synthesis of finalists with Vitis HLS", "install AMD Vitis"),
+    ("v++", "synthesis of finalists with Vitis HLS", "install AMD Vitis 2023.1 or later"),
+    ("vitis-run", "C simulation and co-simulation of a project", "install AMD Vitis"),
     ("vitis_hls", "synthesis with Vitis HLS before 2025", "install AMD Vitis"),
 )
 

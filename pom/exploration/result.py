@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pom import files
+from pom.dse.charts import duration
 from pom.dse.evaluation import Evaluation
 from pom.dse.problem import Resources
 from pom.dse.run import Outcome
@@ -255,7 +256,7 @@ class SearchResult:
         used = ", ".join(f"{n} {u:,} of {a:,}" for n, u, a in self.usage if u)
         seconds = self.latency_cycles * problem.clock_ns * 1e-9
         return (
-            ("latency", f"{self.latency_cycles:,.0f} cycles, {seconds:.4g} s"),
+            ("latency", f"{self.latency_cycles:,.0f} cycles, {duration(seconds)}"),
             ("speed-up", f"{self.speedup:,.1f}× over {self.baselines[0].name}"),
             ("", pipelined),
             (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,6 +164,25 @@ def auto_dse(
         return finish(outcome, started, rerank, synthesis, kept, deadline)
 
 
+class _Stages:
+    """Reports the progress of a search, and afterwards its last state with what is being done."""
+
+    def __init__(self, report: Callable[[Progress], None] | None, started: float) -> None:
+        self._report = report
+        self._started = started
+        self._last: Progress | None = None
+
+    def search(self, progress: Progress) -> None:
+        self._last = progress
+        if self._report is not None:
+            self._report(progress)
+
+    def enter(self, stage: str) -> None:
+        if self._last is not None and self._report is not None:
+            seconds = time.monotonic() - self._started
+            self._report(replace(self._last, phase=stage, seconds=seconds, remaining_s=None))
+
+
 def finish(
     outcome: Outcome,
     started: float,
@@ -170,6 +190,7 @@ def finish(
     synthesis: SynthesisOptions | None = None,
     store: Store | None = None,
     deadline: float | None = None,
+    enter: Callable[[str], None] = lambda stage: None,
 ) -> SearchResult:
     """Build and check what a search ranked best.
 
@@ -185,18 +206,23 @@ def finish(
         Where what is measured is kept; needed for `synthesis`.
     deadline : float, optional
         A ``time.monotonic()`` after which no more designs of the front are executed.
+    enter : callable, optional
+        Told what begins.
     """
     problem = outcome.problem
+    enter("predicting")
     order, reranking = rerank_finalists(problem, outcome.ranked, mode)
     chosen: tuple[Finalist, ...] = ()
     refused: tuple[Refusal, ...] = ()
     measured = None
     if synthesis is not None and store is not None:
-        chosen, refused, measured = synthesise_finalists(problem, order, synthesis, store)
+        chosen, refused, measured = synthesise_finalists(problem, order, synthesis, store, enter)
     if chosen:
         finalist = chosen[0]
     else:
+        enter("building and executing the design")
         finalist, refused = first_finalist(problem, order)
+    enter("building and executing the front")
     return SearchResult(
         outcome,
         finalist,
