@@ -200,12 +200,15 @@ class _Tagged:
         self.schedule, self.backwards = empty, empty
         times = compact_times(program)
         for statement in program.statements:
-            time = time_map(statement, times[statement.name])
-            reversed_time = time_map(statement, tuple(-t for t in times[statement.name]))
+            time = time_map(statement, times[statement.name]).detect_equalities()
+            negated = tuple(-t for t in times[statement.name])
+            reversed_time = time_map(statement, negated).detect_equalities()
             used = [(k, i) for k, i in enumerate(infos[statement.name]) if i.array in arrays]
             for number, info in used:
                 tag = f"{statement.name}#{number}"
-                relation = isl.UnionMap.from_map(_tag(info.relation, tag))
+                # isl's analysis is faster, and crashes less, where equalities are explicit.
+                exact = info.relation.detect_equalities()
+                relation = isl.UnionMap.from_map(_tag(exact, tag))
                 if not info.is_write:
                     self.reads = self.reads.union(relation)
                 elif info.is_may or statement.name in relaxed:

@@ -181,9 +181,11 @@ class _Flow:
         return self._flow(sinks)
 
     def _flow(self, sinks: isl.UnionMap) -> isl.UnionMap:
-        info = isl.UnionAccessInfo.from_sink(sinks).set_must_source(self.must)
-        info = info.set_may_source(self.may).set_schedule_map(self.schedule)
-        flow = info.compute_flow()
+        # isl's analysis is faster, and crashes less, where equalities are explicit.
+        info = isl.UnionAccessInfo.from_sink(sinks.detect_equalities())
+        info = info.set_must_source(self.must.detect_equalities())
+        info = info.set_may_source(self.may.detect_equalities())
+        flow = info.set_schedule_map(self.schedule.detect_equalities()).compute_flow()
         return flow.get_must_dependence().union(flow.get_may_dependence()).reverse()
 
 
