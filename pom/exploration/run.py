@@ -129,7 +129,7 @@ def auto_dse(
         The best finalists are synthesised with Vitis HLS, where it is installed, and chosen by its
         reports.
     progress : callable, optional
-        Called after every evaluation.
+        Called after every evaluation, and when a later stage begins.
 
     Raises
     ------
@@ -157,11 +157,13 @@ def auto_dse(
     if time_budget_s is not None and objective == "pareto":
         search_s = SEARCH_SHARE * time_budget_s
     deadline = None if time_budget_s is None else started + time_budget_s
+    stages = _Stages(progress, started)
     with Store(None if store is None else Path(store)) as kept:
         with open_executor(jobs, cluster) as pool:
             batch = max(4, pool.helpers + 1)
-            outcome = explore(problem, Run(strategy, kept, pool, batch, search_s, resume, progress))
-        return finish(outcome, started, rerank, synthesis, kept, deadline)
+            run = Run(strategy, kept, pool, batch, search_s, resume, stages.search)
+            outcome = explore(problem, run)
+        return finish(outcome, started, rerank, synthesis, kept, deadline, stages.enter)
 
 
 class _Stages:
@@ -222,7 +224,8 @@ def finish(
     else:
         enter("building and executing the design")
         finalist, refused = first_finalist(problem, order)
-    enter("building and executing the front")
+    if problem.objective == "pareto":
+        enter("building and executing the front")
     return SearchResult(
         outcome,
         finalist,

@@ -115,6 +115,15 @@ def test_processes_find_the_same_even_when_one_dies():
     assert replace(both, seconds=0.0) == replace(alone, seconds=0.0)
 
 
+def test_progress_goes_on_after_the_search():
+    seen = []
+    found = pom.auto_dse(scale_add(), TARGET, progress=seen.append)
+    phases = list(dict.fromkeys(p.phase for p in seen))
+    assert phases[-2:] == ["predicting", "building and executing the design"]
+    assert [p.seconds for p in seen] == sorted(p.seconds for p in seen)
+    assert seen[-1].best_cycles == found.latency_cycles
+
+
 def test_pareto_checks_every_design_on_the_front():
     found = pom.auto_dse(scale_add(), TARGET, objective="pareto")
     assert len(found.front) >= 3
