@@ -11,7 +11,6 @@ that exactly over the integers, dim by dim, and a point of the set is a witness.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -178,7 +177,7 @@ def _loop_at(program: PolyProgram, ends: tuple[str, str], position: int | None) 
     return loops[position // 2].name
 
 
-_INHERITED: OrderedDict[ConflictKey, tuple[Conflict, ...]] = OrderedDict()
+_INHERITED: dict[ConflictKey, tuple[Conflict, ...]] = {}
 _INHERITED_SIZE = 512
 
 
@@ -198,7 +197,7 @@ def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict,
 def _inherit(old: PolyProgram, new: PolyProgram, relaxed: frozenset[str]) -> None:
     _INHERITED[conflict_key(new, relaxed)] = kept_order(old, relaxed)
     while len(_INHERITED) > _INHERITED_SIZE:
-        _INHERITED.popitem(last=False)
+        del _INHERITED[next(iter(_INHERITED))]
 
 
 def _affected(old: PolyProgram, new: PolyProgram, fast_math: bool) -> Iterator[Conflict]:

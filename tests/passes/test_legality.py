@@ -6,6 +6,7 @@ import pickle
 import random
 from dataclasses import replace
 
+import islpy as isl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from pom.passes.legality import (
     is_legal,
     kept_order,
     legal,
+    reversed_pairs,
     violations_of,
 )
 from pom.passes.poly_reverse import Reverse
@@ -200,6 +202,19 @@ def test_order_of_the_text_decides_last() -> None:
     assert found.loop is None
     assert found.kind == "flow"
     assert not found.notes[1].endswith(")")
+
+
+def test_pairs_that_no_order_of_one_loop_leaves_equal_are_done_with() -> None:
+    source = stencil().statement("S")
+    relation = isl.Map("{ S[t, i] -> S[t, i'] : i' = i + 1 and 0 <= t < 4 and 1 <= i < 8 }")
+    pairs = relation.set_dim_name(isl.dim_type.out, 0, "t").wrap()
+    zero, text = Affine(), (Affine(), Affine.const(1))
+    assert reversed_pairs(pairs, source, source, (i,), (i,)) is None
+    assert reversed_pairs(pairs, source, source, (i, text[1]), (i, text[0])) is None
+    found = reversed_pairs(pairs, source, source, (zero, i * -1), (zero, i * -1))
+    assert found is not None
+    assert found[1] == 1
+    assert found[0].is_equal(pairs)
 
 
 def test_a_relation_without_pairs_is_no_dependence() -> None:
