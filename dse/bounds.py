@@ -168,6 +168,9 @@ def candidates(
     iterations, full = scale * iterations, scale * full
     # beside other loops, every execution of the band fills and empties the pipeline
     runs = scale if nest.is_apart else 1.0
+    # unless nothing is left of it, and the tool pipelines the loop around it
+    is_gone = (trips == 1).all(axis=1) if nest.prefix else np.zeros(len(factors), dtype=bool)
+    depth = np.where(is_gone & (runs > 1), np.minimum(depth, interval), depth)
     bound = latency_bound(full, rest, interval, depth, runs)
     ranked = np.lexsort((lanes, bound))
     return Candidates(

@@ -221,10 +221,16 @@ def _banks(
 
 
 def _stride(subscript: Affine, loop: Affine) -> int:
-    """How far `subscript` moves when a loop that is one iterator (plus a constant) moves by one."""
-    if len(loop.terms) == 1 and isinstance(loop.terms[0][0], str):
-        iterator, coefficient = loop.terms[0]
-        return subscript.coefficient(iterator) * coefficient
+    """How far `subscript` moves when a loop moves by one and the other loops stay.
+
+    A loop is an iterator (plus a constant), blocks of one, or what is left within a block.
+    """
+    if len(loop.terms) == 1:
+        atom, coefficient = loop.terms[0]
+        if isinstance(atom, str):
+            return subscript.coefficient(atom) * coefficient
+        blocks = _stride(subscript, atom.numerator) * atom.denominator
+        return (blocks + subscript.coefficient(atom)) * coefficient
     return sum(subscript.coefficient(a) * c for a, c in loop.terms if isinstance(a, str))
 
 

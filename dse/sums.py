@@ -12,10 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import islpy as isl
+
 from pom.ir.affine import Affine
+from pom.ir.expr import Access
 from pom.ir.graph import Assign
-from pom.ir.poly import PolyProgram
+from pom.ir.poly import PolyProgram, PolyStatement
 from pom.passes.base import PolyPass
+from pom.passes.isl_build import affine, domain
 from pom.passes.poly_partition import PartitionArray
 from pom.passes.poly_reduction import InterleaveReduction
 from pom.passes.poly_unroll import Unroll
@@ -64,15 +68,32 @@ def find_sums(
         array = reduction.accumulator.array
         if _uses(program, statements, array) != 2 or any(n.endswith(SUFFIX) for n in names):
             continue
-        moving: frozenset[str] = frozenset()
-        for subscript in reduction.accumulator.subscripts:
-            if isinstance(subscript, Affine):
-                moving |= subscript.variables
-        around = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
-        loops = tuple(b for b in band if not around[b] & moving)
+        loops = tuple(b for b in band if _stays(program, name, reduction.accumulator, b))
         found.append(Sum(name, loops, reduction.op, array))
     common = tuple(b for b in band if all(b in s.loops for s in found))
     return tuple(replace(s, loops=common) for s in found if common)
+
+
+def _stays(program: PolyProgram, statement: str, accumulator: Access, loop: str) -> bool:
+    """Whether the element is the same in all iterations of a loop, the other loops standing still."""
+    loops = {node.name: node.expr(statement) for node in program.loops(statement)}
+    subscripts = [s for s in accumulator.subscripts if isinstance(s, Affine)]
+    if not any(s.variables & loops[loop].variables for s in subscripts):
+        return True
+    body = program.statement(statement)
+    others = [expression for name, expression in loops.items() if name != loop]
+    point = _function(body, others).reverse()
+    elements = point.apply_range(_function(body, subscripts))
+    return bool(elements.is_single_valued())
+
+
+def _function(statement: PolyStatement, expressions: Sequence[Affine]) -> isl.Map:
+    instances = domain(statement)
+    target = isl.Space.set_alloc(isl.DEFAULT_CONTEXT, 0, len(expressions))
+    found = isl.MultiAff.zero(instances.get_space().map_from_domain_and_range(target))
+    for position, expression in enumerate(expressions):
+        found = found.set_aff(position, affine(statement, expression))
+    return isl.Map.from_multi_aff(found).intersect_domain(instances)
 
 
 def _uses(program: PolyProgram, statements: tuple[str, ...], array: str) -> int:

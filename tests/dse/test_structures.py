@@ -1,0 +1,96 @@
+"""Structural variants: which there are, and that their designs are right and faster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import pom
+from pom.dse.evaluation import Evaluator
+from pom.dse.plan import NestPlan, Plan
+from pom.dse.problem import Problem
+from pom.dse.realise import with_partitions
+from pom.dse.structures import find_structures, make_structure
+from pom.errors import PomError
+from tests.dse.problems import example
+from tests.dse.test_realise import assert_computes, check
+
+LENGTH = 404
+
+
+@pom.kernel
+def dot(x: pom.f32[LENGTH], y: pom.f32[LENGTH], out: pom.f32[1]):
+    out[0] = 0.0
+    for k in pom.loop("k", 0, LENGTH):
+        out[0] += x[k] * y[k]
+
+
+@pom.kernel
+def integer_dot(x: pom.int16[LENGTH], y: pom.int16[LENGTH], out: pom.int32[1]):
+    out[0] = 0
+    for k in pom.loop("k", 0, LENGTH):
+        out[0] += x[k] * y[k]
+
+
+def problem_of(kernel: object, fast_math: bool = False) -> Problem:
+    graph = kernel.graph  # type: ignore[attr-defined]
+    return replace(example("polybench/gemm"), kernel=graph, fast_math=fast_math)
+
+
+def plan_of(evaluator: Evaluator, name: str, lanes: int = 1) -> Plan:
+    """Every nest with so many lanes along its innermost loop."""
+    structure = evaluator.structure(name)
+    nests = tuple(
+        NestPlan(
+            nest.handle,
+            nest.orders[0],
+            (*(1 for _ in nest.band[1:]), min(lanes, nest.loop(nest.orders[0][-1]).extent)),
+        )
+        for nest in structure.nests
+    )
+    return with_partitions(structure.program, structure.nests, Plan(name, nests))
+
+
+def names(problem: Problem) -> list[str]:
+    return [s.name for s in find_structures(Evaluator(problem).program, problem.fast_math)]
+
+
+def test_a_scalar_sum_is_interleaved_where_it_may_be_reassociated() -> None:
+    assert "interleaved" not in names(problem_of(dot))
+    assert "interleaved" in names(problem_of(dot, fast_math=True))
+    assert "interleaved" in names(problem_of(integer_dot))
+
+
+def test_a_sum_with_a_parallel_loop_is_not_interleaved() -> None:
+    problem = replace(example("polybench/gemm"), fast_math=True)
+    assert "interleaved" not in names(problem)
+    with pytest.raises(PomError, match="POM-X131"):
+        make_structure("interleaved", Evaluator(problem).program, fast_math=True)
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 16])
+def test_interleaved_sums_start_every_cycle_and_are_right(lanes: int) -> None:
+    problem = problem_of(dot, fast_math=True)
+    evaluator = Evaluator(problem)
+    chained = evaluator.evaluate(plan_of(evaluator, "dependence-aware"))
+    interleaved = plan_of(evaluator, "interleaved", lanes)
+    answer = evaluator.evaluate(interleaved)
+    assert not answer.is_refused
+    assert chained.latency_cycles > 3 * LENGTH
+    assert answer.latency_cycles < (1.5 if lanes == 1 else 0.75) * LENGTH
+    assert_computes(problem, evaluator.realised(interleaved))
+
+
+def test_interleaved_integers_are_exact() -> None:
+    assert len(check(problem_of(integer_dot), 8)) >= 6
+
+
+def test_a_stencil_in_place_becomes_wavefronts() -> None:
+    problem = example("pom/seidel")
+    evaluator = Evaluator(problem)
+    written = evaluator.evaluate(plan_of(evaluator, "written"))
+    wavefronts = plan_of(evaluator, "dependence-aware", lanes=4)
+    answer = evaluator.evaluate(wavefronts)
+    assert answer.latency_cycles < written.latency_cycles / 4
+    assert_computes(problem, evaluator.realised(wavefronts))
