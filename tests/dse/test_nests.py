@@ -1,0 +1,69 @@
+"""The nests of a program: bands, prefixes, legal orders, work and recurrences."""
+
+from __future__ import annotations
+
+import pom
+from pom.dse.evaluation import Evaluator
+from pom.dse.nests import Nest, Operation, find_nests
+from pom.passes.graph_to_poly import graph_to_poly
+from tests.dse.problems import example
+
+
+def nests_of(name: str, structure: str = "written") -> tuple[Nest, ...]:
+    return Evaluator(example(name)).structure(structure).nests
+
+
+def test_an_imperfect_nest_is_a_prefix_with_bands() -> None:
+    scale, mac = nests_of("polybench/gemm")
+    assert [loop.name for loop in scale.prefix] == [loop.name for loop in mac.prefix] == ["i"]
+    assert [loop.name for loop in scale.band] == ["j"]
+    assert [(loop.name, loop.extent) for loop in mac.band] == [("k", 30), ("j", 25)]
+    assert (scale.handle, mac.handle) == ("S0", "S1")
+
+
+def test_every_order_of_a_matrix_product_is_legal_and_the_written_one_is_first() -> None:
+    _, mac = nests_of("polybench/gemm", "dependence-aware")
+    assert mac.orders[0] == tuple(loop.name for loop in mac.band)
+    assert len(set(mac.orders)) == 6
+    assert mac.box == 20 * 25 * 30
+
+
+def test_work_depends_on_the_loops_of_its_operands() -> None:
+    _, mac = nests_of("polybench/gemm", "dependence-aware")
+    assert Operation("fmul", ("i", "k")) in mac.work  # alpha * A[i, k] serves every j
+    assert Operation("fmul", ("i", "j", "k")) in mac.work
+    assert Operation("fmul", ("i", "k")).copies({"i": 2, "j": 5, "k": 3}) == 6
+
+
+def test_a_reduction_is_a_recurrence_of_distance_one() -> None:
+    _, mac = nests_of("polybench/gemm", "dependence-aware")
+    (recurrence,) = mac.recurrences
+    assert recurrence.operators == ("fadd",)
+    assert {d for d in recurrence.distance if d[1:] != (0, 0)} == {("k", 1, 1)}
+
+
+def test_a_triangle_is_no_box() -> None:
+    assert all(nest.is_box for nest in nests_of("polybench/gemm"))
+    assert not all(nest.is_box for nest in nests_of("polybench/trmm"))
+
+
+def test_a_carried_order_stays() -> None:
+    @pom.kernel
+    def sweep(A: pom.f32[20, 20]):
+        for i in pom.loop("i", 1, 19):
+            for j in pom.loop("j", 1, 19):
+                A[i, j] = A[i - 1, j + 1] + 1.0
+
+    (nest,) = find_nests(graph_to_poly(sweep.graph))
+    assert nest.orders == (("i", "j"),)
+
+
+def test_statements_outside_of_all_loops_are_in_no_nest() -> None:
+    @pom.kernel
+    def one(A: pom.f32[8]):
+        A[0] = 1.0
+        for i in pom.loop("i", 1, 8):
+            A[i] = A[0]
+
+    (nest,) = find_nests(graph_to_poly(one.graph))
+    assert nest.statements == ("S1",)
