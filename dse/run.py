@@ -13,7 +13,7 @@ from pom.devices import Device
 from pom.dse.evaluation import Evaluation
 from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
-from pom.dse.plan import Plan
+from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.realise import with_partitions
 from pom.dse.search import Progress, Search, identity, objectives
@@ -202,6 +202,13 @@ def _start(search: Search) -> None:
     structure = search.local.structure("written")
     choices = implementation_choices(search.local.library, structure)
     answers = search.evaluate([(Plan("written", (), (), choice), "") for choice in choices])
+    if search.best is None or search.problem.objective == "pareto":
+        # with nothing pipelined, nests share the fewest operators
+        small = tuple(
+            NestPlan(nest.handle, nest.orders[0], (1,) * len(nest.orders[0]), ii=0)
+            for nest in structure.nests
+        )
+        search.evaluate([(Plan("written", small, (), choice), "") for choice in choices])
     if all(a.is_refused for a in answers):
         raise PomError(
             "POM-X161",

@@ -193,6 +193,18 @@ def test_kernel_that_does_not_fit_says_by_how_much():
     assert pom.auto_dse(scale_add(), TARGET, limits=needs).latency_cycles > 0
 
 
+def test_what_fits_only_unpipelined_is_found():
+    """As written, the tool pipelines and copies operators: that needs several times as much."""
+    limits = {"dsp": 0, "lut": 2500}
+    found = pom.auto_dse(gemm(), TARGET, limits=limits)
+    assert found.finalist.evaluation.resources.lut <= 2500
+    assert found.finalist.check.passed
+    with pytest.raises(PomError, match="POM-X160") as caught:
+        pom.auto_dse(gemm(), TARGET, limits={"dsp": 0, "lut": 100})
+    needed = re.search(r"lut=(\d+)", caught.value.notes[0])
+    assert int(needed.group(1)) <= 2500
+
+
 def test_kernel_that_no_limit_helps_is_offered_a_device():
     problem = make_problem(scale_add(), TARGET)
     device = devices.load(TARGET)
