@@ -21,8 +21,10 @@ from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
 if TYPE_CHECKING:
     from pom.dse.evaluation import Evaluator
 
-CEILING = 2048
+CEILING = 3072
 """Most lanes of a nest that are considered, whatever the device has."""
+FREE_LANES = 256
+"""Lanes of nests whose operators cost next to nothing, such as integer additions."""
 COPY_LANES = 16
 """Lanes of nests without arithmetic, where no nest has any."""
 
@@ -150,19 +152,32 @@ def make_variant(
         for nest in structure.nests
         for w in nest.work
     }
-    ceilings = [max_lanes(nest, costs, budget, CEILING) for nest in structure.nests]
-    # A nest that only moves data could have as many lanes as its arrays have elements; banks that
-    # no nest with arithmetic needs only cost it multiplexers.
-    working = [c for c in ceilings if c < CEILING]
     found = []
-    for nest, ceiling in zip(structure.nests, ceilings, strict=True):
-        lanes = ceiling if ceiling < CEILING else max(working, default=COPY_LANES)
+    for nest, lanes in zip(structure.nests, _lane_limits(structure, costs, budget), strict=True):
         count = instance_count(structure, nest)
         lists = tuple(candidates(nest, o, costs, budget, lanes, count) for o in nest.orders)
         found.append((nest, lists))
     overlap = overlap_graph(structure.program, structure.nests)
     work = least_work(structure, costs, budget) if overlap else 0.0
     return Variant(structure, implementations, tuple(found), overlap, work)
+
+
+def _lane_limits(
+    structure: Structure, costs: Mapping[str, OperatorCost], budget: Budget
+) -> list[int]:
+    """The most lanes of every nest."""
+    free = CEILING * max(budget.lut, 1)
+    limits = [max_lanes(nest, costs, budget, free) for nest in structure.nests]
+    working = [
+        FREE_LANES if limit == free else min(limit, CEILING)
+        for nest, limit in zip(structure.nests, limits, strict=True)
+        if nest.work
+    ]
+    # A nest that only moves data could have as many lanes as its arrays have elements; banks that
+    # no nest with arithmetic needs only cost it multiplexers.
+    most = max(working, default=COPY_LANES)
+    others = iter(working)
+    return [next(others) if nest.work else most for nest in structure.nests]
 
 
 def least_work(structure: Structure, costs: Mapping[str, OperatorCost], budget: Budget) -> float:
