@@ -33,6 +33,12 @@ _per_kernel = click.option(
 )  # fmt: skip
 
 
+_split = click.option(
+    "--split", type=click.Choice(["kernel", "random"]), default="kernel", show_default=True,
+    help="What is left out in turn: every kernel, or random tenths, which flatter.",
+)  # fmt: skip
+
+
 def _training(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option(
@@ -91,7 +97,10 @@ def _say(line: str) -> None:
 @click.option("--out", "-o", required=True, metavar="FILE",
               type=click.Path(dir_okay=False, path_type=Path), help="Weights (safetensors).")  # fmt: skip
 @_per_kernel
+@_split
 @_training
+@click.option("--shots", type=click.IntRange(min=5), metavar="N",
+              help="Give the model N designs of the kernel that is left out (few-shot).")  # fmt: skip
 @click.option("--leave-one-out/--no-leave-one-out", default=True, show_default=True,
               help="Also measure the error on kernels that were never seen.")  # fmt: skip
 @click.option("--fine-tune", "start", metavar="WEIGHTS",
@@ -103,11 +112,13 @@ def train_(
     kernels: Path,
     out: Path,
     per_kernel: int | None,
+    split: str,
     layer: str,
     epochs: int,
     members: int,
     width: int,
     seed: int,
+    shots: int | None,
     leave_one_out: bool,
     start: Path | None,
     as_json: bool,
@@ -125,9 +136,11 @@ def train_(
     if start is not None:
         model = fine_tune(load(start), samples)
     else:
-        model = train(samples, file.metrics, options, _say)
+        model = train(samples, file.metrics, options, _say, out.with_suffix(".members"))
         if leave_one_out:
-            protocol = leave_one_kernel_out(samples, file.metrics, options, progress=_say)
+            protocol = leave_one_kernel_out(
+                samples, file.metrics, options, progress=_say, shots=shots or 0, split=split
+            )
     save(model, out, f"{labels.name}: {len(samples)} designs")
     if as_json:
         record = {"designs": len(samples), "weights": str(out)}
@@ -137,6 +150,8 @@ def train_(
     if protocol is not None:
         click.echo("MAPE % on the kernel that was left out")
         click.echo(kernel_table(protocol))
+        text = "".join(f"{c:>10.1f}" for c in protocol.mean_coverage)
+        click.echo(f"{'in interval':<14}{text}")
     click.echo(f"wrote {out}: {len(samples)} designs of {', '.join(model.kernels)}")
 
 
@@ -144,12 +159,14 @@ def train_(
 @_labels
 @_kernels
 @_per_kernel
+@_split
 @_training
 @json_option
 def compare_(
     labels: Path,
     kernels: Path,
     per_kernel: int | None,
+    split: str,
     layer: str,
     epochs: int,
     members: int,
@@ -162,11 +179,49 @@ def compare_(
 
     file, samples = _read(labels, kernels, per_kernel, seed)
     options = _options(layer, epochs, members, width, seed)
-    found = compare(samples, file.metrics, options, _say)
+    found = compare(samples, file.metrics, options, _say, split)
     if as_json:
         click.echo(json.dumps([p.to_json() for p in found], indent=2))
     else:
         click.echo(comparison_table(found))
+
+
+@click.command("learning-curve")
+@_labels
+@_kernels
+@_per_kernel
+@_training
+@json_option
+def learning_curve_(
+    labels: Path,
+    kernels: Path,
+    per_kernel: int | None,
+    layer: str,
+    epochs: int,
+    members: int,
+    width: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Errors on unseen kernels, over how many kernels and designs are learned from."""
+    from pom.qor_model.gnn.leave_out import learning_curve
+
+    file, samples = _read(labels, kernels, per_kernel, seed)
+    options = _options(layer, epochs, members, width, seed)
+    found = learning_curve(samples, file.metrics, options, _say)
+    if as_json:
+        rows = [
+            {"kernels": p.kernels, "designs": p.designs,
+             "mape": dict(zip(file.metrics, p.mape, strict=True))}
+            for p in found
+        ]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo("MAPE % on the kernel that was left out")
+    click.echo(f"{'kernels':>8}{'designs of each':>17}" + "".join(f"{m:>10}" for m in file.metrics))
+    for point in found:
+        text = "".join(f"{e:>10.2f}" for e in point.mape)
+        click.echo(f"{point.kernels:>8}{point.designs:>17}{text}")
 
 
 @click.command("adrs")
@@ -260,4 +315,4 @@ def eval_gnn(labels: Path, kernels: Path, per_kernel: int | None = 100) -> Evalu
     return Evaluation(file.kind, tuple(outcomes), ())
 
 
-COMMANDS = (train_, compare_, adrs_, import_)
+COMMANDS = (train_, compare_, learning_curve_, adrs_, import_)

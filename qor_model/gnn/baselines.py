@@ -17,7 +17,7 @@ PUBLISHED = "H-GNN as published"
 TOKENS = "gradient boosting on tokens"
 TERMS = "gradient boosting on analytical features"
 ANALYTICAL = "analytical alone"
-FINAL = "final: GNN on the residual"
+FINAL = "final: GNN and trees on the residual"
 
 
 def compare(
@@ -25,8 +25,9 @@ def compare(
     metrics: tuple[str, ...],
     options: TrainOptions,
     progress: Callable[[str], None] | None = None,
+    split: str = "kernel",
 ) -> tuple[Protocol, ...]:
-    """Every model on the same designs, each kernel left out in turn.
+    """Every model on the same designs, each kernel (or random part) left out in turn.
 
     Raises
     ------
@@ -48,11 +49,11 @@ def compare(
 
     published = replace(options, is_residual=False, members=1)
     found = [
-        leave_one_kernel_out(samples, metrics, published, PUBLISHED, progress),
-        evaluate_predictor(samples, metrics, TOKENS, by_tokens),
-        evaluate_predictor(samples, metrics, TERMS, by_terms),
-        evaluate_predictor(samples, metrics, ANALYTICAL, analytical),
-        leave_one_kernel_out(samples, metrics, options, FINAL, progress),
+        leave_one_kernel_out(samples, metrics, published, PUBLISHED, progress, split=split),
+        evaluate_predictor(samples, metrics, TOKENS, by_tokens, split),
+        evaluate_predictor(samples, metrics, TERMS, by_terms, split),
+        evaluate_predictor(samples, metrics, ANALYTICAL, analytical, split),
+        leave_one_kernel_out(samples, metrics, options, FINAL, progress, split=split),
     ]
     return tuple(found)
 

@@ -12,6 +12,7 @@ from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, errors, measured
 from pom.qor_model.gnn.train import TrainOptions, forward, train
 
+_PARTS = 10
 Predictor = Callable[[Sequence[Sample], Sequence[Sample]], Array]
 """Training samples and test samples in; log(1 + value) of the test samples out."""
 
@@ -64,6 +65,22 @@ class Protocol:
         }
 
 
+def groups_of(samples: Sequence[Sample], split: str, seed: int = 0) -> list[str]:
+    """What is left out together: each kernel, or one of ten random parts.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    split : str
+        ``kernel``, or ``random``, which says little: designs of one kernel resemble each other.
+    seed : int
+    """
+    if split == "kernel":
+        return [s.kernel for s in samples]
+    order = np.random.default_rng(seed).permutation(len(samples))
+    return [f"part {int(n) % _PARTS}" for n in order]
+
+
 def leave_one_kernel_out(
     samples: Sequence[Sample],
     metrics: tuple[str, ...],
@@ -71,11 +88,14 @@ def leave_one_kernel_out(
     name: str = "gnn",
     progress: Callable[[str], None] | None = None,
     shots: int = 0,
+    split: str = "kernel",
 ) -> Protocol:
     """Train without each kernel in turn, and predict it.
 
     Parameters
     ----------
+    split : str
+        ``random`` leaves out random tenths instead (`groups_of`).
     shots : int
         So many designs of the kernel that is left out correct the model (`fine_tune`), and are
         not tested on.
@@ -83,9 +103,9 @@ def leave_one_kernel_out(
     from pom.qor_model.gnn.fine_tune import fine_tune
 
     rows: list[Row] = []
-    for kernel in sorted({s.kernel for s in samples}):
-        seen = [s for s in samples if s.kernel != kernel]
-        left = [s for s in samples if s.kernel == kernel]
+    groups = groups_of(samples, split, options.seed)
+    for kernel in sorted(set(groups)):
+        seen, left = _parted(samples, groups, kernel)
         model = train(seen, metrics, options)
         if shots:
             order = np.random.default_rng(options.seed).permutation(len(left))
@@ -107,13 +127,68 @@ def leave_one_kernel_out(
 
 
 def evaluate_predictor(
-    samples: Sequence[Sample], metrics: tuple[str, ...], name: str, predictor: Predictor
+    samples: Sequence[Sample],
+    metrics: tuple[str, ...],
+    name: str,
+    predictor: Predictor,
+    split: str = "kernel",
 ) -> Protocol:
     """The same protocol for any other predictor."""
     rows = []
-    for kernel in sorted({s.kernel for s in samples}):
-        seen = [s for s in samples if s.kernel != kernel]
-        left = [s for s in samples if s.kernel == kernel]
+    groups = groups_of(samples, split)
+    for kernel in sorted(set(groups)):
+        seen, left = _parted(samples, groups, kernel)
         found = errors(predictor(seen, left), measured(left))
         rows.append(Row(kernel, tuple(float(e) for e in found)))
     return Protocol(name, metrics, tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Errors with so many designs of so many kernels to learn from, percent per metric."""
+
+    kernels: int
+    designs: int
+    mape: tuple[float, ...]
+
+
+def learning_curve(
+    samples: Sequence[Sample],
+    metrics: tuple[str, ...],
+    options: TrainOptions,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Leave-one-kernel-out errors over the number of kernels, and of designs of each.
+
+    Half and all of the other kernels; an eighth, a quarter, a half and all of their designs. The
+    kernels that are kept are the next ones in alphabetical order.
+    """
+    names = sorted({s.kernel for s in samples})
+    most = max(sum(s.kernel == name for s in samples) for name in names)
+    points: list[CurvePoint] = []
+    sizes = [(len(names) - 1, max(4, most // part)) for part in (8, 4, 2, 1)]
+    for kernels, designs in [(max(2, (len(names) - 1) // 2), most), *sizes]:
+        found = []
+        for place, name in enumerate(names):
+            kept = [names[(place + n) % len(names)] for n in range(1, kernels + 1)]
+            seen = [x for k in kept for x in _some(samples, k, designs, options.seed)]
+            left = [s for s in samples if s.kernel == name]
+            found.append(errors(forward(train(seen, metrics, options), left), measured(left)))
+        points.append(CurvePoint(kernels, designs, tuple(float(e) for e in np.mean(found, axis=0))))
+        if progress is not None:
+            progress(f"{kernels} kernels, {designs} designs of each")
+    return tuple(points)
+
+
+def _some(samples: Sequence[Sample], kernel: str, count: int, seed: int) -> list[Sample]:
+    own = [s for s in samples if s.kernel == kernel]
+    order = np.random.default_rng(seed).permutation(len(own))
+    return [own[int(n)] for n in order[:count]]
+
+
+def _parted(
+    samples: Sequence[Sample], groups: Sequence[str], name: str
+) -> tuple[list[Sample], list[Sample]]:
+    """The samples outside and inside of a group."""
+    pairs = list(zip(samples, groups, strict=True))
+    return [s for s, g in pairs if g != name], [s for s, g in pairs if g == name]

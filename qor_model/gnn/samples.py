@@ -12,10 +12,13 @@ from pom.qor_model.evaluate import (
     DesignSource,
     LibraryOf,
     every_array,
+    library_part,
     outline_nests,
+    resource_model,
     settings_of,
 )
 from pom.qor_model.gnn.encode import EncodedDesign, GraphArrays, encode_design
+from pom.qor_model.gnn.shape import SHAPE, BodyShape, shape_terms
 from pom.qor_model.gnn.targets import Measured, MeasuredFile
 from pom.qor_model.labels import Label, LabelKind
 from pom.qor_model.latency import LatencyModel
@@ -23,13 +26,14 @@ from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Design, Partition
 from pom.qor_model.resources import ResourceModel
 from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS
-from pom.qor_model.schedule_result import DesignResult
+from pom.qor_model.schedule_result import BodySchedule, DesignResult
 from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
 TOTALS = ("latency", "lut", "ff", "dsp", "bram_18k")
 MEMORY = ("arrays", "banks", "memory_bits", "argument_banks", "register_bits", "small_banks")
 TERMS = (
-    *TOTALS, *(f"lut_{n}" for n in LUT_TERMS), *(f"ff_{n}" for n in FF_TERMS), *MEMORY,
+    *TOTALS, *(f"lut_{n}" for n in LUT_TERMS), *(f"ff_{n}" for n in FF_TERMS), *MEMORY, *SHAPE,
+    "is_7series",
 )  # fmt: skip
 """Names of the analytical features: totals, counts per mechanism, memories."""
 _SMALL_BITS = 1024
@@ -80,11 +84,12 @@ class SampleMaker:
     settings: ToolSettings = VITIS_DEFAULTS
     _graphs: GraphMaker = field(init=False)
     _resources: ResourceModel = field(init=False)
+    _shapes: dict[int, tuple[BodySchedule, BodyShape]] = field(default_factory=dict)
     _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._graphs = GraphMaker(self.library, self.settings)
-        self._resources = ResourceModel(self.library)
+        self._resources = resource_model(self.library, self.settings)
 
     def sample(
         self,
@@ -99,13 +104,18 @@ class SampleMaker:
         terms = (
             result.latency_cycles, total.lut, total.ff, total.dsp, total.bram_18k,
             *(counts.lut[n] for n in LUT_TERMS), *(counts.ff[n] for n in FF_TERMS),
-            *_memory_terms(design),
+            *_memory_terms(design), *shape_terms(result, self._shapes),
+            float(_is_7series(self.library.device)),
         )  # fmt: skip
         graph = encode_design(self._graphs.graph(design, result), self._encoded)
         return Sample(
             name or design.top, kernel or design.top, self.library.device, self.library.clock_ns,
             tuple(float(t) for t in terms), graph,
         )  # fmt: skip
+
+
+def _is_7series(part: str) -> bool:
+    return part.lower().startswith("xc7")
 
 
 def _memory_terms(design: Design) -> tuple[float, ...]:
@@ -194,8 +204,9 @@ class _Runner:
         result = model.estimate(loops, partitions)
         design = model.with_directives(loops, partitions)
         found = maker.sample(design, result, label.design, label.kernel)
+        terms = (*found.terms[:-1], float(_is_7series(label.part)))
         return Sample(
-            found.name, found.kernel, label.part, label.clock_ns, found.terms, found.graph,
+            found.name, found.kernel, label.part, label.clock_ns, terms, found.graph,
             row.values, _tokens(label, partitions),
         )  # fmt: skip
 
@@ -205,14 +216,15 @@ class _Runner:
             design = self._source.design(label.kernel, label.size, label.dtype)
             if self._kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
-            library = self._library_of(label.part, label.clock_ns)
+            library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
             self._models[key] = LatencyModel(design, library, settings_of(self._kind))
         return self._models[key]
 
     def _maker(self, label: Label) -> SampleMaker:
         key = (label.part, label.clock_ns)
         if key not in self._makers:
-            self._makers[key] = SampleMaker(self._library_of(*key), settings_of(self._kind))
+            library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
+            self._makers[key] = SampleMaker(library, settings_of(self._kind))
         return self._makers[key]
 
 

@@ -15,13 +15,20 @@ from safetensors.torch import save_file
 
 from pom.errors import PomError
 from pom.qor_model.gnn.gnng import GNNg
+from pom.qor_model.gnn.nearby import Nearby
 from pom.qor_model.gnn.samples import TERMS
 from pom.qor_model.gnn.train import Model, TrainOptions
+from pom.qor_model.gnn.trees import Forest
 
-FORMAT = 1
+FORMAT = 2
+_NEARBY = ("places", "offset", "weights", "length")
+_FOREST = {
+    "feature": torch.int16, "threshold": torch.float64, "left": torch.int32,
+    "right": torch.int32, "value": torch.float64, "roots": torch.int32,
+}  # fmt: skip
 _ARRAYS = (
-    "mean", "scale", "low", "high", "centre", "spread", "use_centre", "shrinkage", "radius",
-    "ceiling", "nodes",
+    "mean", "scale", "low", "high", "centre", "spread", "use_centre", "shrinkage", "tree_share",
+    "radius", "ceiling", "nodes",
 )  # fmt: skip
 
 
@@ -44,10 +51,19 @@ def save(model: Model, path: Path, source: str) -> None:
     for number, network in enumerate(model.networks):
         for name, value in network.state_dict().items():
             tensors[f"network{number}.{name}"] = value.contiguous()
+    for number, forest in enumerate(model.forests):
+        for name, kind in _FOREST.items():
+            value = torch.from_numpy(np.asarray(getattr(forest, name)))
+            tensors[f"forest{number}.{name}"] = value.to(kind)
+    if model.nearby is not None:
+        for name in _NEARBY:
+            tensors[f"nearby.{name}"] = torch.from_numpy(getattr(model.nearby, name).copy())
     record = {
         "format": FORMAT, "metrics": model.metrics, "options": asdict(model.options),
         "kernels": model.kernels, "devices": model.devices, "clock_ns": model.clock_ns,
         "terms": TERMS, "networks": len(model.networks), "source": source,
+        "is_corrected": model.nearby is not None,
+        "forests": [(forest.start, forest.scale) for forest in model.forests],
     }  # fmt: skip
     try:
         save_file(tensors, path, {"pom": json.dumps(record, sort_keys=True)})
@@ -77,11 +93,25 @@ def load(path: Path) -> Model:
     options = TrainOptions(**record["options"])
     networks = tuple(_network(n, tensors, options, record) for n in range(record["networks"]))
     arrays = {name: tensors[name].numpy() for name in _ARRAYS}
+    forests = tuple(
+        Forest(
+            **{name: _wide(tensors[f"forest{number}.{name}"]) for name in _FOREST},
+            start=float(start), scale=float(scale),
+        )
+        for number, (start, scale) in enumerate(record["forests"])
+    )  # fmt: skip
+    nearby = None
+    if record["is_corrected"]:
+        nearby = Nearby(**{name: _wide(tensors[f"nearby.{name}"]) for name in _NEARBY})
     return Model(
         metrics=tuple(record["metrics"]), options=options, networks=networks,
         kernels=tuple(record["kernels"]), devices=tuple(record["devices"]),
-        clock_ns=float(record["clock_ns"]), **arrays,
+        clock_ns=float(record["clock_ns"]), forests=forests, nearby=nearby, **arrays,
     )  # fmt: skip
+
+
+def _wide(tensor: torch.Tensor) -> Any:
+    return tensor.to(torch.float64 if tensor.is_floating_point() else torch.int64).numpy()
 
 
 def _network(

@@ -41,7 +41,7 @@ from pom.qor_model.gnn.weights import load as load_weights  # noqa: E402
 from pom.qor_model.gnn.weights import save, shipped  # noqa: E402
 
 METRICS = ("latency", "lut", "ff", "dsp")
-SMALL = TrainOptions(width=8, epochs=3, patience=3, members=2)
+SMALL = TrainOptions(width=8, epochs=3, patience=3, members=2, boosters=1, rounds=20)
 
 
 def _made(kernel: str, lanes: int, pipelined: bool) -> Design:

@@ -141,7 +141,7 @@ def test_compare_has_a_line_a_model(labels: Path, capsys: pytest.CaptureFixture)
     assert [p["model"] for p in found] == [
         "H-GNN as published", "gradient boosting on tokens",
         "gradient boosting on analytical features", "analytical alone",
-        "final: GNN on the residual",
+        "final: GNN and trees on the residual",
     ]  # fmt: skip
 
 

@@ -1,0 +1,181 @@
+"""Trees beside the networks, few measured designs, interrupted trainings, what is left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pom.cli import run
+from pom.qor_model.latency import estimate_latency
+from pom.qor_model.schedule_result import BodySchedule, LoopResult
+from tests.qor_model.labels_data import KERNELS
+from tests.qor_model.test_gnn import METRICS, SMALL, _made, _maker, _sample
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+from pom.qor_model.gnn.fine_tune import fine_tune
+from pom.qor_model.gnn.leave_out import groups_of, learning_curve
+from pom.qor_model.gnn.nearby import fit_nearby
+from pom.qor_model.gnn.samples import Sample
+from pom.qor_model.gnn.shape import body_shape
+from pom.qor_model.gnn.train import forward, train
+from pom.qor_model.gnn.trees import grow, tree_inputs
+from pom.qor_model.gnn.weights import load, save
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    maker = _maker()
+    return [
+        _sample(_made(kernel, lanes, pipelined), kernel, maker)
+        for kernel in ("scale", "dot", "dot2")
+        for lanes in (1, 2, 4, 8)
+        for pipelined in (False, True)
+    ]
+
+
+def test_the_arrays_say_what_the_booster_says() -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(300, 7))
+    target = inputs[:, 0] * (inputs[:, 1] > 0) + 0.1 * rng.normal(size=300)
+    target[::9] = np.nan
+    forest = grow(inputs, target, 30, 1, 3)
+    booster = HistGradientBoostingRegressor(
+        loss="absolute_error", max_iter=30, max_leaf_nodes=10, learning_rate=0.05,
+        min_samples_leaf=10, max_features=0.3, random_state=3,
+    )  # fmt: skip
+    known = ~np.isnan(target)
+    booster.fit(inputs[known], target[known])
+    np.testing.assert_allclose(forest.predict(inputs), booster.predict(inputs), atol=1e-9)
+
+
+def test_without_measurements_the_trees_say_nothing() -> None:
+    forest = grow(np.zeros((4, 2)), np.full(4, np.nan), 5, 2, 0)
+    assert forest.predict(np.ones((3, 2))).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_files_bring_back_trees_and_corrections(samples: list[Sample], tmp_path: Path) -> None:
+    model = train(samples, METRICS, replace(SMALL, boosters=1, rounds=10))
+    model = replace(model, tree_share=np.array([0.0, 1.0, 0.5, 0.0]))
+    changed = [replace(s, labels=tuple(2 * x for x in s.labels)) for s in samples]
+    model = fine_tune(model, changed)
+    assert model.nearby is not None
+    save(model, tmp_path / "m.safetensors", "made up")
+    found = load(tmp_path / "m.safetensors")
+    np.testing.assert_allclose(forward(found, samples), forward(model, samples), atol=1e-5)
+    assert tree_inputs(samples).shape[0] == len(samples)
+
+
+def test_an_interrupted_training_goes_on_with_the_same_result(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    options = replace(SMALL, boosters=0)
+    folder = tmp_path / "members"
+
+    def stop(line: str) -> None:
+        if line.startswith("member 1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(samples, METRICS, options, stop, folder)
+    kept = list(folder.glob("*.safetensors"))
+    assert len(kept) == 1
+    resumed = train(samples, METRICS, options, None, folder)
+    np.testing.assert_array_equal(
+        forward(resumed, samples), forward(train(samples, METRICS, options), samples)
+    )
+    assert not folder.exists()
+
+
+def test_a_cut_off_checkpoint_is_trained_again(samples: list[Sample], tmp_path: Path) -> None:
+    options = replace(SMALL, members=1, boosters=0)
+    folder = tmp_path / "members"
+    with pytest.raises(KeyboardInterrupt):
+        train(samples, METRICS, options, _interrupt, folder)
+    next(folder.glob("*.safetensors")).write_bytes(b"cut off")
+    resumed = train(samples, METRICS, options, None, folder)
+    np.testing.assert_array_equal(
+        forward(resumed, samples), forward(train(samples, METRICS, options), samples)
+    )
+
+
+def _interrupt(line: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_few_designs_correct_their_neighbours_and_nothing_that_is_exact() -> None:
+    rng = np.random.default_rng(1)
+    places = rng.normal(size=(40, 3))
+    rest = np.stack([0.3 + 0.2 * np.sin(places[:, 0]), np.zeros(40)], axis=1)
+    rest[::8, 1] = 2.0
+    found, left = fit_nearby(places[:20], rest[:20])
+    after = np.abs(rest[20:] - found.correction(places[20:])).mean(0)
+    assert after[0] < 0.5 * np.abs(rest[20:, 0]).mean()
+    assert found.correction(places)[:, 1].tolist() == [0.0] * 40
+    assert left.shape == (20, 2)
+
+
+def test_random_parts_mix_the_kernels(samples: list[Sample]) -> None:
+    assert groups_of(samples, "kernel") == [s.kernel for s in samples]
+    parts = groups_of(samples, "random")
+    assert len(set(parts)) == 10
+    assert parts == groups_of(samples, "random")
+
+
+def test_a_learning_curve_has_more_and_more_designs(samples: list[Sample]) -> None:
+    points = learning_curve(samples, METRICS, replace(SMALL, epochs=1, members=1, boosters=0))
+    assert [p.designs for p in points] == [8, 4, 4, 4, 8]
+    assert all(p.kernels == 2 and len(p.mape) == 4 for p in points)
+
+
+def test_the_shape_of_a_body_counts_what_waits() -> None:
+    maker = _maker()
+    made = _made("scale", 1, True)
+    result = estimate_latency(made, maker.library, maker.settings)
+    (body,) = (b for f in result.functions for x in f.loops for b in _all_bodies(x))
+    shape = body_shape(body)
+    assert shape.ops == len(body.ops)
+    assert shape.accesses == 2
+    assert shape.chosen == 0
+    assert shape.bits >= 0
+
+
+def _all_bodies(loop: LoopResult) -> list[BodySchedule]:
+    found = list(loop.schedules)
+    for child in loop.children:
+        found += _all_bodies(child)
+    return [b for b in found if b.ops]
+
+
+def test_the_curve_and_random_parts_as_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.qor_model.test_gnn_commands import HEADER
+
+    lines = [HEADER]
+    for kernel, loops, arrays in (
+        ("atax", 4, "tmp.1=1 A.2={0} x.1={0} y.1=1"),
+        ("gemm", 5, "A.1=1 B.1=1 C.2={0}"),
+        ("gesummv", 3, "tmp.1=1 A.2={0} B.2={0} x.1={0} y.1=1"),
+    ):
+        for lanes in (1, 2, 4, 8):
+            cells = ["0,1,1", f"1,{lanes},1", *["0,1,1"] * (loops - 2)]
+            row = ",".join(cells + [",,"] * (5 - loops))
+            values = f"{80000 // lanes},{800 * lanes},{700 * lanes},{5 * lanes},1,9"
+            lines.append(f"{kernel},c{lanes},{row},{arrays.format(lanes)},{values}\n")
+    path = tmp_path / "labels.csv"
+    path.write_text("".join(lines))
+    common = ["--labels", str(path), "--kernels", str(KERNELS / "hgnn")]
+    quick = ["--epochs", "1", "--members", "1", "--width", "8"]
+    assert run(["qor", "learning-curve", *common, *quick, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 5
+    assert run(["qor", "compare", *common, *quick, "--split", "random", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert all(name.startswith("part") for name in found[0]["kernels"])
