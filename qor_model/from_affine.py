@@ -10,6 +10,7 @@ import mlir.ir as mlir
 
 from pom.errors import PomError
 from pom.ir import types as ir_types
+from pom.ir.location import Location
 from pom.qor_model import affine_text
 from pom.qor_model.operations import FLOAT_KINDS, HLS_KINDS
 from pom.qor_model.region import (
@@ -192,8 +193,9 @@ class _Reader:
         lower = mlir.AffineMapAttr(op.attributes["lowerBoundMap"]).value
         upper = mlir.AffineMapAttr(op.attributes["upperBoundMap"]).value
         operands = list(op.operands)
-        lows = self._bounds(lower, operands[: lower.n_inputs])
-        highs = self._bounds(upper, operands[lower.n_inputs : lower.n_inputs + upper.n_inputs])
+        lows = self._bounds(op, lower, operands[: lower.n_inputs])
+        rest = operands[lower.n_inputs : lower.n_inputs + upper.n_inputs]
+        highs = self._bounds(op, upper, rest)
         body = op.regions[0].blocks[0]
         self._count += 1
         name = _text(op, "hls.name") or f"loop{self._count}"
@@ -212,11 +214,20 @@ class _Reader:
         step = mlir.IntegerAttr(op.attributes["step"]).value if "step" in op.attributes else 1
         return Loop(name, lows, highs, self._block(body), step, directives, _location(op.location))
 
-    def _bounds(self, map_: mlir.AffineMap, operands: list[mlir.Value]) -> tuple[Affine, ...]:
+    def _bounds(
+        self, op: mlir.Operation, map_: mlir.AffineMap, operands: list[mlir.Value]
+    ) -> tuple[Affine, ...]:
         values = [self._affine.get(v) for v in operands]
         found = [affine_text.expression(e, values, map_.n_dims) for e in map_.results]
         if any(e is None for e in found):
-            raise PomError("POM-Q002", f"the loop bound {map_} is not affine")
+            place = _location(op.location)
+            raise PomError(
+                "POM-Q002",
+                f"a bound of loop {_text(op, 'hls.name') or 'without a name'} is not affine in the "
+                f"loops around it: {map_}",
+                Location(place.file, place.line, place.column) if place else None,
+                hint="a trip count must follow from constants and enclosing loops",
+            )
         return tuple(e for e in found if e is not None)
 
     def _if(self, op: mlir.Operation) -> If:

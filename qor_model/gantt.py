@@ -75,7 +75,8 @@ def _bar(item: ScheduledOp, row: int) -> list[str]:
     width = (item.end_cycle - item.start_cycle + 1) * _COLUMN - 3
     name = str(item.op.kind)
     if item.op.access is not None:
-        name += f" {item.op.access.array}"
+        subscripts = ("?" if s is None else str(s) for s in item.op.access.subscripts)
+        name += f" {item.op.access.array}[{', '.join(subscripts)}]"
     if item.copy:
         name += f" #{item.copy}"
     place = "" if item.op.loc is None else f" ({item.op.loc})"

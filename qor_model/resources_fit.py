@@ -8,7 +8,7 @@ Operators, logic and memories are not fitted: their coefficient stays 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +139,24 @@ def leave_one_out(
             )
         )
     return tuple(rows)
+
+
+def overall(rows: Sequence[FitError]) -> FitError:
+    """Return the errors over all designs of all groups."""
+    total = sum(row.designs for row in rows)
+
+    def mean(values: Iterable[float]) -> float:
+        parts = zip(values, rows, strict=True)
+        return sum(value * row.designs for value, row in parts) / max(1, total)
+
+    return FitError(
+        "all",
+        total,
+        mean(row.lut_mape for row in rows),
+        mean(row.ff_mape for row in rows),
+        mean(row.lut_mape_left_out for row in rows),
+        mean(row.ff_mape_left_out for row in rows),
+    )
 
 
 def mape(samples: Sequence[Sample], constants: CostConstants) -> tuple[float, float]:

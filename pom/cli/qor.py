@@ -109,7 +109,7 @@ def refit_resources(
     """Fit the constants of the resource model, and again without each kernel in turn."""
     from pom.qor_model.labels import read_labels
     from pom.qor_model.resources_constants import load_constants
-    from pom.qor_model.resources_fit import fit_constants, leave_one_out, write_constants
+    from pom.qor_model.resources_fit import fit_constants, leave_one_out, overall, write_constants
     from pom.qor_model.resources_samples import collect_samples
 
     samples = collect_samples(read_labels(labels), KernelFiles(kernels), library_of())
@@ -118,7 +118,8 @@ def refit_resources(
     click.echo(
         f"{'kernel':<16}{'designs':>8}{'LUT %':>9}{'left out':>10}{'FF %':>9}{'left out':>10}"
     )
-    for row in leave_one_out(samples, prior, pull):
+    rows = leave_one_out(samples, prior, pull)
+    for row in (*rows, overall(rows)):
         click.echo(
             f"{row.kernel:<16}{row.designs:>8}{row.lut_mape:>9.2f}{row.lut_mape_left_out:>10.2f}"
             f"{row.ff_mape:>9.2f}{row.ff_mape_left_out:>10.2f}"

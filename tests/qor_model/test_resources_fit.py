@@ -99,7 +99,10 @@ def test_the_command_fits_labelled_designs(tmp_path: Path) -> None:
     arguments += ["--near", "Vitis HLS 2022.1", "-o", str(output)]
     found = CliRunner().invoke(qor, arguments)
     assert found.exit_code == 0, found.output
-    assert "atax" in found.output
+    assert [line.split()[:2] for line in found.output.splitlines()[1:]] == [
+        ["atax", "2"],
+        ["all", "2"],
+    ]
     assert "labels.csv, 2 designs" in output.read_text()
 
 
