@@ -120,7 +120,7 @@ def render(data: ReportData) -> str:
         _timeline(data),
         _roofline(data),
         _checks(data),
-        _code("Schedule", "python", data.schedule_text),
+        _code("Schedule as Python", "python", data.schedule_text),
         _code("HLS C++", "cpp", data.cpp_text),
         _source(data),
     )
