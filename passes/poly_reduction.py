@@ -35,7 +35,7 @@ from pom.passes.local_copies import (
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.loop_ranges import loop_step, trip_count, value_range
 from pom.passes.poly_bind_op import operators_of
-from pom.passes.reductions import Reduction, reduction_of
+from pom.passes.reductions import Reduction, may_reassociate, reduction_of
 from pom.passes.schedule_tree import describe, require_factor
 
 Nested = tuple[PolyStatement, ScheduleNode]
@@ -148,15 +148,23 @@ class InterleaveReduction(PolyPass):
                 statement.location,
                 "choose a loop that only accumulates, distribute it or reorder first",
             )
-        if not (reduction.is_exact or self.fast_math):
+        if not may_reassociate(program, reduction, self.fast_math):
+            is_allowable = may_reassociate(program, reduction, True)
             raise PomError(
                 "POM-P067",
                 f"{what} reassociates the {reduction.op} of {self.statement!r}, which changes its "
-                "rounding",
+                + ("rounding" if is_allowable else "result: its values wrap or are cut off"),
                 statement.location,
-                "allow it with fast_math=True",
+                "allow it with fast_math=True" if is_allowable else _hint_of_cast(reduction),
             )
         return reduction
+
+
+def _hint_of_cast(reduction: Reduction) -> str | None:
+    """What makes a reduction on integers or fixed point exact."""
+    if reduction.op not in ("add", "sub", "min", "max"):
+        return None
+    return "cast the other operand to the type of the accumulator first"
 
 
 def _arrays(statement: PolyStatement) -> set[str]:

@@ -13,7 +13,7 @@ from pom.ir.expr import Access, Apply, Expr, Load, walk
 from pom.ir.graph import Assign, Statement
 from pom.ir.ops import OPS
 from pom.ir.poly import PolyProgram
-from pom.ir.types import BoolType, FixedType, IntType, ScalarType
+from pom.ir.types import BoolType, FixedType, FloatType, IntType, ScalarType
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,17 @@ def reductions(program: PolyProgram) -> dict[str, Reduction]:
     return found
 
 
+def may_reassociate(program: PolyProgram, reduction: Reduction, fast_math: bool) -> bool:
+    """Whether the instances of `reduction` may run in any order.
+
+    What `fast_math` allows is another rounding of floats. Where integers or fixed point are not
+    exact they wrap, and another order may give an altogether different result.
+    """
+    element = program.arrays[reduction.accumulator.array].type.element
+    return reduction.is_exact or (fast_math and isinstance(element, FloatType))
+
+
 def relaxed_statements(program: PolyProgram, fast_math: bool = False) -> frozenset[str]:
     """The reductions whose instances may be reordered among themselves."""
-    return frozenset(s for s, r in reductions(program).items() if r.is_exact or fast_math)
+    found = reductions(program).items()
+    return frozenset(s for s, r in found if may_reassociate(program, r, fast_math))

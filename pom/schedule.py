@@ -31,7 +31,7 @@ from pom.passes.legality import illegal_dependences
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_inline import Inline
 from pom.passes.poly_interface import Interface
-from pom.passes.reductions import relaxed_statements
+from pom.passes.reductions import reductions, relaxed_statements
 from pom.passes.schedule_tree import require_statement
 from pom.schedule_handles import ArrayHandle, LoopHandle, StatementHandle, loop_handle
 
@@ -96,11 +96,17 @@ class Schedule:
         program = primitive.run(self.program)
         if program.statements != self.program.statements:
             # Its own check compared the values; what follows is compared with its result.
-            is_reassociated = bool(getattr(primitive, "fast_math", False))
-            self._is_exact_before_anchor = self.is_exact and not is_reassociated
+            self._is_exact_before_anchor = self.is_exact and not self._reassociates(primitive)
             self._anchor = program
         self.program = program
         self.primitives = (*self.primitives, primitive)
+
+    def _reassociates(self, primitive: PolyPass) -> bool:
+        """Whether a primitive that changes statements made use of ``fast_math``."""
+        if not getattr(primitive, "fast_math", False):
+            return False
+        reduction = reductions(self.program).get(getattr(primitive, "statement", ""))
+        return reduction is None or not reduction.is_exact
 
     def copy(self) -> Schedule:
         """A schedule with the same primitives that can go its own way."""

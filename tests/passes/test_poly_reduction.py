@@ -10,8 +10,11 @@ from pom.ir.types import FixedType, IntType, ScalarType, f32
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_reduction import InterleaveReduction
 from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_reverse import Reverse
 from pom.passes.poly_split import Split
 from pom.passes.poly_to_affine import affine_text
+from pom.passes.reductions import relaxed_statements
+from pom.schedule import schedule
 from tests.passes.data_primitives import (
     Access,
     Assign,
@@ -125,8 +128,43 @@ def test_floats_without_fast_math_are_refused_and_the_hint_works() -> None:
     assert caught.value.hint == "allow it with fast_math=True"
 
 
+@pytest.mark.parametrize(
+    ("element", "other", "op", "hint"),
+    [
+        (IntType(8), IntType(16), "max", "cast the other operand"),
+        (FixedType(8, 4), FixedType(12, 4), "add", "cast the other operand"),
+        (FixedType(8, 4), FixedType(8, 4), "mul", None),
+    ],
+)
+def test_fast_math_is_about_floats(
+    element: ScalarType, other: ScalarType, op: str, hint: str | None
+) -> None:
+    """Another order of these wraps or cuts off other bits: the result may be altogether different."""
+    target = Access("x", (i,))
+    value = cast(apply(op, load("x", element, i), load("A", other, i, k)), element)
+    body = loop("i", 0, 5, loop("k", 0, 12, Assign("acc", target, value)))
+    kernel = Kernel("sums", (array("A", other, 5, 12), array("x", element, 5)), (), (body,))
+    unscheduled = program(kernel)
+    assert relaxed_statements(unscheduled, fast_math=True) == frozenset()
+    with pytest.raises(PomError, match=r"POM-P067(?s:.*)its result") as caught:
+        InterleaveReduction("acc", "k", 2, fast_math=True).run(unscheduled)
+    assert str(caught.value.hint).startswith(hint) if hint else caught.value.hint is None
+    with pytest.raises(PomError, match="POM-S001") as caught:
+        Reverse("acc", "k", fast_math=True).run(unscheduled)
+    assert caught.value.hint is None
+
+
+def test_exact_sums_stay_exact_where_fast_math_is_on() -> None:
+    s = schedule(block_sum(IntType(8)), fast_math=True)
+    s["acc"].interleave_reduction("k", 3)
+    assert s.is_exact
+    floats = schedule(block_sum(), fast_math=True)
+    floats["acc"].interleave_reduction("k", 3)
+    assert not floats.is_exact
+
+
 def test_products_that_cannot_start_at_one_are_refused() -> None:
-    kernel = triangle_sum(FixedType(8, 0), "mul")
+    kernel = triangle_sum(IntType(1), "mul")
     with pytest.raises(PomError, match="POM-P069"):
         InterleaveReduction("acc", "k", 2, fast_math=True).run(program(kernel))
 
