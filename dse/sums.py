@@ -23,7 +23,7 @@ from pom.passes.isl_build import affine, domain
 from pom.passes.poly_partition import PartitionArray
 from pom.passes.poly_reduction import InterleaveReduction
 from pom.passes.poly_unroll import Unroll
-from pom.passes.reductions import reductions
+from pom.passes.reductions import may_reassociate, reductions
 
 SUFFIX = "lanes"
 """What the names of the arrays of partial results end in."""
@@ -63,7 +63,7 @@ def find_sums(
     found: list[Sum] = []
     for name in statements:
         reduction = known.get(name)
-        if reduction is None or not (reduction.is_exact or fast_math):
+        if reduction is None or not may_reassociate(program, reduction, fast_math):
             continue
         array = reduction.accumulator.array
         if _uses(program, statements, array) != 2 or any(n.endswith(SUFFIX) for n in names):
