@@ -22,7 +22,7 @@ from pom.qor_model.gnn.predict import predict
 from pom.qor_model.gnn.samples import Sample, SampleMaker
 from pom.qor_model.gnn.weights import load, shipped
 from pom.qor_model.latency import LatencyModel
-from pom.qor_model.leaf import all_loops
+from pom.qor_model.leaf import all_loops, has_loops
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Array, LoopDirectives, Partition, PartitionKind
 from pom.qor_model.settings import DIRECTIVES_ONLY
@@ -47,11 +47,12 @@ def _samples(count: int) -> list[Sample]:
     found = []
     for number in range(count):
         model = models[number % len(models)]
-        loops = [loop.name for f in model.design.functions for loop in all_loops(f.body)]
+        loops = [loop for f in model.design.functions for loop in all_loops(f.body)]
         unroll = rng.choice((1, 2, 4, 8))
         chosen = {
-            name: LoopDirectives(rng.random() < 0.5, None, rng.choice((1, unroll)))
-            for name in loops
+            loop.name: LoopDirectives(rng.random() < 0.5, None, rng.choice((1, unroll)))
+            for loop in loops
+            if not has_loops(loop.body)
         }
         arrays = [a for f in model.design.functions for a in f.arrays if a.shape]
         split = {a.name: _split(a, unroll) for a in arrays}
