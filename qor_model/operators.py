@@ -29,6 +29,12 @@ _TECHNOLOGY = {
     "virtexuplus": "ultrascale_plus",
     "virtexuplushbm": "ultrascale_plus",
 }
+_IMPLEMENTATIONS = {
+    "fabric": "no_dsp", "nodsp": "no_dsp", "fulldsp": "full_dsp", "meddsp": "medium_dsp",
+    "maxdsp": "max_dsp",
+}  # fmt: skip
+"""Names of `bind_op` as the tool writes them, and as its modules are called."""
+
 _SAME_FABRIC = {"virtexuplushbm": "virtexuplus"}
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 _LOGIC = frozenset({OpKind.AND, OpKind.OR, OpKind.XOR, OpKind.NOT})
@@ -308,7 +314,7 @@ class OperatorLibrary:
         return self._fixed(key, operands)
 
     def _float(self, key: OperatorKey, dtype: ScalarType) -> Operator:
-        impl = {"fabric": "no_dsp", "nodsp": "no_dsp"}.get(key.impl, key.impl)
+        impl = _IMPLEMENTATIONS.get(key.impl, key.impl)
         if key.kind is OpKind.NEG:
             return self._integer("neg", str(dtype), 1, self._table.integer.logic_delay_ns, 0, 2, 0)
         if key.kind is OpKind.ABS:

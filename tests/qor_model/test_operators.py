@@ -122,6 +122,9 @@ def test_implementations_can_be_chosen_and_unknown_ones_are_refused() -> None:
     library = _library()
     assert library.lookup(OpKind.ADD, F32, "fabric").dsp == 0
     assert library.lookup(OpKind.MUL, F32, "medium_dsp").dsp == 1
+    assert library.lookup(OpKind.MUL, F32, "meddsp").dsp == 1
+    assert library.lookup(OpKind.MUL, F32, "fulldsp").dsp == 2
+    assert library.lookup(OpKind.SUB, F16, "fulldsp").dsp == 2
     with pytest.raises(PomError, match="POM-Q011") as caught:
         library.lookup(OpKind.ADD, F32, "gold")
     assert "full_dsp" in str(caught.value)
