@@ -98,13 +98,21 @@ class ArrayBanks:
         """Banks whose coordinate in every dimension is residue modulo modulus."""
         found = self._masks.get(residues)
         if found is None:
-            indices = [0]
-            for split, (residue, modulus) in zip(self.splits, residues, strict=True):
-                wanted = range(residue % modulus, split.factor, modulus)
-                indices = [i * split.factor + w for i in indices for w in wanted]
-            found = sum(1 << i for i in indices)
+            found, stride = 1, 1
+            for split, (residue, modulus) in zip(
+                reversed(self.splits), reversed(residues), strict=True
+            ):
+                first = residue % modulus
+                count = len(range(first, split.factor, modulus))
+                found *= _every(modulus * stride, count) << first * stride
+                stride *= split.factor
             self._masks[residues] = found
         return found
+
+
+def _every(step: int, count: int) -> int:
+    """The bits 0, step, 2 step … of a number, `count` of them."""
+    return ((1 << step * count) - 1) // ((1 << step) - 1)
 
 
 def array_banks(array: Array, default_ports: str) -> ArrayBanks:

@@ -68,6 +68,10 @@ def schedule_folded(
     narrow = _narrow(body, len(nest.loops) > 1)
     if not narrow:
         return None
+    staying = body.staying()
+    ports = _all_ports(body, staying, maker)
+    if ports is None:
+        return None
     corners = _corners(nest, maker, outer, directives, body, narrow)
     if corners is None:
         return None
@@ -75,7 +79,9 @@ def schedule_folded(
     if emitted > DEFAULT_EFFORT.operations:
         raise refuse_size(DEFAULT_EFFORT.operations)
     first = corners[-1]
-    ports = _all_ports(body, _present(corners), maker)
+    present = _present(corners) & {site.op for site in body.sites}
+    if present != staying:
+        ports = _all_ports(body, present, maker)
     before = _hoisted(nest, body, narrow, corners)
     if ports is None or before is None:
         return None
@@ -136,8 +142,6 @@ def _corners(
             return None
         corner = _Corner(lanes, weight, timed)
         if found and not _are_alike(found[0], corner):
-            return None
-        if not found and _all_ports(body, _present([corner]), maker) is None:
             return None
         if body.port_uses(maker.banks, _counts(body, lanes), _present([corner])) != _uses(corner):
             return None

@@ -119,6 +119,15 @@ class LaneBody:
                     found[name] = max(found[name], reach)
         return found
 
+    def staying(self) -> frozenset[int]:
+        """Accesses that are not moved in front of the loop."""
+        stored = {site.array for site in self.sites if site.is_store}
+        return frozenset(
+            site.op
+            for site in self.sites
+            if site.array in stored or any(iv in self.levels for p in site.linear for iv, _ in p)
+        )
+
     def _is_one_function(self, array: str) -> bool:
         """Whether all accesses of a stored array are equal, and move with one loop per dimension."""
         sites = [site for site in self.sites if site.array == array]

@@ -9,7 +9,8 @@ from math import ceil
 from pom.errors import PomError
 from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.carried import Level, carried_constraints, is_kept_in_register
-from pom.qor_model.expand import Body, Env, Expander, Node, shifted, split_invariants
+from pom.qor_model.expand import Body, Env, Expander, Node, shifted
+from pom.qor_model.invariants import split_invariants
 from pom.qor_model.modulo import (
     Carried,
     Placement,
@@ -30,7 +31,7 @@ from pom.qor_model.schedule_result import (
     OperatorKey,
     ScheduledOp,
 )
-from pom.qor_model.tasks import SwitchedSums, TaskMaker
+from pom.qor_model.tasks import SwitchedSums, TaskMaker, one_key
 
 SELECT_ID = -1
 _WIDE_CHOICE = 4
@@ -284,7 +285,7 @@ def _record(
             slot = cycle % ii if ii else cycle
             slots[slot] = slots.get(slot, 0) + 1
         else:
-            key = accesses.get(node.op.id) or OperatorKey(node.op.kind, node.op.dtype)
+            key = accesses.get(node.op.id) or one_key(OperatorKey(node.op.kind, node.op.dtype))
             accesses[node.op.id] = key
             latency = maker.machine.load_stages - 1 if node.op.kind is OpKind.LOAD else 0
         ops.append(

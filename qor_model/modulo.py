@@ -400,7 +400,7 @@ def _path(tasks: Sequence[Task], edge: Carried, budget_ns: float) -> int:
     if edge.source <= edge.sink:
         return 0
     distance = {edge.sink: 0}
-    for index in range(edge.sink + 1, edge.source + 1):
+    for index in _before(tasks, edge, orders=True):
         task = tasks[index]
         best = -1
         for pred in task.preds:
@@ -422,14 +422,27 @@ def _members(tasks: Sequence[Task], edge: Carried) -> list[int]:
     if edge.source < edge.sink:
         return []
     below = {edge.sink}
-    for index in range(edge.sink + 1, edge.source + 1):
-        if any(p in below for p in tasks[index].preds):
+    for index in _before(tasks, edge, orders=False):
+        if not below.isdisjoint(tasks[index].preds):
             below.add(index)
-    above = {edge.source}
-    for index in range(edge.source, edge.sink, -1):
-        if index in above:
-            above.update(p for p in tasks[index].preds if p in below)
-    return sorted(above & below)
+    return sorted(below) if edge.source in below else []
+
+
+def _before(tasks: Sequence[Task], edge: Carried, *, orders: bool) -> list[int]:
+    """Tasks behind the sink that the source of a constraint depends on, itself included.
+
+    `orders` : whether memory order counts as dependence.
+    """
+    found = {edge.source} if edge.source > edge.sink else set()
+    left = list(found)
+    while left:
+        task = tasks[left.pop()]
+        preds = [*task.preds, *(p for p, _ in task.after)] if orders else task.preds
+        for pred in preds:
+            if pred > edge.sink and pred not in found:
+                found.add(pred)
+                left.append(pred)
+    return sorted(found)
 
 
 def _excess(edge: Carried, found: Placement, ii: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import gcd
 
 from pom.qor_model.banks import (
@@ -124,7 +125,7 @@ class TaskMaker:
         op = node.op
         found = self._keys.get(op.id)
         if found is None:
-            key = operator_key(op)
+            key = one_key(operator_key(op))
             found = key, self.machine.times.timing(key)
             self._keys[op.id] = found
         return found
@@ -412,6 +413,12 @@ def is_off_chip(array: Array) -> bool:
 def bundle_of(array: Array) -> str:
     """The bus that an array shares with those of the same bundle."""
     return f"m_axi {array.interface.bundle or 'gmem'}"
+
+
+@lru_cache(maxsize=4096)
+def one_key(key: OperatorKey) -> OperatorKey:
+    """The same object for equal keys: a table of them is then searched by identity."""
+    return key
 
 
 def operator_key(op: Op) -> OperatorKey:
