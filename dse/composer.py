@@ -2,16 +2,18 @@
 
 The heaviest nest chooses first. The banks that it wants bind the nests after it: lanes along a dim
 that is split into another number of banks would select among them at run time, so in every dim
-that two nests share, the lighter one takes the same factor or a single lane. A price on LUT decides
-how much of the device a nest takes from the others; after that each nest takes what the others
-leave.
+that two nests share, the lighter one takes the same factor or a single lane. A cap on the operators, which all nests use,
+leaves room for what each needs besides, and a price on LUT keeps light nests small; after that each
+nest takes what the others leave.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +28,20 @@ Banks = dict[tuple[str, int], int]
 _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
 
-PRICES = (0.0, 0.15, 0.3, 0.5, 0.8, 1.2, 2.0)
+PRICES = (0.2, 1.5)
 """Cycles of the whole that the LUT of the device are worth."""
+CAPS = (1.0, 0.95, 0.9, 0.84, 0.76, 0.65, 0.5)
+"""Shares of the LUT that the operators, which all nests use, may take: the rest is for the nests."""
 
 MANY = 4
 """Of more nests, fewer combinations are tried."""
-ALTERNATIVES, LOOKED_AT = 6, 40
-"""How many choices of the heaviest nest are followed, of the best so many rows."""
+FEW, ALTERNATIVES, LOOKED_AT = 3, 16, 300
+"""How many choices of banks of the heaviest nest are followed, of the best so many rows."""
+WIDE = ((0.9, 0.2), (0.76, 0.2))
+"""Caps and prices for which they are."""
+
+SELECT_LUT = 120.0
+"""LUT per lane and bank where lanes select among banks at run time: a first guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Composer:
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
         self.is_strict = True
         self._wanted: dict[tuple[int, int], Banks] = {}
+        self._selected: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Floats] = {}
         self._alone: dict[tuple[int, str, int], Banks] = {}
         self._allowed: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Mask] = {}
 
@@ -93,15 +103,15 @@ class Composer:
         best: Choice | None = None
         if not all(len(g.rows) for g in guesses):
             return None
-        prices: Sequence[float] = PRICES
-        alternatives = ALTERNATIVES
+        corners: list[tuple[float, float]] = list(product(CAPS, PRICES))
+        alternatives, few = ALTERNATIVES, FEW
         if len(self.tables) == 1:
-            prices, alternatives = PRICES[:1], 1
+            corners, few = [(1.0, 0.0)], 1
         elif len(self.tables) > MANY:
-            prices, alternatives = PRICES[::2], 2
-        for price in prices:
-            for number in range(alternatives):
-                found = self._priced(guesses, limits, price, number)
+            alternatives, few = ALTERNATIVES // 2, 1
+        for corner, order in product(corners, self._orders):
+            for number in range(alternatives if corner in WIDE else few):
+                found = self._priced(guesses, limits, corner, order, number)
                 if found is None:
                     break
                 found = self._improved(guesses, limits, found)
@@ -110,22 +120,30 @@ class Composer:
         return best
 
     def _priced(
-        self, guesses: list[_Guess], limits: Resources, price: float, number: int
+        self,
+        guesses: list[_Guess],
+        limits: Resources,
+        corner: tuple[float, float],
+        order: tuple[int, ...],
+        number: int,
     ) -> Choice | None:
         """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
+        cap, price = corner
         rows: dict[int, int] = {}
         banks: Banks = {}
         total = sum(float(g.cycles.min()) for g in guesses)
         per_lut = price * total / max(limits.lut, 1)
         share = 1.0 / len(guesses)
-        for n in self._heaviest:
+        for n in order:
             guess = guesses[n]
             usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
-            usable &= guess.own + guess.operators <= limits.lut
+            own = guess.own + self._selection(n, banks)[guess.rows]
+            usable &= own + guess.operators <= limits.lut
+            usable &= guess.operators <= cap * limits.lut
             if not usable.any():
                 return None
-            value = guess.cycles + per_lut * (guess.own + share * guess.operators)
-            if n == self._heaviest[0] and number:
+            value = guess.cycles + per_lut * (own + share * guess.operators)
+            if n == order[0] and number:
                 rows[n] = self._alternative(n, guess, value, usable, number)
                 if rows[n] < 0:
                     return None
@@ -153,7 +171,7 @@ class Composer:
     def _improved(self, guesses: list[_Guess], limits: Resources, found: Choice) -> Choice:
         """Let every nest take what the others leave."""
         at = list(found.positions)
-        for n in self._heaviest:
+        for n in self._orders[0]:
             guess = guesses[n]
             others = [m for m in range(len(at)) if m != n]
             own = sum(float(guesses[m].own[at[m]]) for m in others)
@@ -162,7 +180,8 @@ class Composer:
             for m in others:
                 self._bind(banks, m, int(guesses[m].rows[at[m]]))
             usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
-            usable &= own + guess.own + np.maximum(guess.operators, shared) <= limits.lut
+            needs = own + guess.own + self._selection(n, banks)[guess.rows]
+            usable &= needs + np.maximum(guess.operators, shared) <= limits.lut
             if usable.any():
                 at[n] = _least(guess.cycles, usable, guess.lanes)
         return self._choice(guesses, at)
@@ -175,10 +194,14 @@ class Composer:
         return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
 
     @cached_property
-    def _heaviest(self) -> tuple[int, ...]:
-        """Nests by their least cycles, most first."""
+    def _orders(self) -> tuple[tuple[int, ...], ...]:
+        """Nests by their least cycles, most first; of about equal ones the first or the last."""
         least = [float(table.guesses()[0].min()) for table in self.tables]
-        return tuple(sorted(range(len(least)), key=lambda n: (-least[n], n)))
+        weight = [round(2 * math.log2(max(cycles, 1.0))) for cycles in least]
+        nests = range(len(least))
+        forward = tuple(sorted(nests, key=lambda n: (-weight[n], n)))
+        backward = tuple(sorted(nests, key=lambda n: (-weight[n], -n)))
+        return (forward, backward) if forward[0] != backward[0] else (forward,)
 
     def _guess(self, n: int, is_known: bool) -> _Guess:
         table = self.tables[n]
@@ -231,6 +254,25 @@ class Composer:
 
             self._allowed[key] = table.allowed(agrees) if shared else np.ones(len(table), bool)
         return self._allowed[key]
+
+    def _selection(self, n: int, banks: Banks) -> _Floats:
+        """LUT that selecting among the banks of others is expected to cost the rows of a nest."""
+        table = self.tables[n]
+        split = tuple(sorted((k, b) for k, b in banks.items() if k in self._dims[n] and b > 1))
+        key = (n, split)
+        if key not in self._selected:
+            cost = np.zeros(len(table))
+            for (array, dim), number in split:
+                moves = [b.name for b in table.nest.band if self._moves(n, b.name, array, None)]
+                along = [b for b in moves if self._moves(n, b, array, dim)]
+                single = table.lanes_along(along) == 1
+                cost += single * table.lanes_along(moves) * number * SELECT_LUT
+            self._selected[key] = cost
+        return self._selected[key]
+
+    def _moves(self, n: int, loop: str, array: str, dim: int | None) -> bool:
+        """Whether lanes along a loop reach different elements of an array, or of one dim of it."""
+        return any(a == array and dim in (d, None) for a, d in self._banks_alone(n, loop, 2))
 
     def _banks_alone(self, n: int, loop: str, factor: int) -> Banks:
         """What the lanes along one loop want."""

@@ -238,6 +238,14 @@ class NestTable:
         cycles[self.state == REFUSED] = np.inf
         return cycles, own, operators, dsp
 
+    def lanes_along(self, loops: Sequence[str]) -> NDArray[np.int64]:
+        """Lanes of the rows along some of the loops."""
+        found = []
+        for chosen in self.lists:
+            columns = [chosen.order.index(loop) for loop in loops]
+            found.append(chosen.factors[:, columns].prod(axis=1))
+        return np.concatenate(found)
+
     def best_orders(self, cycles: _Floats, lut: _Floats) -> NDArray[np.int64]:
         """Of the rows with equal factors, which want equal banks, the fastest, then smallest one."""
         rows = np.lexsort((lut, cycles, self._shape))

@@ -16,16 +16,18 @@ import numpy as np
 
 from pom.dse.branch import Bound, Branch
 from pom.dse.composer import Choice
-from pom.dse.evaluation import Evaluation, own_lut
+from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
 
-SHRINKS = 6
+SHRINKS = 10
 """How often a design that does not fit as a whole is composed again within smaller limits."""
-ROUNDS = 16
+ROUNDS = 10
 """How often rows are chosen and evaluated before a design is made of those that are known."""
+FEW = 3
+"""Rounds before the first design of a branch."""
 MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
 
@@ -105,11 +107,12 @@ class Exact:
         branch.is_tried = True
         if is_first:
             self._sample(search, branch)
-        self._attempt(search, branch, ROUNDS if is_first else 2)
+        self._attempt(search, branch, FEW if is_first else 2)
         if is_first:
+            self._attempt(search, branch, ROUNDS)
             if len(branch.tables) > 1:
                 branch.composer.is_strict = False
-                self._attempt(search, branch, ROUNDS)
+                self._attempt(search, branch, FEW, 2 * FEW)
                 branch.composer.is_strict = True
             self._overlapped(search, branch)
         if is_first or search.is_out_of_time:
@@ -158,28 +161,33 @@ class Exact:
         if choice is not None:
             search.evaluate([(replace(branch.plan(choice.rows), dataflow=True), "")])
 
-    def _attempt(self, search: Search, branch: Branch, rounds: int) -> None:
+    def _attempt(self, search: Search, branch: Branch, rounds: int, designs: int = SHRINKS) -> None:
         """Compose designs of rows that are known, evaluating rows until the best are."""
         limits = search.problem.limits
-        for _ in range(SHRINKS):
+        for _ in range(designs):
             choice = self._settled(search, branch, limits, rounds)
             if choice is None or choice.cycles >= _best(search):
                 return
+            if len(branch.tables) > 1 and self._looked_inside(search, branch, choice):
+                continue
             (answer,) = search.evaluate([(branch.plan(choice.rows), "")])
             if answer.is_refused or search.is_out_of_time:
                 return
-            if search.fits(answer.resources) and answer.latency_cycles <= choice.cycles * MORE:
+            if search.fits(answer.resources):
                 return
-            if not self._looked_inside(search, branch, choice, answer):
-                limits = _shrunk(limits, search.problem.limits, answer.resources)
+            limits = _shrunk(limits, search.problem.limits, answer.resources)
 
     def _settled(
         self, search: Search, branch: Branch, limits: Resources, rounds: int
     ) -> Choice | None:
         """The best choice of known rows, after those were evaluated that promise a better one."""
         composer, evaluations = branch.composer, 0
+        known: Choice | None = None
         while not search.is_out_of_time:
-            known = composer.choose(limits, is_known=True)
+            found = composer.choose(limits, is_known=True)
+            # more rows may lead the choice, which is greedy, to a worse end
+            if known is None or (found is not None and found.cycles < known.cycles):
+                known = found
             choice = composer.choose(limits)
             best = min(_best(search), known.cycles if known else float("inf"))
             if evaluations == rounds or choice is None:
@@ -194,17 +202,14 @@ class Exact:
                 branch.ask([(n, r) for n, r in pairs if r not in branch.tables[n].answers])
                 evaluations += 1
         # out of time: what is known is made a design of all the same
-        return composer.choose(limits, is_known=True)
+        return known or composer.choose(limits, is_known=True)
 
     @staticmethod
-    def _looked_inside(search: Search, branch: Branch, choice: Choice, answer: Evaluation) -> bool:
-        """Where a design needs more than expected, note what its nests need beside each other.
+    def _looked_inside(search: Search, branch: Branch, choice: Choice) -> bool:
+        """Note which nests need more beside the others, whose banks they share, than alone.
 
         Returns whether that was news.
         """
-        is_slower = answer.latency_cycles > choice.cycles * MORE
-        if not is_slower and answer.resources.lut <= choice.lut * MORE:
-            return False
         plan = branch.plan(choice.rows)
         inside = search.evaluate([(plan, table.nest.handle) for table in branch.tables])
         known = branch.composer.inside
