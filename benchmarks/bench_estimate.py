@@ -39,8 +39,17 @@ from pom.qor_model.region import LoopDirectives, Partition, PartitionKind
 from pom.qor_model.resources import ResourceModel
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "polybench"
-KERNELS = "gemm,k2mm,atax,jacobi_2d,heat_3d"
+KERNELS = "tile,gemm,k2mm,atax,jacobi_2d,heat_3d"
 STAGES = ("realise", "level 3", "region", "schedule", "resources")
+
+
+@pom.kernel
+def tile(A: pom.f32[1024, 1024], B: pom.f32[1024, 1024], C: pom.f32[1024, 1024]):
+    """gemm with the sum outermost: lanes along i and j make a tile of C."""
+    for k in pom.loop("k", 0, 1024):
+        for i in pom.loop("i", 0, 1024):
+            for j in pom.loop("j", 0, 1024):
+                C[i, j] += A[i, k] * B[k, j]
 
 
 def heaviest(nests: tuple[Nest, ...]) -> Nest:
@@ -148,7 +157,10 @@ def main() -> None:
     device = devices.load("xcu280")
     print(f"{'':10s}{'lanes':>6s} " + "".join(f"{s:>11s}" for s in STAGES) + f" {'ms':>9s}")
     for name in chosen.kernels.split(","):
-        graph = pom.load_kernel(EXAMPLES / f"{name}.py", size="medium").graph
+        if name == "tile":
+            graph = tile.graph
+        else:
+            graph = pom.load_kernel(EXAMPLES / f"{name}.py", size="medium").graph
         evaluator = Evaluator(Problem(graph, device, 1e3 / 300, limits_of(device, ())))
         nest = heaviest(evaluator.structure("written").nests)
         for along in ("parallel", "reduction", "mixed"):
