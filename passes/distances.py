@@ -40,7 +40,9 @@ def _distances(relation: isl.Map, source: Tuple, target: Tuple) -> dict[str, Int
     is_simple = _is_simple(reached)
     for position, name in enumerate(shared):
         low = high = reached.plain_get_val_if_fixed(isl.dim_type.set, position)
-        if is_simple and not low.is_int():
+        if not low.is_int():
+            if not is_simple:
+                continue
             low, high = reached.dim_min_val(position), reached.dim_max_val(position)
         if low.is_int() and high.is_int():
             found[name] = low.to_python(), high.to_python()
@@ -80,7 +82,8 @@ def is_plainly_later(
     same: set[tuple[FloorDiv, FloorDiv]] = set()
     for before, after in zip(source, target, strict=True):
         if before.is_constant and after.is_constant:
-            reach: Interval | None = (after.constant - before.constant,) * 2
+            step = after.constant - before.constant
+            reach: Interval | None = (step, step)
         else:
             reach = _reach(before, after, find(), same)
         if reach is None or reach[0] < 0:

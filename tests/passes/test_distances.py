@@ -69,6 +69,14 @@ def test_distances_are_those_along_common_iterators() -> None:
     assert distances(crossed, S, turned) == {"i": (1, 1)}
 
 
+def test_distances_that_are_not_known() -> None:
+    """Without a bound, or among parts and remainders, where bounds are expensive."""
+    unbounded = isl.Map("{ S[i, j] -> S[i', j'] : i' >= i + 2 and j' = j + 1 }")
+    assert distances(unbounded, S, S) == {"j": (1, 1)}
+    parts = isl.Map("{ S[i, j] -> S[i', j] : 0 <= i, i' < 9 and (i' = i + 1 or i' = i + 3) }")
+    assert distances(parts, S, S) == {"j": (0, 0)}
+
+
 def test_the_text_alone_decides() -> None:
     def never() -> dict[str, tuple[int, int]]:
         raise AssertionError
@@ -102,6 +110,8 @@ def test_the_text_alone_decides() -> None:
         ((k,), (k,), False),
         ((i,), (i * 2,), False),
         ((i + j,), (i,), False),
+        ((EMPTY,), (i + 1,), False),
+        ((i - 1,), (EMPTY,), False),
     ],
 )
 def test_orders_that_intervals_show(before: Time, after: Time, expected: bool) -> None:

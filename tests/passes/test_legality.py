@@ -29,7 +29,8 @@ from pom.passes.legality import (
     reversed_pairs,
     violations_of,
 )
-from pom.passes.poly_reverse import Reverse
+from pom.passes.loop_directives import with_directives
+from pom.passes.poly_reverse import Reverse, reversed_loop
 from pom.passes.poly_split import Split
 from pom.passes.reductions import relaxed_statements
 from tests.passes.brute_force import Enumerated, Instance, random_kernel
@@ -221,15 +222,38 @@ def test_a_relation_without_pairs_is_no_dependence() -> None:
     """isl's analysis may give one."""
     first = Assign("S", access("x", i), load("y", i))
     second = Assign("T", access("C", i, 0), load("x", i))
-    program = graph_to_poly(kernel(loop("i", 0, 4, first, second)))
-    assert isinstance(program.schedule, Loop)
-    assert isinstance(program.schedule.child, Sequence)
-    swapped = Sequence(program.schedule.child.children[::-1])
-    late = replace(program, schedule=replace(program.schedule, child=swapped))
+    program = graph_to_poly(kernel(loop("i", 0, 4, first), loop("i", 0, 4, second)))
+    assert isinstance(program.schedule, Sequence)
+    late = replace(program, schedule=Sequence(program.schedule.children[::-1]))
     (known,) = dependences(program)
     nothing = known.relation.subtract(known.relation)
     assert illegal_dependences(late, [replace(known, relation=nothing)]) == ()
     assert len(illegal_dependences(late, [replace(known, relation=nothing), known])) == 1
+
+
+def test_remedies_that_are_refused_are_left_out() -> None:
+    program = stencil()
+    wrong = reversed_loop(program, "S", "i")
+
+    def refused() -> PolyProgram:
+        raise PomError("POM-S003", "no such loop")
+
+    remedies = [("first", refused), ("second", lambda: wrong), ("third", lambda: program)]
+    with pytest.raises(PomError, match="hint: third"):
+        legal(program, wrong, "reverse", remedies=remedies)
+    with pytest.raises(PomError, match="POM-S001") as caught:
+        legal(program, wrong, "reverse", remedies=remedies[:2])
+    assert caught.value.hint is None
+
+
+def test_a_remedy_whose_directives_do_not_fit_is_left_out() -> None:
+    program = stencil()
+    wrong = reversed_loop(program, "S", "i")
+    nested = with_directives(program, "S", "t", pipeline_ii=1)
+    nested = with_directives(nested, "S", "i", pipeline_ii=1)
+    with pytest.raises(PomError, match="POM-S001") as caught:
+        legal(program, wrong, "reverse", remedies=[("nested pipelines", lambda: nested)])
+    assert caught.value.hint is None
 
 
 def test_hint_of_fast_math_works() -> None:
