@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pom.dse.executor import SerialExecutor
-from pom.dse.run import Run, explore
+from pom.dse.plan import NestPlan, Plan
+from pom.dse.run import Run, _outcome, explore
 from pom.dse.store import Store
 from pom.dsl.load import load_kernel
 from pom.errors import PomError
@@ -23,11 +24,27 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def trained():
-    """Finalists of a kernel of the training set, with designs of the sizes that it has."""
+    """Designs as the training set has them: one nest pipelined and unrolled, the others neither."""
     kernel = load_kernel(str(KERNELS / "ml4accel" / "gemm.py"))
-    problem = make_problem(kernel, "xczu9eg", clock_ns=10.0, limits=("dsp=60", "lut=30000"))
+    problem = make_problem(kernel, "xczu9eg", clock_ns=10.0)
     with Store(None) as store:
-        return explore(problem, Run("pom", store, SerialExecutor()))
+        search = Run("pom", store, SerialExecutor()).search(problem, 1)
+        nests = search.local.structure("written").nests
+        main = max(nests, key=lambda nest: len(nest.band))
+        plans = []
+        for lanes in (1, 2, 4, 8):
+            chosen = tuple(
+                NestPlan(
+                    nest.handle,
+                    nest.orders[0],
+                    (1,) * (len(nest.orders[0]) - 1) + (lanes if nest == main else 1,),
+                    ii=1 if nest == main else 0,
+                )
+                for nest in nests
+            )
+            plans.append((Plan("written", chosen), ""))
+        search.evaluate(plans)
+        return _outcome(problem, "pom", [(search, True)], 0.0)
 
 
 def test_designs_like_the_training_set_are_predicted(trained):
