@@ -125,10 +125,11 @@ class Branch:
     def ruled_out(self, best: float) -> int:
         """Rows that are in no design faster than `best`."""
         limits = self.search.problem.limits
-        found = [table.bounds(_room(limits, 0.0))[0] for table in self.tables]
+        found = [
+            _beside_others(table, table.bounds(_room(limits, 0.0))[0]) for table in self.tables
+        ]
         least = [float(f.min(initial=np.inf)) for f in found]
-        slack = [_slack(table) for table in self.tables]
-        total = sum(least) - sum(slack)
+        total = sum(least)
         return sum(
             int(((f + (total - low) >= best) & (table.state == OPEN)).sum())
             for f, low, table in zip(found, least, self.tables, strict=True)
@@ -153,7 +154,8 @@ class Branch:
                 for table, rest in zip(tables, others, strict=True)
             ]
             found = [
-                np.maximum(b - _slack(t), 1.0) for (b, _), t in zip(pairs, tables, strict=True)
+                _beside_others(table, cycles)
+                for (cycles, _), table in zip(pairs, tables, strict=True)
             ]
             least = [float(f.min(initial=np.inf)) for f in found]
             total = sum(least)
@@ -203,12 +205,14 @@ def _dual(parts: list[_Part], bound: Bound, limit: float) -> Bound:
     return bound
 
 
-def _slack(table: NestTable) -> float:
-    """Cycles of control that a nest alone may spend and beside others does not."""
+def _beside_others(table: NestTable, cycles: _Floats) -> _Floats:
+    """Bounds of rows beside other nests: answers lose the control that a nest alone may have."""
     executions = 1.0
     for loop in table.nest.prefix:
         executions *= max(loop.extent, 1)
-    return CONTROL_CYCLES * executions
+    least = np.maximum(cycles - CONTROL_CYCLES * executions, table.least_cycles())
+    found: _Floats = np.where((table.state == KNOWN) & (cycles < np.inf), least, cycles)
+    return found
 
 
 def _own(table: NestTable) -> _Floats:

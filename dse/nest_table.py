@@ -162,7 +162,7 @@ class NestTable:
 
     def refine_near(self, row: int) -> None:
         """Refine a row and those that promise about as much."""
-        cycles = self._least_cycles()
+        cycles = self.least_cycles()
         near = np.flatnonzero(
             ~self.is_refined
             & (self.state == OPEN)
@@ -172,7 +172,8 @@ class NestTable:
         for other in (row, *near[order[:ALIKE]].tolist()):
             self.refine(other)
 
-    def _least_cycles(self) -> _Floats:
+    def least_cycles(self) -> _Floats:
+        """The bounds without limits on resources, of all rows, known or not."""
         return latency_bound(self.full, self.rest, self.interval, self.depth, self.runs)
 
     def refine(self, row: int) -> None:
@@ -224,7 +225,7 @@ class NestTable:
         own = np.maximum(self.own_lut + offset + slope * self.lanes, 0.0)
         operators = self.lut / self.interval
         dsp = np.ceil(self.dsp / self.interval)
-        cycles = self._least_cycles()
+        cycles = self.least_cycles()
         slower = np.ones(len(self))
         for kinds, ratios in ((self._loops, self._slower_alike), (self._kind, self._slower)):
             for kind, ratio in ratios.items():

@@ -63,19 +63,17 @@ class Exact:
         patience = _Patience(search, self.patience)
         is_complete = True
         while True:
-            branch = min(branches, key=lambda b: b.bound)
-            search.lower_bound = min(branch.bound, _best(search))
-            if branch.bound >= _best(search) * (1 - self.tolerance):
+            search.lower_bound = min(*(b.bound for b in branches), _best(search))
+            enough = _best(search) * (1 - self.tolerance)
+            if search.lower_bound >= enough:
                 break
-            untried = [
-                b for b in branches
-                if not b.is_tried and b.bound < _best(search) * (1 - self.tolerance)
-            ]  # fmt: skip
-            if untried:
-                branch = untried[0]
-            if branch.is_exhausted or search.is_out_of_time or patience.is_over:
+            # the bound of a branch without open rows stays; others may still have better designs
+            usable = [b for b in branches if not b.is_exhausted and b.bound < enough]
+            if not usable or search.is_out_of_time or patience.is_over:
                 is_complete = False
                 break
+            untried = [b for b in usable if not b.is_tried]
+            branch = untried[0] if untried else min(usable, key=lambda b: b.bound)
             search.phase = str(branch.variant.structure.name)
             self._step(search, branch)
         overlapped = min(branch.overlapped_bound for branch in branches)

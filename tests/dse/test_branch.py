@@ -1,0 +1,74 @@
+"""Composition of nests under shared banks, and the bounds over it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pom.dse.branch import Branch
+from pom.dse.executor import SerialExecutor
+from pom.dse.nest_table import KNOWN, Room
+from pom.dse.realise import wanted_banks
+from pom.dse.search import Search
+from pom.dse.space import problem_variants
+from pom.dse.store import Store
+from tests.dse.problems import example
+
+
+def branch_of(name, *limits):
+    search = Search(example(name, "mini", *limits), Store(None), SerialExecutor())
+    variants = problem_variants(search.problem, search.local)
+    variant = next(v for v in variants if len(v.candidates) > 1 and not v.has_guards)
+    return search, Branch(search, variant)
+
+
+@pytest.fixture(scope="module")
+def atax():
+    return branch_of("polybench/atax")
+
+
+def test_a_choice_is_expected_to_fit_and_agrees_on_banks(atax):
+    search, branch = atax
+    limits = search.problem.limits
+    choice = branch.composer.choose(limits)
+    assert choice is not None
+    assert choice.lut <= limits.lut
+    program = branch.variant.structure.program
+    banks = {}
+    for table, row in zip(branch.tables, choice.rows, strict=True):
+        for key, number in wanted_banks(program, table.nest, table.plan(row)).items():
+            assert banks.setdefault(key, number) == number
+
+
+def test_nothing_is_known_before_it_was_evaluated(atax):
+    search, branch = atax
+    if any((table.state == KNOWN).any() for table in branch.tables):
+        pytest.fail("the branch of the fixture was used before")
+    assert branch.composer.choose(search.problem.limits, is_known=True) is None
+
+
+def test_answers_replace_bounds_and_raise_them(atax):
+    search, branch = atax
+    choice = branch.composer.choose(search.problem.limits)
+    room = Room(float("inf"), float("inf"), float("inf"))
+    before = [table.bounds(room)[0].copy() for table in branch.tables]
+    first = branch.lower_bound(float("inf"))
+    branch.ask(list(enumerate(choice.rows)))
+    for table, row, old in zip(branch.tables, choice.rows, before, strict=True):
+        answer = table.answers[row]
+        assert old[row] <= answer.latency_cycles == table.bounds(room)[0][row]
+        others = np.arange(len(table)) != row
+        assert (table.bounds(room)[0][others] == old[others]).all()
+    assert branch.lower_bound(float("inf")).cycles >= first.cycles - 1e-6
+    (whole,) = search.evaluate([(branch.plan(choice.rows), "")])
+    assert first.cycles <= whole.latency_cycles
+
+
+def test_no_bound_is_above_a_design_that_fits():
+    search, branch = branch_of("polybench/atax", "dsp=40", "lut=14000")
+    for _ in range(3):
+        choice = branch.composer.choose(search.problem.limits)
+        branch.ask([(n, r) for n, r in enumerate(choice.rows) if r not in branch.tables[n].answers])
+        (whole,) = search.evaluate([(branch.plan(choice.rows), "")])
+        if search.fits(whole.resources):
+            assert branch.lower_bound(float("inf")).cycles <= whole.latency_cycles
