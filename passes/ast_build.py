@@ -269,7 +269,9 @@ def _pipelined(nodes: tuple[AstNode, ...], around: Loop | None) -> tuple[AstNode
     found: list[AstNode] = []
     for node in nodes:
         match node:
-            case AstFor(loop=loop, body=body) if all(_is_unrollable(n) for n in body):
+            case AstFor(loop=loop, body=body) if not loop.directives.pipeline_off and all(
+                map(_is_unrollable, body)
+            ):
                 ii = around.directives.pipeline_ii
                 directives = replace(loop.directives, pipeline_ii=ii, unroll=1)
                 node = replace(node, loop=replace(loop, directives=directives))

@@ -222,15 +222,26 @@ class _Tagged:
 
     def _nearest(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> list[isl.Map]:
         """``{ write -> sink }``: the last certain write before the sink, and what may write since."""
-        info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
-        info = info.set_may_source(self.may_writes).set_schedule_map(schedule)
-        try:
-            nearest = info.compute_flow().get_may_dependence()
-        except isl.Error:
-            # isl fails on some strided domains ("affine expression involves …").
+        nearest = self._nearest_by_isl(sink, schedule)
+        if nearest is None:
             nearest = self.nearest_by_subtraction(sink, schedule)
         found = nearest.get_map_list()
         return [found.get_at(position) for position in range(found.n_map())]
+
+    def _nearest_by_isl(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap | None:
+        """isl's answer; None where it has none, or where it leaves out pairs: with writes that
+        hide nothing among remainders."""
+        if not self.may_writes.is_empty() and any(
+            map(_has_remainders, (sink, self.must_writes, self.may_writes, schedule))
+        ):
+            return None
+        info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
+        info = info.set_may_source(self.may_writes).set_schedule_map(schedule)
+        try:
+            return info.compute_flow().get_may_dependence()
+        except isl.Error:
+            # isl fails on some strided domains ("affine expression involves …").
+            return None
 
     def nearest_by_subtraction(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
         """The same pairs from the definition: conflicting, in order, and no certain write between.
@@ -284,3 +295,10 @@ class _Tagged:
 def _tag(relation: isl.Map, name: str) -> isl.Map:
     """`relation` with its domain called `name`."""
     return relation.set_tuple_name(isl.dim_type.in_, name)
+
+
+def _has_remainders(relation: isl.UnionMap) -> bool:
+    """Whether some part of `relation` has existential variables."""
+    maps = relation.get_map_list()
+    parts = (p for k in range(maps.n_map()) for p in maps.get_at(k).get_basic_maps())
+    return any(p.dim(isl.dim_type.div) for p in parts)

@@ -151,8 +151,9 @@ def _dependences(question: _Question) -> isl.UnionMap:
     schedule = isl.UnionMap("{ }")
     for one in reference.values():
         schedule = schedule.union(isl.UnionMap.from_map(one))
-    if _has_remainders(schedule) and _has_remainders(reads.union().union(writes.union())):
-        # isl's dataflow analysis can end the process on such times and subscripts
+    if any(map(_has_remainders, (schedule, reads.union(), writes.union()))):
+        # isl's dataflow analysis can end the process on such times and subscripts, or leave out
+        # pairs
         return _conflicting(reads, writes, schedule)
     try:
         return _nearest(reads, writes, schedule)
