@@ -286,7 +286,10 @@ def _outcome(
         raise does_not_fit(problem, designs)
     bound = min(first.lower_bound, min(d.latency_cycles for d in fitting))
     cap = problem.latency_cap_cycles
-    ranked = sorted(fitting, key=lambda d: (*_goodness(d), d.plan.text))
+    # the first is on the front too
+    ranked = sorted(
+        fitting, key=lambda d: (*objectives(d, problem.limits), *_operators(d), d.plan.text)
+    )
     if cap is not None:
         _check_cap(problem, cap, bound, ranked[0].latency_cycles)
         ranked = [d for d in ranked if d.latency_cycles <= cap]
@@ -305,9 +308,9 @@ def _outcome(
     )
 
 
-def _goodness(design: Evaluation) -> tuple[float, int, int]:
-    """Smaller is better: fewer cycles, and among equals fewer DSP blocks, fewer LUTs."""
-    return design.latency_cycles, design.resources.dsp, design.resources.lut
+def _operators(design: Evaluation) -> tuple[int, int]:
+    """What decides among designs of equal latency and share: fewer DSP blocks, fewer LUTs."""
+    return design.resources.dsp, design.resources.lut
 
 
 def _check_cap(problem: Problem, cap: int, bound: float, best: float) -> None:
