@@ -29,6 +29,7 @@ from pom.passes.isl_build import (
     Time,
     accesses,
     compact_times,
+    has_remainders,
     schedule_times,
     time_map,
 )
@@ -232,7 +233,7 @@ class _Tagged:
         """isl's answer; None where it has none, or where it leaves out pairs: with writes that
         hide nothing among remainders."""
         if not self.may_writes.is_empty() and any(
-            map(_has_remainders, (sink, self.must_writes, self.may_writes, schedule))
+            map(has_remainders, (sink, self.must_writes, self.may_writes, schedule))
         ):
             return None
         info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
@@ -295,10 +296,3 @@ class _Tagged:
 def _tag(relation: isl.Map, name: str) -> isl.Map:
     """`relation` with its domain called `name`."""
     return relation.set_tuple_name(isl.dim_type.in_, name)
-
-
-def _has_remainders(relation: isl.UnionMap) -> bool:
-    """Whether some part of `relation` has existential variables."""
-    maps = relation.get_map_list()
-    parts = (p for k in range(maps.n_map()) for p in maps.get_at(k).get_basic_maps())
-    return any(p.dim(isl.dim_type.div) for p in parts)

@@ -435,3 +435,10 @@ def sample(part: isl.Set) -> tuple[int, ...] | None:
         return None
     count = part.dim(_SET)
     return tuple(point.get_coordinate_val(_SET, k).to_python() for k in range(count))
+
+
+def has_remainders(relation: isl.UnionMap) -> bool:
+    """Whether some part of `relation` has existential variables."""
+    maps = relation.get_map_list()
+    parts = (p for k in range(maps.n_map()) for p in maps.get_at(k).get_basic_maps())
+    return any(p.dim(isl.dim_type.div) for p in parts)

@@ -151,9 +151,9 @@ def _dependences(question: _Question) -> isl.UnionMap:
     schedule = isl.UnionMap("{ }")
     for one in reference.values():
         schedule = schedule.union(isl.UnionMap.from_map(one))
-    if any(map(_has_remainders, (schedule, reads.union(), writes.union()))):
-        # isl's dataflow analysis can end the process on such times and subscripts, or leave out
-        # pairs
+    relations = (schedule, reads.union(), writes.union())
+    if not writes.may.is_empty() and any(map(_has_remainders, relations)):
+        # with writes that hide nothing and remainders, isl's dataflow analysis leaves out pairs
         return _conflicting(reads, writes, schedule)
     try:
         return _nearest(reads, writes, schedule)
@@ -180,16 +180,28 @@ def _conflicting(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) ->
 
 
 def _nearest(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:
-    """Last writes before reads and writes, and the reads between two writes."""
-    flow = isl.UnionAccessInfo.from_sink(reads.union())
-    other = isl.UnionAccessInfo.from_sink(writes.union())
-    found = isl.UnionMap("{ }")
-    for info, may in ((flow, writes.may), (other, writes.may.union(reads.union()))):
-        info = info.set_must_source(writes.must).set_may_source(may).set_schedule_map(schedule)
-        result = info.compute_flow()
-        found = found.union(result.get_must_dependence()).union(result.get_may_dependence())
+    """Last writes before reads and writes; the next write after a read, by time reversed.
+
+    Reads are never sources that hide nothing: with such, isl's analysis can leave out pairs or end
+    the process where there are remainders.
+    """
+    if schedule.is_empty():
+        return schedule
+    count = schedule.get_map_list().get_at(0).dim(_OUT)
+    times = [f"t{k}" for k in range(count)]
+    turn = isl.UnionMap(f"{{ [{', '.join(times)}] -> [{', '.join(f'-{t}' for t in times)}] }}")
+    backwards = schedule.apply_range(turn)
+    last = _last_writes(reads.union(), writes, schedule)
+    last = last.union(_last_writes(writes.union(), writes, schedule))
+    following = _last_writes(reads.union(), writes, backwards).reverse()
     # far fewer pieces, which multiply with those of the times
-    return found.coalesce()
+    return last.union(following).coalesce()
+
+
+def _last_writes(sinks: isl.UnionMap, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:
+    info = isl.UnionAccessInfo.from_sink(sinks).set_must_source(writes.must)
+    result = info.set_may_source(writes.may).set_schedule_map(schedule).compute_flow()
+    return result.get_must_dependence().union(result.get_may_dependence())
 
 
 class _Accesses:

@@ -16,7 +16,7 @@ import islpy as isl
 from pom.errors import PomError
 from pom.ir.graph import Array, Assign
 from pom.ir.poly import PolyProgram
-from pom.passes.isl_build import access_relation, accesses, schedule_map
+from pom.passes.isl_build import access_relation, accesses, has_remainders, schedule_map
 
 _OUT, _SET = isl.dim_type.out, isl.dim_type.set
 _LONGEST_CHAIN = 256
@@ -181,12 +181,31 @@ class _Flow:
         return self._flow(sinks)
 
     def _flow(self, sinks: isl.UnionMap) -> isl.UnionMap:
+        parts = (sinks, self.must, self.may, self.schedule)
+        if not self.may.is_empty() and any(map(has_remainders, parts)):
+            return self._flow_by_definition(sinks)
         # isl's analysis is faster, and crashes less, where equalities are explicit.
         info = isl.UnionAccessInfo.from_sink(sinks.detect_equalities())
         info = info.set_must_source(self.must.detect_equalities())
         info = info.set_may_source(self.may.detect_equalities())
         flow = info.set_schedule_map(self.schedule.detect_equalities()).compute_flow()
         return flow.get_must_dependence().union(flow.get_may_dependence()).reverse()
+
+    def _flow_by_definition(self, sinks: isl.UnionMap) -> isl.UnionMap:
+        """Sources in front of a sink that no certain write hides.
+
+        With writes that hide nothing and remainders, isl's analysis leaves out pairs.
+        """
+        before = self.schedule.lex_lt_union_map(self.schedule)
+        by_element = self.must.union(self.may).reverse()
+        element, source = by_element.domain_map(), by_element.range_map()
+        later = source.apply_range(before)
+        pairs = element.apply_range(sinks.reverse()).intersect(later)
+        between = element.range_product(element.apply_range(self.must.reverse()).intersect(later))
+        overwritten = self.must.reverse()
+        element, write = overwritten.domain_map(), overwritten.range_map()
+        after = element.apply_range(sinks.reverse()).intersect(write.apply_range(before))
+        return source.reverse().apply_range(pairs.subtract(between.apply_range(after))).reverse()
 
 
 def _elements(array: Array, name: str) -> tuple[str, str]:
