@@ -151,9 +151,10 @@ def _dependences(question: _Question) -> isl.UnionMap:
     schedule = isl.UnionMap("{ }")
     for one in reference.values():
         schedule = schedule.union(isl.UnionMap.from_map(one))
-    relations = (schedule, reads.union(), writes.union())
-    if not writes.may.is_empty() and any(map(_has_remainders, relations)):
-        # with writes that hide nothing and remainders, isl's dataflow analysis leaves out pairs
+    accesses = reads.union().union(writes.union())
+    if _has_remainders(accesses) or (not writes.may.is_empty() and _has_remainders(schedule)):
+        # isl's dataflow analysis can take for ever on subscripts that round; with writes that hide
+        # nothing and remainders it leaves out pairs
         return _conflicting(reads, writes, schedule)
     try:
         return _nearest(reads, writes, schedule)
