@@ -54,10 +54,12 @@ def random_plans(problem: Problem, evaluator: Evaluator, count: int, seed: int) 
 
 
 def check(problem: Problem, count: int, seed: int = 1) -> list[PolyProgram]:
-    """Execute designs; those that the engine refuses are none."""
+    """Execute up to `count` designs; those that the engine refuses are none."""
     evaluator = Evaluator(problem)
-    found = []
-    for plan in random_plans(problem, evaluator, count, seed):
+    found: list[PolyProgram] = []
+    for plan in random_plans(problem, evaluator, 5 * count, seed):
+        if len(found) == count:
+            break
         try:
             program = evaluator.realised(plan)
         except PomError:
@@ -75,7 +77,7 @@ KERNELS = (
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_designs_of_examples_are_equal_to_the_reference(name: str) -> None:
-    assert len(check(example(name), 6)) >= 3
+    assert len(check(example(name), 4)) >= 3
 
 
 @pytest.mark.parametrize("name", ["polybench/gemm", "polybench/atax", "polybench/mvt"])
