@@ -192,16 +192,17 @@ def _nearest(reads: _Accesses, writes: _Accesses, schedule: isl.UnionMap) -> isl
     times = [f"t{k}" for k in range(count)]
     turn = isl.UnionMap(f"{{ [{', '.join(times)}] -> [{', '.join(f'-{t}' for t in times)}] }}")
     backwards = schedule.apply_range(turn)
-    last = _last_writes(reads.union(), writes, schedule)
-    last = last.union(_last_writes(writes.union(), writes, schedule))
+    last = _last_writes(reads.union().union(writes.union()), writes, schedule)
     following = _last_writes(reads.union(), writes, backwards).reverse()
     # far fewer pieces, which multiply with those of the times
     return last.union(following).coalesce()
 
 
 def _last_writes(sinks: isl.UnionMap, writes: _Accesses, schedule: isl.UnionMap) -> isl.UnionMap:
-    info = isl.UnionAccessInfo.from_sink(sinks).set_must_source(writes.must)
-    result = info.set_may_source(writes.may).set_schedule_map(schedule).compute_flow()
+    # isl's analysis is two times faster where equalities are explicit
+    info = isl.UnionAccessInfo.from_sink(sinks.detect_equalities())
+    info = info.set_must_source(writes.must.detect_equalities()).set_may_source(writes.may)
+    result = info.set_schedule_map(schedule.detect_equalities()).compute_flow()
     return result.get_must_dependence().union(result.get_may_dependence())
 
 
