@@ -164,6 +164,7 @@ def _dependences(question: _Question) -> isl.UnionMap:
 
 
 def _has_remainders(relation: isl.UnionMap) -> bool:
+    """Apart from `isl_build.has_remainders` on purpose: validation shares no code with the passes."""
     maps = relation.get_map_list()
     return any(
         basics.get_at(k).dim(_DIV)

@@ -66,8 +66,8 @@ def _sample(made: Design, kernel: str, maker: SampleMaker) -> Sample:
     return replace(found, labels=truth)
 
 
-@pytest.fixture(scope="module")
-def samples() -> list[Sample]:
+def all_samples() -> list[Sample]:
+    """Three kernels, each with every number of lanes, pipelined and not."""
     maker = _maker()
     return [
         _sample(_made(kernel, lanes, pipelined), kernel, maker)
@@ -75,6 +75,11 @@ def samples() -> list[Sample]:
         for lanes in (1, 2, 4, 8)
         for pipelined in (False, True)
     ]
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    return all_samples()
 
 
 @pytest.fixture(scope="module")

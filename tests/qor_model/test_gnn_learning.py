@@ -13,7 +13,7 @@ from pom.cli import run
 from pom.qor_model.latency import estimate_latency
 from pom.qor_model.schedule_result import BodySchedule, LoopResult
 from tests.qor_model.labels_data import KERNELS
-from tests.qor_model.test_gnn import METRICS, SMALL, _made, _maker, _sample
+from tests.qor_model.test_gnn import METRICS, SMALL, _made, _maker, all_samples
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -30,13 +30,7 @@ from pom.qor_model.gnn.weights import load, save
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    maker = _maker()
-    return [
-        _sample(_made(kernel, lanes, pipelined), kernel, maker)
-        for kernel in ("scale", "dot", "dot2")
-        for lanes in (1, 2, 4, 8)
-        for pipelined in (False, True)
-    ]
+    return all_samples()
 
 
 def test_the_arrays_say_what_the_booster_says() -> None:
