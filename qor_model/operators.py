@@ -191,6 +191,9 @@ class OperatorLibrary:
     _table: _Table
     _rows: dict[tuple[str, str, str], Operator] = field(repr=False, compare=False)
     _cache: dict[OperatorKey, Operator] = field(default_factory=dict, repr=False, compare=False)
+    _timings: dict[OperatorKey, OperatorTiming] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def for_device(cls, device: Device, clock_ns: float | None = None) -> OperatorLibrary:
@@ -281,14 +284,17 @@ class OperatorLibrary:
         return found
 
     def timing(self, op: OperatorKey) -> OperatorTiming:
-        """Return the operator's timing, as the scheduler wants it."""
-        found = self.operator(op)
-        return OperatorTiming(
-            latency_cycles=found.latency,
-            delay_in_ns=found.delay_in_ns,
-            delay_out_ns=found.delay_out_ns if found.stages > 1 else 0.0,
-            is_shared=found.type.startswith("f") or found.dsp > 0 or found.stages > 1,
-        )
+        """Return the operator's timing, as the scheduler wants it (cached)."""
+        timing = self._timings.get(op)
+        if timing is None:
+            found = self.operator(op)
+            timing = self._timings[op] = OperatorTiming(
+                latency_cycles=found.latency,
+                delay_in_ns=found.delay_in_ns,
+                delay_out_ns=found.delay_out_ns if found.stages > 1 else 0.0,
+                is_shared=found.type.startswith("f") or found.dsp > 0 or found.stages > 1,
+            )
+        return timing
 
     def mac(self, width: int) -> Operator:
         """Return a multiply-add in one DSP block (``mac_muladd``), which addresses use."""

@@ -17,19 +17,17 @@ from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.defaults import operations
 from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import Operator, OperatorLibrary
-from pom.qor_model.region import Array, Design, Function, Partition
-from pom.qor_model.resources_address import address_operators
-from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
+from pom.qor_model.region import Array, Design, Function, Loop, Partition
+from pom.qor_model.resources_address import AddressMultipliers
+from pom.qor_model.resources_bodies import BodyMeter
 from pom.qor_model.resources_constants import (
     FF_TERMS,
     LUT_TERMS,
     CostConstants,
-    bank_mux_lut,
     load_constants,
     mux_lut,
 )
-from pom.qor_model.resources_fold import measure_folded, operations_with
-from pom.qor_model.resources_memory import dual_port_banks, memory_cost
+from pom.qor_model.resources_memory import memory_cost
 from pom.qor_model.resources_sharing import is_divider
 from pom.qor_model.schedule_result import (
     BodySchedule,
@@ -37,6 +35,7 @@ from pom.qor_model.schedule_result import (
     FunctionResult,
     LoopResult,
     OperatorKey,
+    key_text,
 )
 
 Partitions = Mapping[str, tuple[Partition, ...]]
@@ -117,8 +116,10 @@ class ResourceModel:
         self._library = library
         self._constants = load_constants(library.tool) if constants is None else constants
         self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
-        self._bodies: dict[tuple[object, ...], tuple[BodySchedule, BodyCost]] = {}
+        self._meter = BodyMeter(is_dual_port_narrow=self._constants.is_dual_port_narrow)
         self._arrays: dict[tuple[int, tuple[Partition, ...]], tuple[Array, Array]] = {}
+        self._loops: dict[int, tuple[Function, dict[str, Loop]]] = {}
+        self._addresses = AddressMultipliers()
 
     def estimate(
         self, design: Design, result: DesignResult, partitions: Partitions | None = None
@@ -136,7 +137,7 @@ class ResourceModel:
         constants = self._constants
         lut = [(n, counts.lut[n] * c) for n, c in zip(LUT_TERMS, constants.lut, strict=True)]
         ff = [(n, counts.ff[n] * c) for n, c in zip(FF_TERMS, constants.ff, strict=True)]
-        operators = sorted(counts.instances.items(), key=lambda item: str(item[0]))
+        operators = sorted(counts.instances.items(), key=lambda item: key_text(item[0]))
         found = {key: self._library.operator(key) for key, _ in operators}
         return ResourceReport(
             total=Resources(
@@ -227,13 +228,15 @@ class ResourceModel:
     def _count(self, function: Function, timing: FunctionResult, partitions: Partitions) -> Counts:
         counts = Counts()
         arrays = {array.name: self._array(array, partitions) for array in function.arrays}
-        regions = {loop.name: loop for loop in all_loops(function.body)}
+        regions = self._regions(function)
         steps = dict.fromkeys(regions, 0)
         for loop in _all_loops(timing.loops):
             steps.update(dict.fromkeys(loop.names, 1))
             inner = regions[loop.names[-1]]
-            copies = stride_of_copies(inner, loop.unroll, arrays.values()) // inner.step
-            steps[inner.name] = 0 if loop.is_fully_unrolled else copies
+            steps[inner.name] = 0
+            if not loop.is_fully_unrolled:
+                copies = stride_of_copies(inner, loop.unroll, arrays.values())
+                steps[inner.name] = copies // inner.step
         for body in timing.schedules:
             self._add_body(counts, body, arrays, steps, frozenset(), 1)
         for loop in timing.loops:
@@ -244,30 +247,28 @@ class ResourceModel:
             tasks = [self._instances((), (loop,), arrays, steps) for loop in timing.loops]
             tasks.append(self._instances(timing.schedules, (), arrays, steps))
             counts.instances = dict(sum((Counter(task) for task in tasks), Counter()))
-        for key, number in address_operators(function, timing.loops, arrays).items():
+        for key, number in self._addresses.of(function, timing.loops, arrays).items():
             counts.instances[key] = counts.instances.get(key, 0) + number
         counts.lut["sequential_control"] += mux_lut(counts.states + 1)
         counts.ff["sequential_control"] += counts.states
         counts.ff["values"] += sum(counts.shared_bits.values())
         counts.lut["functions"] += 1
         counts.ff["functions"] += 1
-        for users in counts.ports.values():
-            accesses = [number for number in users if number]
-            counts.lut["accesses"] += sum(accesses)
-            counts.ff["accesses"] += sum(accesses)
-            for number in accesses:
-                if number > 1:
-                    counts.lut["port_muxes"] += mux_lut(number + 1)
-                    counts.lut["shared_ports"] += 1
-            if len(accesses) > 1:
-                counts.lut["port_controllers"] += len(accesses)
-                counts.ff["port_controllers"] += len(accesses)
+        _add_ports(counts)
         for key, controllers in counts.controllers.items():
             if controllers > 1 and self._library.timing(key).is_shared:
                 shared = controllers * counts.instances.get(key, 0)
                 counts.lut["operator_controllers"] += shared
                 counts.ff["operator_controllers"] += shared
         return counts
+
+    def _regions(self, function: Function) -> dict[str, Loop]:
+        """The loops of a function by name (kept, and the function so that its identity stays)."""
+        known = self._loops.get(id(function))
+        if known is None:
+            found = {loop.name: loop for loop in all_loops(function.body)}
+            known = self._loops[id(function)] = function, found
+        return known[1]
 
     def _array(self, array: Array, partitions: Partitions) -> Array:
         """The array with other partitions (kept, and the original so that its identity stays)."""
@@ -295,11 +296,12 @@ class ResourceModel:
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
-            for key, number in self._measure(body, arrays, steps, ivs).instances:
+            terms = self._meter.terms(body, arrays, steps, ivs)
+            for key, number in terms.cost.instances:
                 if self._library.timing(key).is_shared:
                     own[key] = max(own.get(key, 0), number)
                 else:
-                    own[key] = own.get(key, 0) + operations_with(body, key)
+                    own[key] = own.get(key, 0) + terms.operations[key]
         inner: dict[OperatorKey, int] = {}
         for loop in loops:
             for key, number in self._instances(
@@ -354,75 +356,50 @@ class ResourceModel:
         ivs: frozenset[str],
         copies: int,
     ) -> None:
-        cost = self._measure(body, arrays, steps, ivs)
-        if self._constants.is_dual_port_narrow:
-            found = dual_port_banks(body, {name: bank_count(a) for name, a in arrays.items()})
-            for name, banks in found.items():
-                counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
-        if cost.is_pipelined:
-            counts.lut["pipelined_control"] += copies * mux_lut(cost.states + 1)
-            counts.ff["pipelined_control"] += copies * cost.states
-            counts.ff["pipelined_carried"] += copies * cost.accumulator_bits
-            if cost.states > 1:
-                counts.lut["shared_pipelines"] += copies
-                counts.ff["shared_pipelines"] += copies
-            counts.lut["pipeline_stages"] += copies * cost.stages
-            counts.ff["pipeline_stages"] += copies * cost.stages
-            counts.states += copies
-        else:
-            counts.states += copies * cost.states
-            counts.ff["sequential_carried"] += copies * cost.accumulator_bits
-        counts.lut["operand_muxes"] += copies * sum(mux_lut(n) for n in cost.operand_mux)
-        counts.lut["bank_muxes"] += copies * sum(bank_mux_lut(n) for n in cost.bank_mux)
-        counts.lut["shift_registers"] += copies * 32 * cost.shift_registers
-        counts.ff["shift_registers"] += copies * 64 * cost.shift_registers
-        counts.ff["hoisted"] += copies * cost.hoisted_bits
-        counts.ff["values"] += copies * cost.register_bits
+        terms = self._meter.terms(body, arrays, steps, ivs)
+        for name, banks in terms.dual_banks:
+            counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
+        for term, amount in terms.lut:
+            counts.lut[term] += copies * amount
+        for term, amount in terms.ff:
+            counts.ff[term] += copies * amount
+        counts.states += copies * terms.states
+        cost = terms.cost
         for source, bits in cost.shared_bits.items():
             counts.shared_bits[source] = max(counts.shared_bits.get(source, 0), bits)
-        counts.ff["addresses"] += copies * cost.address_bits
-        counts.lut["accumulators"] += copies * 9 * cost.accumulators
-        counts.ff["accumulators"] += copies * cost.accumulators
-        counts.ff["register_elements"] += copies * cost.element_bits
-        counts.ff["chained_accumulators"] += copies * cost.chained_accumulators
-        counts.ff["select_muxes"] += copies * len(cost.bank_mux)
-        counts.lut["address_adders"] += copies * sum(w + 7 for w in cost.address_adders)
-        counts.lut["address_offsets"] += copies * cost.address_or_bits
-        counts.lut["run_time_banks"] += copies * cost.demux_stores
-        counts.ff["run_time_banks"] += copies * cost.demux_stores
         for key, _ in cost.instances:
             if cost.is_pipelined:
                 counts.controllers[key] += copies
             elif key not in counts.own_operators:
                 counts.own_operators.add(key)
                 counts.controllers[key] += 1
-        for port in cost.ports:
-            users = counts.ports[port.array, port.bank, port.is_store]
+        for port, number in terms.ports.items():
+            users = counts.ports[port]
             if cost.is_pipelined:
-                users += [port.accesses] * copies
+                users += [number] * copies
             else:
-                users[0] += copies * port.accesses
+                users[0] += copies * number
 
-    def _measure(
-        self,
-        body: BodySchedule,
-        arrays: Mapping[str, Array],
-        steps: Mapping[str, int],
-        ivs: frozenset[str],
-    ) -> BodyCost:
-        """Measure a body once; the schedule is kept so that its identity stays its own."""
-        parts = (body,) if body.fold is None else [part for part, _ in body.fold.corners]
-        used = {op.op.access.array for part in parts for op in part.ops if op.op.access is not None}
-        banks = tuple((name, arrays[name].partitions) for name in sorted(used))
-        key = (id(body), banks, tuple(sorted(steps.items())))
-        found = self._bodies.get(key)
-        if found is None:
-            if body.fold is None:
-                cost = measure_body(body, arrays, steps, ivs)
-            else:
-                cost = measure_folded(body.fold, arrays, steps, ivs)
-            found = self._bodies[key] = (body, cost)
-        return found[1]
+
+def _add_ports(counts: Counts) -> None:
+    """What the accesses of a function to each memory port cost."""
+    total = shared = controllers = 0
+    muxes = 0.0
+    for users in counts.ports.values():
+        accesses = [number for number in users if number]
+        total += sum(accesses)
+        for number in accesses:
+            if number > 1:
+                muxes += mux_lut(number + 1)
+                shared += 1
+        if len(accesses) > 1:
+            controllers += len(accesses)
+    counts.lut["accesses"] += total
+    counts.ff["accesses"] += total
+    counts.lut["port_muxes"] += muxes
+    counts.lut["shared_ports"] += shared
+    counts.lut["port_controllers"] += controllers
+    counts.ff["port_controllers"] += controllers
 
 
 def _unmeasured(operators: Iterable[Operator]) -> tuple[str, ...]:

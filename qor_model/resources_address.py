@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from pom.qor_model.region import (
@@ -36,23 +38,37 @@ Subscripts = tuple[Affine | None, ...]
 _MAX_SHIFTS = 2
 
 
-def address_operators(
-    function: Function, loops: tuple[LoopResult, ...], arrays: Mapping[str, Array]
-) -> Counter[OperatorKey]:
-    """Return the multipliers behind the addresses of all flattened loops of a function."""
-    found: Counter[OperatorKey] = Counter()
-    by_name = {loop.name: loop for loop in _loops(function.body)}
-    for result in loops:
-        if len(result.names) > 1:
-            group = [by_name[name] for name in result.names if name in by_name]
-            if group:
-                found += _products(group, arrays)
-                found += _trip_counts(group)
-        else:
-            found += address_operators(function, result.children, arrays)
-    return found
+class AddressMultipliers:
+    """Finds the multipliers behind the addresses of flattened loops; keeps what it read of them."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, tuple[str, ...]], tuple[Function, _Group | None]] = {}
+
+    def of(
+        self, function: Function, loops: tuple[LoopResult, ...], arrays: Mapping[str, Array]
+    ) -> Counter[OperatorKey]:
+        """Return the multipliers of all flattened loops of a function."""
+        found: Counter[OperatorKey] = Counter()
+        for result in loops:
+            if len(result.names) > 1:
+                group = self._group(function, result.names)
+                if group is not None:
+                    found.update(_products(group, arrays))
+                    found.update(group.trip_counts)
+            elif result.children:
+                found.update(self.of(function, result.children, arrays))
+        return found
+
+    def _group(self, function: Function, names: tuple[str, ...]) -> _Group | None:
+        known = self._groups.get((id(function), names))
+        if known is None:
+            by_name = {loop.name: loop for loop in _loops(function.body)}
+            group = _read([by_name[name] for name in names if name in by_name])
+            known = self._groups[id(function), names] = function, group
+        return known[1]
 
 
+@lru_cache(maxsize=4096)
 def signed_digits(value: int) -> int:
     """Additions and subtractions of powers of two that make `value` (canonical signed digits)."""
     count = 0
@@ -65,28 +81,52 @@ def signed_digits(value: int) -> int:
     return count
 
 
-def _products(group: list[Loop], arrays: Mapping[str, Array]) -> Counter[OperatorKey]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A leading part of an access whose value is multiplied by the length of the next dimension."""
+
+    array: str
+    dim: int
+    subscripts: Subscripts
+    is_spread: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Loops that are flattened into one."""
+
+    extent: int
+    rows: tuple[_Row, ...]
+    trip_counts: Counter[OperatorKey]
+
+
+def _read(group: list[Loop]) -> _Group | None:
+    if not group:
+        return None
     names = {loop.name for loop in group}
     inner = {loop.name for loop in _loops((group[-1],))} - names
-    sums: dict[tuple[Subscripts, int], set[tuple[Subscripts, bool]]] = defaultdict(set)
+    rows: dict[_Row, None] = {}
     for access in _accesses((group[0],)):
-        array = arrays.get(access.array)
-        if array is None:
-            continue
         last = access.subscripts[-1] if access.subscripts else None
         is_spread = last is not None and any(name in inner for name, _ in last.terms)
-        for dim in range(len(access.subscripts) - 1):
-            row, length = access.subscripts[: dim + 1], _length(array, dim + 1)
-            if not any(s is not None and _mentions(s, names) for s in row):
-                continue
-            if signed_digits(length) > _MAX_SHIFTS:
-                sums[row, length].add((access.subscripts, is_spread))
-    found: Counter[OperatorKey] = Counter()
+        for dim in range(1, len(access.subscripts)):
+            if any(s is not None and _mentions(s, names) for s in access.subscripts[:dim]):
+                rows[_Row(access.array, dim, access.subscripts, is_spread)] = None
     extent = max((loop.constant_trip_count or 1024) for loop in group)
+    return _Group(extent, tuple(rows), _trip_counts(group))
+
+
+def _products(group: _Group, arrays: Mapping[str, Array]) -> Counter[OperatorKey]:
+    sums: dict[tuple[Subscripts, int], set[tuple[Subscripts, bool]]] = defaultdict(set)
+    for row in group.rows:
+        array = arrays.get(row.array)
+        length = _length(array, row.dim) if array is not None else 1
+        if signed_digits(length) > _MAX_SHIFTS:
+            sums[row.subscripts[: row.dim], length].add((row.subscripts, row.is_spread))
+    found: Counter[OperatorKey] = Counter()
     for (_, length), addresses in sums.items():
         is_single = len(addresses) == 1 and not any(spread for _, spread in addresses)
-        impl = "mac" if is_single else "address"
-        found[_key(extent, length, impl)] += 1
+        found[_key(group.extent, length, "mac" if is_single else "address")] += 1
     return found
 
 
@@ -114,6 +154,7 @@ def _length(array: Array, dim: int) -> int:
     return math.ceil(array.shape[dim] / factors.get(dim, 1))
 
 
+@lru_cache(maxsize=4096)
 def _key(extent: int, stride: int, impl: str) -> OperatorKey:
     widths = (max(1, extent).bit_length(), max(1, stride).bit_length() + 1)
     operands = tuple(ScalarType(ScalarKind.UINT, width) for width in widths)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pom.qor_model.region import Array
 from pom.qor_model.resources_body import BodyCost, PortUse, measure_body
-from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey
+from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey, key_text
 
 _Key = TypeVar("_Key")
 
@@ -54,11 +54,12 @@ def measure_folded(
     )
 
 
-def operations_with(body: BodySchedule, key: OperatorKey) -> int:
-    """Operations of a body, folded or not, that one operator executes."""
+def operations_by_key(body: BodySchedule) -> Counter[OperatorKey]:
+    """Operations of a body, folded or not, that each operator executes."""
     if body.fold is None:
-        return sum(1 for op in body.ops if op.key == key)
-    return sum(weight * operations_with(part, key) for part, weight in body.fold.corners)
+        return Counter(op.key for op in body.ops)
+    counts = [operations_by_key(part) for part, _ in body.fold.corners]
+    return _sum([weight for _, weight in body.fold.corners], counts)
 
 
 def _things(weights: Sequence[int], lists: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -69,7 +70,7 @@ def _keys(
     weights: Sequence[int], lists: Sequence[tuple[tuple[OperatorKey, int], ...]]
 ) -> tuple[tuple[OperatorKey, int], ...]:
     total = _sum(weights, [Counter(dict(items)) for items in lists])
-    return tuple(sorted(total.items(), key=lambda item: str(item[0])))
+    return tuple(sorted(total.items(), key=lambda item: key_text(item[0])))
 
 
 def _sum(weights: Sequence[int], counts: Sequence[Counter[_Key]]) -> Counter[_Key]:

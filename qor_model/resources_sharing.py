@@ -7,7 +7,13 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from pom.qor_model.region import OpKind
-from pom.qor_model.schedule_result import BodySchedule, LimitKind, OperatorKey, ScheduledOp
+from pom.qor_model.schedule_result import (
+    BodySchedule,
+    LimitKind,
+    OperatorKey,
+    ScheduledOp,
+    key_text,
+)
 
 FREE_KINDS = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
@@ -98,7 +104,7 @@ def operator_instances(body: BodySchedule) -> tuple[tuple[OperatorKey, int], ...
     as possible.  Found in hgnn_designs.csv (unrolled reductions of six kernels).
     """
     used = _pipelined(body) if body.is_pipelined else _sequential(body)
-    return tuple(sorted(used.items(), key=lambda item: str(item[0])))
+    return tuple(sorted(used.items(), key=lambda item: key_text(item[0])))
 
 
 def _pipelined(body: BodySchedule) -> dict[OperatorKey, int]:

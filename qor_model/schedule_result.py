@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from pom.qor_model.region import Op, OpKind, ScalarType, SourceLoc
@@ -44,6 +45,12 @@ class OperatorKey:
             self.constant_operands,
             self.impl,
         )
+
+
+@lru_cache(maxsize=4096)
+def key_text(key: OperatorKey) -> str:
+    """The text of a key, by which lists of operators are sorted."""
+    return str(key)
 
 
 @dataclass(frozen=True, slots=True)
