@@ -10,6 +10,7 @@ import click
 
 from pom.cli.common import json_option
 from pom.cli.qor_learn import COMMANDS, eval_gnn
+from pom.cli.qor_options import kernels_option, labels_option
 
 if TYPE_CHECKING:
     from pom.dsl.kernel import KernelFunction
@@ -24,15 +25,8 @@ def qor() -> None:
 
 
 @qor.command("eval")
-@click.option(
-    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
-    help="Measured designs; the kind of file is told from its columns.",
-)  # fmt: skip
-@click.option(
-    "--kernels", required=True, metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="One kernel file per kernel, with loops named as the labels name them.",
-)  # fmt: skip
+@labels_option
+@kernels_option
 @click.option(
     "--model", type=click.Choice(["analytical", "gnn"]), default="analytical", show_default=True,
     help="The model to evaluate; the GNN predicts each kernel by networks trained without it.",
@@ -60,15 +54,8 @@ def eval_(labels: Path, kernels: Path, model: str, check_every: int, as_json: bo
 
 
 @qor.command()
-@click.option(
-    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
-    help="Measured designs with directives.",
-)  # fmt: skip
-@click.option(
-    "--kernels", required=True, metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="One kernel file per kernel.",
-)  # fmt: skip
+@labels_option
+@kernels_option
 @click.option("--every", default=10, show_default=True, help="Use every N-th design.")
 def refit(labels: Path, kernels: Path, every: int) -> None:
     """Find the latency model's thresholds again without each kernel in turn."""
@@ -86,15 +73,8 @@ def refit(labels: Path, kernels: Path, every: int) -> None:
 
 
 @qor.command("refit-resources")
-@click.option(
-    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
-    help="Measured designs with LUT and FF.",
-)  # fmt: skip
-@click.option(
-    "--kernels", required=True, metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="One kernel file per kernel.",
-)  # fmt: skip
+@labels_option
+@kernels_option
 @click.option(
     "--near", metavar="TOOL", help="Stay close to the constants of a tool (for few designs)."
 )

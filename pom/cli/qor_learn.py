@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pom.cli.common import json_option
+from pom.cli.qor_options import kernels_option, labels_option
 
 if TYPE_CHECKING:
     from pom.qor_model.evaluate import Evaluation
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
     from pom.qor_model.gnn.targets import MeasuredFile
     from pom.qor_model.gnn.train import TrainOptions
 
-_labels = click.option(
-    "--labels", required=True, metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
-    help="Measured designs; the kind of file is told from its columns.",
-)  # fmt: skip
-_kernels = click.option(
-    "--kernels", required=True, metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="One kernel file per kernel, with loops named as the labels name them.",
-)  # fmt: skip
 _per_kernel = click.option(
     "--per-kernel", type=click.IntRange(min=1), metavar="N",
     help="At most so many designs of each kernel and device, drawn with the seed.",
@@ -92,8 +84,8 @@ def _say(line: str) -> None:
 
 
 @click.command("train")
-@_labels
-@_kernels
+@labels_option
+@kernels_option
 @click.option("--out", "-o", required=True, metavar="FILE",
               type=click.Path(dir_okay=False, path_type=Path), help="Weights (safetensors).")  # fmt: skip
 @_per_kernel
@@ -156,8 +148,8 @@ def train_(
 
 
 @click.command("compare")
-@_labels
-@_kernels
+@labels_option
+@kernels_option
 @_per_kernel
 @_split
 @_training
@@ -187,8 +179,8 @@ def compare_(
 
 
 @click.command("learning-curve")
-@_labels
-@_kernels
+@labels_option
+@kernels_option
 @_per_kernel
 @_training
 @json_option
@@ -225,8 +217,8 @@ def learning_curve_(
 
 
 @click.command("adrs")
-@_labels
-@_kernels
+@labels_option
+@kernels_option
 @click.option("--model", type=click.Choice(["analytical", "gnn"]), default="analytical",
               show_default=True, help="Who chooses; the GNN is trained without the kernel.")  # fmt: skip
 @click.option("--picks", type=click.IntRange(min=1), default=25, show_default=True,
