@@ -156,40 +156,79 @@ def _updates_memory(body: BodySchedule) -> bool:
 
 
 def _bursts(body: BodySchedule, keys: list[OperatorKey]) -> Counter[OperatorKey]:
-    """Operations of one kind that become ready together because they wait for the same value.
+    """Most operations of one kind in a slot where some become ready by waiting for one value.
 
-    Their other operands are there before, loaded as early as the ports allow: delaying them would
-    only keep those alive, so that the tool starts all of them at once.
+    The other operands of these are there before, loaded as early as the ports allow: delaying
+    them would only keep those alive, so that the tool starts all of them at once, beside what
+    starts in that slot of the interval anyway.
     """
     ops = body.ops
     readers = Counter(p for op in ops for p in set(op.operands))
-    ready: list[int | None] = [None] * len(ops)
+    starts = _earliest(body)
+    ready: list[bool] = [False] * len(ops)
+    slots: Counter[tuple[OperatorKey, int]] = Counter()
     together: Counter[tuple[OperatorKey, int]] = Counter()
-    ends = [op.end_cycle for op in ops]
-    loaded: Counter[tuple[str, int]] = Counter()
-    for index, op in enumerate(ops):
-        if op.op.kind is OpKind.LOAD and op.op.access is not None:
-            port = (op.op.access.array, op.bank)
-            ends[index] = min(ends[index], loaded[port] // _READ_PORTS + 1)
-            loaded[port] += 1
+    ends = [start + op.end_cycle - op.start_cycle for start, op in zip(starts, ops, strict=True)]
     for index, op in enumerate(ops):
         if op.op.is_memory or op.op.kind in FREE_KINDS or not op.operands:
             continue
+        slot = (keys[index], starts[index] % body.ii)
+        slots[slot] += 1
         last = max(op.operands, key=lambda p: ends[p])
-        others = [p for p in op.operands if p != last]
         is_common = not ops[last].op.is_memory and readers[last] > 1
-        if not (is_common or ready[last] is not None):
+        if not (is_common or ready[last]):
             continue
-        if any(ends[p] >= ends[last] and ready[p] is None for p in others):
+        if any(ends[p] > ends[last] and not ready[p] for p in op.operands):
             continue
-        start = ends[last] + 1
-        ready[index] = start
-        ends[index] = start + op.end_cycle - op.start_cycle
-        together[keys[index], start] += 1
+        ready[index] = True
+        together[keys[index], starts[index]] += 1
     most: Counter[OperatorKey] = Counter()
-    for (key, _), count in together.items():
-        most[key] = max(most[key], count)
+    for (key, start), count in together.items():
+        if count > 1:
+            most[key] = max(most[key], slots[key, start % body.ii])
     return most
+
+
+def _earliest(body: BodySchedule) -> list[int]:
+    """Earliest start of every operation, where only the ports of memories are scarce.
+
+    Loads of an array whose updates use every port in every cycle of the interval directly precede
+    the first store.
+    """
+    first = _with_ports(body, {})
+    if not _updates_memory(body):
+        return first
+    ops = body.ops
+    array = body.limit.subject
+    own = [i for i, op in enumerate(ops) if op.op.access and op.op.access.array == array]
+    loads = Counter(ops[i].bank for i in own if ops[i].op.kind is OpKind.LOAD)
+    stores = Counter(ops[i].bank for i in own if ops[i].op.kind is OpKind.STORE)
+    delays: dict[tuple[str, int], int] = {}
+    for bank, count in loads.items():
+        if stores[bank] and count + stores[bank] >= _READ_PORTS * body.ii:
+            earliest = min(
+                first[i] for i in own if (ops[i].op.kind, ops[i].bank) == (OpKind.STORE, bank)
+            )
+            delays[array, bank] = earliest + count // -_READ_PORTS
+    return _with_ports(body, delays)
+
+
+def _with_ports(body: BodySchedule, delays: dict[tuple[str, int], int]) -> list[int]:
+    """Earliest starts; loads of a bank begin with its delay."""
+    ops = body.ops
+    starts: list[int] = []
+    loaded: Counter[tuple[str, int]] = Counter()
+    for op in ops:
+        start = 0
+        for p in op.operands:
+            gap = 0 if op.start_cycle == ops[p].end_cycle else 1
+            start = max(start, starts[p] + ops[p].end_cycle - ops[p].start_cycle + gap)
+        if op.op.kind is OpKind.LOAD and op.op.access is not None:
+            port = (op.op.access.array, op.bank)
+            start = max(start, delays.get(port, 0) + loaded[port] // _READ_PORTS)
+            loaded[port] += 1
+        starts.append(start)
+    return starts
 
 
 def _circular(body: BodySchedule) -> Counter[OperatorKey]:
