@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pom.qor_model.banks import ArrayBanks
 from pom.qor_model.conflict import may_conflict
-from pom.qor_model.expand import Body, Element, Node
+from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Carried, Task
 from pom.qor_model.region import Loop, OpKind
 from pom.qor_model.settings import ToolSettings
@@ -99,7 +99,9 @@ class _Loads:
     """The loads of a body, found by what they may have in common with a store."""
 
     def __init__(self, nodes: Sequence[Node], levels: Sequence[Level]) -> None:
-        self._levels = levels
+        self._strides = {level.name: level.stride for level in levels}
+        self._is_variable = levels[-1].is_variable
+        self._moduli: dict[Linear, tuple[int, ...]] = {}
         self._by_linear: dict[tuple[str, object], list[int]] = {}
         self._by_residue: dict[tuple[str, object, object], list[int]] = {}
         for index, node in enumerate(nodes):
@@ -114,13 +116,19 @@ class _Loads:
         """Equal for two elements with equal linear parts unless :func:`distance` is None."""
         if element.linear is None:
             return ()
-        strides = {level.name: level.stride for level in self._levels}
+        moduli = self._moduli.get(element.linear)
+        if moduli is None:
+            moduli = self._moduli[element.linear] = self._moduli_of(element.linear)
+        return tuple([c % m if m else c for c, m in zip(element.const, moduli, strict=False)])
+
+    def _moduli_of(self, linear: Linear) -> tuple[int, ...]:
+        """By what constants of the first dimensions are compared, 0 where they have to be equal."""
         found: list[int] = []
-        for part, const in zip(element.linear, element.const, strict=True):
-            moving = [(iv, c) for iv, c in part if iv in strides]
-            if len(moving) > 1 or (not moving and self._levels[-1].is_variable):
+        for part in linear:
+            moving = [(iv, c) for iv, c in part if iv in self._strides]
+            if len(moving) > 1 or (not moving and self._is_variable):
                 break
-            found.append(const % (moving[0][1] * strides[moving[0][0]]) if moving else const)
+            found.append(moving[0][1] * self._strides[moving[0][0]] if moving else 0)
         return tuple(found)
 
     def of(self, store: Element) -> list[int]:

@@ -112,6 +112,16 @@ class Body:
     accumulators: list[Accumulator] = field(default_factory=list)
     values: dict[int, int] = field(default_factory=dict)
 
+    def copied(self) -> Body:
+        """The same body, to which banks can add their order."""
+        return Body(
+            [Node(n.op, n.copy, n.operands, n.element, [*n.after], n.final, n.register)
+             for n in self.nodes],
+            [*self.hoisted],
+            [Accumulator(a.element, a.load, a.users, a.final, a.store) for a in self.accumulators],
+            self.values,
+        )  # fmt: skip
+
 
 def element_of(access: Access, env: Env) -> Element:
     """The element of an access with some induction variables shifted or replaced."""

@@ -26,7 +26,7 @@ from pom.qor_model.region import (
 )
 from pom.qor_model.schedule_result import DesignResult, FunctionResult
 from pom.qor_model.settings import DEFAULT_EFFORT, VITIS_DEFAULTS, Effort, ToolSettings
-from pom.qor_model.tasks import Machine, Operators, TaskMaker
+from pom.qor_model.tasks import Bodies, Machine, Operators, TaskMaker
 
 Directives = Mapping[str, LoopDirectives]
 Partitions = Mapping[str, tuple[Partition, ...]]
@@ -74,6 +74,7 @@ class LatencyModel:
     _makers: dict[object, TaskMaker] = field(default_factory=dict)
     _loops: dict[object, Timed] = field(default_factory=dict)
     _operators: dict[str, Operators] = field(default_factory=dict)
+    _bodies: Bodies = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.design = inline_functions(self.design)
@@ -195,7 +196,9 @@ class LatencyModel:
                 for a, split in zip(function.arrays, wanted, strict=True)
             )
             operators = self._operators.setdefault(function.name, {})
-            maker = TaskMaker.for_arrays(self._machine, arrays, self._banks, operators)
+            maker = TaskMaker.for_arrays(
+                self._machine, arrays, self._banks, operators, self._bodies
+            )
             self._makers[key] = maker
         return maker
 

@@ -31,7 +31,7 @@ from pom.qor_model.schedule_result import (
     OperatorKey,
     ScheduledOp,
 )
-from pom.qor_model.tasks import SwitchedSums, TaskMaker, one_key
+from pom.qor_model.tasks import LaidOut, SwitchedSums, TaskMaker, one_key
 
 SELECT_ID = -1
 _WIDE_CHOICE = 4
@@ -99,19 +99,22 @@ def schedule_leaf(
     directives: Mapping[str, LoopDirectives],
     *,
     is_pipelined: bool,
+    is_kept: bool = False,
 ) -> Timed | None:
-    """Schedule the body of `nest`; None when a loop inside cannot be unrolled."""
+    """Schedule the body of `nest`; None when a loop inside cannot be unrolled.
+
+    With `is_kept`, the copies that were laid out are kept for other banks and directives.
+    """
     loop = nest.loops[-1]
     strides = dict(outer)
     strides.update({item.name: item.step for item in nest.loops})
     strides[loop.name] = stride_of_copies(loop, nest.unroll, maker.arrays())
     ivs = [item.name for item in nest.loops]
-    expander = _expand(nest, maker.machine.effort.operations)
-    if expander is None:
-        return None
-    emitted = len(expander.nodes)
     inner = frozenset(item.name for item in all_loops(loop.body))
-    body = split_invariants(expander.finish(), ivs, promote=True, inner=inner)
+    laid_out = _laid_out(nest, maker, ivs, inner, is_kept=is_kept)
+    if laid_out is None:
+        return None
+    body, emitted = laid_out
     is_eager = is_pipelined and not maker.machine.settings.pipelines_switched_sums
     switched = SwitchedSums()
     if is_eager:
@@ -161,6 +164,24 @@ def schedule_leaf(
         [a.store for a in body.accumulators],
         arrays, emitted, bool(switched),
     )  # fmt: skip
+
+
+def _laid_out(
+    nest: Nest, maker: TaskMaker, ivs: list[str], inner: frozenset[str], *, is_kept: bool
+) -> tuple[Body, int] | None:
+    """The copies of the body without what does not change, and how many operations there were."""
+    key = (nest.unroll, *map(id, nest.loops))
+    known = maker.bodies.get(key) if is_kept else None
+    if known is not None:
+        return known.body.copied(), known.emitted
+    expander = _expand(nest, maker.machine.effort.operations)
+    if expander is None:
+        return None
+    emitted = len(expander.nodes)
+    body = split_invariants(expander.finish(), ivs, promote=True, inner=inner)
+    if is_kept:
+        maker.bodies[key] = LaidOut(nest.loops, body.copied(), emitted)
+    return body, emitted
 
 
 def _expand(nest: Nest, most_operations: int) -> Expander | None:

@@ -146,7 +146,9 @@ class NestScheduler:
             folded = schedule_folded(nest, self.maker, strides, self.directives)
             if folded is not None:
                 return folded
-        return schedule_leaf(nest, self.maker, strides, self.directives, is_pipelined=is_pipelined)
+        return schedule_leaf(
+            nest, self.maker, strides, self.directives, is_pipelined=is_pipelined, is_kept=True
+        )
 
     def _sequential(self, loop: Loop, strides: Mapping[str, int]) -> Timed:
         merged = self._flattened(loop, strides)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 
 class ScalarKind(StrEnum):
@@ -443,13 +444,18 @@ class Loop:
     @property
     def constant_trip_count(self) -> int | None:
         """Trip count when every bound is a constant, otherwise None."""
-        if not all(b.is_constant for b in (*self.lower, *self.upper)):
-            return None
-        span = min(b.const for b in self.upper) - max(b.const for b in self.lower)
-        return max(0, -(-span // self.step))
+        return _constant_trips(self.lower, self.upper, self.step)
 
 
 Region = Block | If | Loop
+
+
+@lru_cache(maxsize=4096)
+def _constant_trips(lower: tuple[Affine, ...], upper: tuple[Affine, ...], step: int) -> int | None:
+    if not all(b.is_constant for b in (*lower, *upper)):
+        return None
+    span = min(b.const for b in upper) - max(b.const for b in lower)
+    return max(0, -(-span // step))
 
 
 class PartitionKind(StrEnum):

@@ -19,7 +19,7 @@ from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import Operator, OperatorLibrary
 from pom.qor_model.region import Array, Design, Function, Loop, Partition
 from pom.qor_model.resources_address import AddressMultipliers
-from pom.qor_model.resources_bodies import BodyMeter
+from pom.qor_model.resources_bodies import BodyMeter, BodyTerms
 from pom.qor_model.resources_constants import (
     FF_TERMS,
     LUT_TERMS,
@@ -99,6 +99,7 @@ class Counts:
     shared_bits: dict[tuple[object, ...], int] = field(default_factory=dict)
     own_operators: set[OperatorKey] = field(default_factory=set)
     dual_banks: dict[str, int] = field(default_factory=dict)
+    bodies: dict[int, BodyTerms] = field(default_factory=dict)
     states: int = 1
 
 
@@ -241,11 +242,11 @@ class ResourceModel:
             self._add_body(counts, body, arrays, steps, frozenset(), 1)
         for loop in timing.loops:
             self._add_loop(counts, loop, arrays, steps, 1)
-        counts.instances = self._instances(timing.schedules, timing.loops, arrays, steps)
+        counts.instances = self._instances(timing.schedules, timing.loops, counts.bodies)
         if function.dataflow:
             # tasks run at the same time: none lends its operators to another
-            tasks = [self._instances((), (loop,), arrays, steps) for loop in timing.loops]
-            tasks.append(self._instances(timing.schedules, (), arrays, steps))
+            tasks = [self._instances((), (loop,), counts.bodies) for loop in timing.loops]
+            tasks.append(self._instances(timing.schedules, (), counts.bodies))
             counts.instances = dict(sum((Counter(task) for task in tasks), Counter()))
         for key, number in self._addresses.of(function, timing.loops, arrays).items():
             counts.instances[key] = counts.instances.get(key, 0) + number
@@ -284,9 +285,7 @@ class ResourceModel:
         self,
         bodies: tuple[BodySchedule, ...],
         loops: tuple[LoopResult, ...],
-        arrays: Mapping[str, Array],
-        steps: Mapping[str, int],
-        ivs: frozenset[str] = frozenset(),
+        known: Mapping[int, BodyTerms],
     ) -> dict[OperatorKey, int]:
         """Operators of a controller: its own states', and those of the loops that it runs.
 
@@ -296,7 +295,7 @@ class ResourceModel:
         """
         own: dict[OperatorKey, int] = {}
         for body in bodies:
-            terms = self._meter.terms(body, arrays, steps, ivs)
+            terms = known[id(body)]
             for key, number in terms.cost.instances:
                 if self._library.timing(key).is_shared:
                     own[key] = max(own.get(key, 0), number)
@@ -304,9 +303,7 @@ class ResourceModel:
                     own[key] = own.get(key, 0) + terms.operations[key]
         inner: dict[OperatorKey, int] = {}
         for loop in loops:
-            for key, number in self._instances(
-                loop.schedules, loop.children, arrays, steps, frozenset(loop.names)
-            ).items():
+            for key, number in self._instances(loop.schedules, loop.children, known).items():
                 if self._library.timing(key).is_shared and not is_divider(key):
                     inner[key] = max(inner.get(key, 0), number)
                 else:
@@ -356,7 +353,7 @@ class ResourceModel:
         ivs: frozenset[str],
         copies: int,
     ) -> None:
-        terms = self._meter.terms(body, arrays, steps, ivs)
+        terms = counts.bodies[id(body)] = self._meter.terms(body, arrays, steps, ivs)
         for name, banks in terms.dual_banks:
             counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
         for term, amount in terms.lut:

@@ -17,7 +17,7 @@ from pom.qor_model.banks import (
 )
 from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
-from pom.qor_model.region import Array, Op, OpKind, Partition, ScalarKind, ScalarType
+from pom.qor_model.region import Array, Loop, Op, OpKind, Partition, ScalarKind, ScalarType
 from pom.qor_model.schedule_result import OperatorKey, OperatorTimes, OperatorTiming
 from pom.qor_model.settings import DEFAULT_EFFORT, Effort, ToolSettings
 
@@ -29,6 +29,7 @@ REQUEST_CYCLES = 7
 """States in which the tool sends a bus request, beside the latency it assumes."""
 
 Operators = dict[int, tuple[OperatorKey, OperatorTiming]]
+Bodies = dict[tuple[int, ...], "LaidOut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,37 @@ class SwitchedSums:
         return self.by_inner or self.by_others
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """The copies of a body, which depend on no directive but the unrolling of its loop.
+
+    Parameters
+    ----------
+    loops : tuple of Loop
+        The loops that execute it, kept so that their identity stays their own.
+    body : Body
+    emitted : int
+        Operations before dead ones were left out.
+    """
+
+    loops: tuple[Loop, ...]
+    body: Body
+    emitted: int
+
+
 @dataclass(slots=True)
 class TaskMaker:
     """Makes tasks for one partitioning of the arrays.
 
-    `call_states` holds the states of the functions that may be called.
+    `call_states` holds the states of the functions that may be called; `bodies` keeps what was
+    laid out, by unroll factor and loops, and is shared between partitionings.
     """
 
     machine: Machine
     banks: dict[str, ArrayBanks]
     ports: dict[str, Ports]
     call_states: dict[str, float] = field(default_factory=dict)
+    bodies: Bodies = field(default_factory=dict)
     _units: dict[OperatorKey, int] = field(default_factory=dict)
     _keys: Operators = field(default_factory=dict)
     _strides: Mapping[str, int] = field(default_factory=dict)
@@ -91,10 +112,12 @@ class TaskMaker:
         arrays: tuple[Array, ...],
         known: dict[tuple[str, tuple[Partition, ...]], ArrayBanks],
         operators: Operators,
+        bodies: Bodies,
     ) -> TaskMaker:
         """Make tasks for these arrays.
 
-        `known` keeps prepared arrays, `operators` those of the function's operations.
+        `known` keeps prepared arrays, `operators` those of the function's operations, `bodies`
+        what was laid out.
         """
         banks: dict[str, ArrayBanks] = {}
         for array in arrays:
@@ -108,7 +131,7 @@ class TaskMaker:
         for prepared in banks.values():
             if is_off_chip(prepared.array):
                 ports[bundle_of(prepared.array)] = Ports(1, 1, False)
-        return cls(machine, banks, ports, _keys=operators)
+        return cls(machine, banks, ports, bodies=bodies, _keys=operators)
 
     def reach(self, element: Element, strides: Mapping[str, int]) -> Reach:
         """Where an access goes; kept while the strides are the same object."""

@@ -61,6 +61,9 @@ def _interval(value: Affine, ranges: Mapping[str, Range]) -> Range:
 
 def trip_range(loop: Loop, ranges: Mapping[str, Range]) -> Range:
     """Fewest and most iterations, every pair of bounds taken for itself (interval analysis)."""
+    count = loop.constant_trip_count
+    if count is not None:
+        return count, count
     spans = [_interval(u - v, ranges) for u in loop.upper for v in loop.lower]
     fewest = max(0, -(-min(s[0] for s in spans) // loop.step))
     most = max(0, -(-min(s[1] for s in spans) // loop.step))
