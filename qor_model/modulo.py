@@ -281,8 +281,11 @@ def pipeline(
     ii = wanted_ii
     reason: Carried | None = None
     chains = frozenset(i for c in carried if c.source != c.sink for i in _members(tasks, c))
+    last = _last_sources(carried)
+    paths = {sink: _paths(tasks, sink, end, budget_ns) for sink, end in last.items()}
     for edge in carried:
-        need = ceil((_path(tasks, edge, budget_ns) + edge.cycles) / edge.distance)
+        path = paths[edge.sink].get(edge.source, 0) if edge.source > edge.sink else 0
+        need = ceil((path + edge.cycles) / edge.distance)
         if need > ii:
             ii, reason = need, edge
     search = _IntervalSearch(
@@ -395,12 +398,19 @@ class _IntervalSearch:
         )
 
 
-def _path(tasks: Sequence[Task], edge: Carried, budget_ns: float) -> int:
-    """Cycles from the start of the sink to the start of the source within one iteration."""
-    if edge.source <= edge.sink:
-        return 0
-    distance = {edge.sink: 0}
-    for index in _before(tasks, edge, orders=True):
+def _last_sources(carried: Sequence[Carried]) -> dict[int, int]:
+    """For every sink the last source behind it."""
+    last: dict[int, int] = {}
+    for edge in carried:
+        if edge.source > edge.sink:
+            last[edge.sink] = max(edge.source, last.get(edge.sink, 0))
+    return last
+
+
+def _paths(tasks: Sequence[Task], sink: int, end: int, budget_ns: float) -> dict[int, int]:
+    """Cycles from the start of `sink` to the start of what depends on it, up to task `end`."""
+    distance = {sink: 0}
+    for index in range(sink + 1, end + 1):
         task = tasks[index]
         best = -1
         for pred in task.preds:
@@ -414,7 +424,7 @@ def _path(tasks: Sequence[Task], edge: Carried, budget_ns: float) -> int:
                 best = max(best, distance[pred] + gap)
         if best >= 0:
             distance[index] = best
-    return distance.get(edge.source, 0)
+    return distance
 
 
 def _members(tasks: Sequence[Task], edge: Carried) -> list[int]:
@@ -422,23 +432,18 @@ def _members(tasks: Sequence[Task], edge: Carried) -> list[int]:
     if edge.source < edge.sink:
         return []
     below = {edge.sink}
-    for index in _before(tasks, edge, orders=False):
+    for index in _before(tasks, edge):
         if not below.isdisjoint(tasks[index].preds):
             below.add(index)
     return sorted(below) if edge.source in below else []
 
 
-def _before(tasks: Sequence[Task], edge: Carried, *, orders: bool) -> list[int]:
-    """Tasks behind the sink that the source of a constraint depends on, itself included.
-
-    `orders` : whether memory order counts as dependence.
-    """
+def _before(tasks: Sequence[Task], edge: Carried) -> list[int]:
+    """Tasks behind the sink whose values the source of a constraint needs, itself included."""
     found = {edge.source} if edge.source > edge.sink else set()
     left = list(found)
     while left:
-        task = tasks[left.pop()]
-        preds = [*task.preds, *(p for p, _ in task.after)] if orders else task.preds
-        for pred in preds:
+        for pred in tasks[left.pop()].preds:
             if pred > edge.sink and pred not in found:
                 found.add(pred)
                 left.append(pred)

@@ -44,6 +44,17 @@ def test_a_recurrence_sets_the_interval() -> None:
     assert edge.array == "s"
 
 
+def test_the_longest_recurrence_decides_among_many_that_share_their_sink() -> None:
+    """A chain of four operators (4 cycles each): element n is needed again n + 1 iterations later."""
+    tasks = [Task([n - 1] if n else [], [], 3, 6.4, 6.4, 0) for n in range(4)]
+    edges = [Carried(n, 0, 4, n + 1, f"a{n}") for n in range(4)]
+    assert pipeline(tasks, {}, edges, 7.3, 1)[0].ii == 4
+    found, edge = pipeline(tasks, {}, [*edges, Carried(3, 0, 4, 2, "b")], 7.3, 1)
+    assert found.ii == 8
+    assert edge is not None
+    assert edge.array == "b"
+
+
 def test_the_interval_does_not_rise_because_many_operators_are_missing() -> None:
     """900 operations that are ready together and wait 8 cycles at most need 100 operators."""
     tasks = [Task([], [], 1, 1.2, 1.2)] + [Task([0], [], 3, 6.4, 6.4, 0) for _ in range(900)]
