@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from pom.qor_model.region import LoopDirectives, Partition, PartitionKind
 Row = Mapping[str, str]
 
 _LEVELS = re.compile(r"([np])(\d+)")
+_ML4ACCEL_ROUTED = {
+    "lut": "impl_lut", "ff": "impl_ff", "dsp": "impl_dsp", "srl": "impl_srl",
+    "lutram": "impl_lutram", "power_mw": "impl_dyn_mW",
+}  # fmt: skip
+_ML4ACCEL_BLOCKS = {"impl_ramb36": 2, "impl_ramb18": 1}
 
 
 class LabelKind(StrEnum):
@@ -25,6 +31,14 @@ class LabelKind(StrEnum):
     HLSFACTORY = "hlsfactory_polybench"
     ML4ACCEL = "ml4accel_postroute"
 
+
+_SIGNATURES = {
+    LabelKind.HGNN_DESIGNS: {"lp1_pipe", "config", "latency"},
+    LabelKind.HGNN_INNER: {"top_loop", "loops", "latency"},
+    LabelKind.HLSFACTORY: {"variant", "pipelined_loops"},
+    LabelKind.ML4ACCEL: {"prj", "hls_lut"},
+}
+"""Columns that tell the kinds of files apart."""
 
 METRICS = ("latency", "lut", "ff", "dsp")
 
@@ -50,7 +64,10 @@ class Label:
     part : str
     clock_ns : float
     values : tuple of (str, float)
-        Measured latency (cycles), lut, ff, dsp; what the file does not have is absent.
+        Measured latency (cycles), lut, ff, dsp, and the estimated clock period (est_clock_ns);
+        what the file does not have is absent.
+    routed : tuple of (str, float)
+        Likewise after place and route: lut, ff, dsp, bram_18k, srl, lutram, power_mw, clock_ns.
     ii, iteration_latency : int or None
     pipelined : tuple of str, or None
         Loops pipelined by the tool, as positions in source order joined by ``_``.
@@ -74,6 +91,7 @@ class Label:
     pipelined: tuple[str, ...] | None = None
     operators: str | None = None
     unsafe_math: bool = False
+    routed: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,8 @@ def read_labels(path: Path) -> LabelFile:
     Raises
     ------
     PomError
-        ``POM-Q020`` if the file cannot be read, ``POM-Q021`` if its columns are not known.
+        ``POM-Q020`` if the file cannot be read or has no rows, ``POM-Q021`` if its columns are
+        not known or one is missing, ``POM-Q028`` if it gives two measurements of one design.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
@@ -100,19 +119,26 @@ def read_labels(path: Path) -> LabelFile:
         raise PomError("POM-Q020", f"cannot read the labels {path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise PomError("POM-Q020", f"the labels {path} are not CSV text: {error}") from error
-    columns = {c for c in rows[0] if c} if rows else set()
-    if {"lp1_pipe", "config", "latency"} <= columns:
+    if not rows:
+        raise PomError("POM-Q020", f"the labels {path} have no rows")
+    columns = {c for c in rows[0] if c}
+    if _SIGNATURES[LabelKind.HGNN_DESIGNS] <= columns:
         return _label_file(LabelKind.HGNN_DESIGNS, rows, _hgnn)
-    if {"top_loop", "loops", "latency"} <= columns:
+    if _SIGNATURES[LabelKind.HGNN_INNER] <= columns:
         return _label_file(LabelKind.HGNN_INNER, rows, _hgnn_inner)
-    if {"variant", "pipelined_loops"} <= columns:
+    if _SIGNATURES[LabelKind.HLSFACTORY] <= columns:
         return _label_file(LabelKind.HLSFACTORY, rows, _hlsfactory)
-    if {"prj", "hls_lut"} <= columns:
+    if _SIGNATURES[LabelKind.ML4ACCEL] <= columns:
+        missing = sorted({*_ML4ACCEL_ROUTED.values(), *_ML4ACCEL_BLOCKS, "io", "part"} - columns)
+        if missing:
+            raise PomError("POM-Q021", f"{path.name} has no column {', '.join(missing)}")
         return _label_file(LabelKind.ML4ACCEL, rows, _ml4accel)
+    near = min(_SIGNATURES, key=lambda kind: len(_SIGNATURES[kind] - columns))
     raise PomError(
         "POM-Q021",
         f"{path.name} has columns of no known label file: {', '.join(sorted(columns)) or 'none'}",
-        hint="known are " + ", ".join(k.value for k in LabelKind),
+        hint=f"for {near} it lacks {', '.join(sorted(_SIGNATURES[near] - columns))}; known are "
+        + ", ".join(k.value for k in LabelKind),
     )
 
 
@@ -121,9 +147,17 @@ def _label_file(
 ) -> LabelFile:
     labels: list[Label] = []
     unread: list[tuple[str, str]] = []
+    known: dict[Label, tuple[int, Label]] = {}
     for line, row in enumerate(rows, 2):
         try:
-            labels.append(read({name: row[name] or "" for name in row if name}))
+            label = read({name: row[name] or "" for name in row if name})
+            first = known.setdefault(_unmeasured(label), (line, label))
+            if first[0] == line:
+                labels.append(label)
+            elif first[1] == label:
+                unread.append((f"line {line}", f"POM-Q028: repeats line {first[0]}"))
+            else:
+                raise _measured_twice(label, line, first[0])
         except KeyError as error:
             unread.append((f"line {line}", f"POM-Q026: there is no column {error.args[0]}"))
         except ValueError as error:
@@ -131,8 +165,31 @@ def _label_file(
     return LabelFile(kind, tuple(labels), tuple(unread))
 
 
+def _unmeasured(label: Label) -> Label:
+    """The design alone, without what was measured of it."""
+    return replace(
+        label, values=(), routed=(), ii=None, iteration_latency=None, pipelined=None, operators=None
+    )
+
+
+def _measured_twice(label: Label, line: int, first: int) -> PomError:
+    return PomError(
+        "POM-Q028",
+        f"lines {first} and {line} measure {label.design} with different results",
+        hint="keep one of them, or give designs that differ different names",
+    )
+
+
 def _values(row: Mapping[str, str], names: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
-    return tuple((m, float(row[c])) for m, c in names.items() if row.get(c) not in (None, ""))
+    return tuple((m, _number(row[c])) for m, c in names.items() if row.get(c) not in (None, ""))
+
+
+def _number(text: str) -> float:
+    """A measured number: finite and not negative, as all that is counted here."""
+    value = float(text)
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{text} was not measured")
+    return value
 
 
 def _hgnn(row: Row) -> Label:
@@ -190,7 +247,8 @@ def _hlsfactory(row: Row) -> Label:
     )
     return Label(
         f"{row['variant']}/{row['kernel']}", row["kernel"], row["part"].split("-")[0].lower(),
-        float(row["clk"]), _values(row, {m: m for m in ("latency", "lut", "ff")}),
+        float(row["clk"]),
+        _values(row, {**{m: m for m in ("latency", "lut", "ff")}, "est_clock_ns": "est"}),
         size=parts[-1], dtype="fixed" if "fixed" in parts else "float",
         pipelined=pipelined, operators=row.get("operators"), unsafe_math="unsafe" in parts,
     )  # fmt: skip
@@ -217,5 +275,13 @@ def _ml4accel(row: Row) -> Label:
     return Label(
         f"{row['kernel']}/{row['part']}/{row['prj']}", row["kernel"],
         row["part"].split("-")[0], 10.0, _values(row, names), loops=tuple(loops),
-        partitions=(("*", split),), optional_loops=copies,
+        partitions=(("*", split),), optional_loops=copies, routed=_ml4accel_routed(row),
     )  # fmt: skip
+
+
+def _ml4accel_routed(row: Row) -> tuple[tuple[str, float], ...]:
+    found = _values(row, _ML4ACCEL_ROUTED)
+    if all(row[name] for name in _ML4ACCEL_BLOCKS):
+        blocks = sum(_number(row[name]) * count for name, count in _ML4ACCEL_BLOCKS.items())
+        found = (*found, ("bram_18k", blocks))
+    return found

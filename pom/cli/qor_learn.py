@@ -12,12 +12,16 @@ import click
 
 from pom.cli.common import json_option
 from pom.cli.qor_options import kernels_option, labels_option
+from pom.errors import PomError
 
 if TYPE_CHECKING:
     from pom.qor_model.evaluate import Evaluation
     from pom.qor_model.gnn.samples import Sample
     from pom.qor_model.gnn.targets import MeasuredFile
     from pom.qor_model.gnn.train import TrainOptions
+
+SHOWN = 20
+"""Refused designs that are listed."""
 
 _per_kernel = click.option(
     "--per-kernel", type=click.IntRange(min=1), metavar="N",
@@ -74,8 +78,16 @@ def _read(
         samples, refused = labelled_samples(
             file, KernelFiles(kernels), library_of(), lambda done, total: bar.update(1)
         )
-    for design, reason in refused[:20]:
-        click.echo(f"refused {design}: {reason}", err=True)
+    refused = (*file.unread, *refused)
+    for design, reason in refused[:SHOWN]:
+        _say(f"refused {design}: {reason}")
+    if len(refused) > SHOWN:
+        _say(f"and {len(refused) - SHOWN} more")
+    if not samples:
+        raise PomError(
+            "POM-Q049", f"no design of {labels.name} can be built with the kernels of {kernels}",
+            notes=tuple(f"{design}: {reason}" for design, reason in refused[:3]),
+        )  # fmt: skip
     return file, samples
 
 
@@ -144,7 +156,10 @@ def train_(
         click.echo(kernel_table(protocol))
         text = "".join(f"{c:>10.1f}" for c in protocol.mean_coverage)
         click.echo(f"{'in interval':<14}{text}")
-    click.echo(f"wrote {out}: {len(samples)} designs of {', '.join(model.kernels)}")
+    click.echo(
+        f"wrote {out}: {', '.join(model.metrics)} of {len(samples)} designs of "
+        + ", ".join(model.kernels)
+    )
 
 
 @click.command("compare")
@@ -246,7 +261,7 @@ def adrs_(
 
     file, samples = _read(labels, kernels, None, seed)
     options = _options(layer, epochs, members, width, seed) if model == "gnn" else None
-    rows = adrs_by_kernel(samples, file.stage, picks, options, left_out, per_kernel)
+    rows = adrs_by_kernel(samples, file.metrics, picks, options, left_out, per_kernel)
     mean = [sum(getattr(r, n) for r in rows) / len(rows) for n in ("two", "four")]
     if as_json:
         record = {

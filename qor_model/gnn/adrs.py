@@ -10,11 +10,11 @@ import numpy as np
 from pom.errors import PomError
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, base
-from pom.qor_model.gnn.targets import METRICS, Stage
 from pom.qor_model.gnn.train import TrainOptions, forward, train
 
 _CAPACITY = (("lut", 274080.0), ("ff", 548160.0), ("dsp", 2520.0))
 """Of xczu9eg: area is the sum of the shares."""
+_NEEDED = ("latency", "lut", "ff", "dsp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def objectives(values: Array, metrics: Sequence[str], number: int) -> Array:
     """(latency, area) or (latency, LUT, FF, DSP) of values in the order of `metrics`."""
     column = {m: values[:, n] for n, m in enumerate(metrics)}
     if number == 4:
-        return np.stack([column[m] for m in ("latency", "lut", "ff", "dsp")], axis=1)
+        return np.stack([column[m] for m in _NEEDED], axis=1)
     area = sum(column[name] / capacity for name, capacity in _CAPACITY)
     return np.stack([column["latency"], np.asarray(area)], axis=1)
 
@@ -116,7 +116,7 @@ def adrs_of(
 
 def adrs_by_kernel(
     samples: Sequence[Sample],
-    stage: Stage,
+    metrics: tuple[str, ...],
     picks: int,
     options: TrainOptions | None,
     left_out: str | None = None,
@@ -128,8 +128,8 @@ def adrs_by_kernel(
     ----------
     samples : sequence of Sample
         The labelled spaces.
-    stage : Stage
-        Of the labels; latency is needed.
+    metrics : tuple of str
+        Of the labels; latency, LUT, FF and DSP are needed.
     picks : int
     options : TrainOptions or None
         How the networks are trained; None chooses with the analytical model.
@@ -141,13 +141,18 @@ def adrs_by_kernel(
     Raises
     ------
     PomError
-        ``POM-Q048`` if the labels have no latency, or none of the kernel.
+        ``POM-Q048`` if the labels do not have these for every design, or no design of the kernel.
     """
-    metrics = METRICS[stage]
+    missing = [m for m in _NEEDED if m not in metrics]
+    if missing:
+        raise PomError("POM-Q048", f"the labels have no {', '.join(missing)}")
     kernels = sorted({s.kernel for s in samples if left_out in (None, s.kernel)})
-    if "latency" not in metrics or not kernels:
-        missing = f"designs of {left_out}" if "latency" in metrics else "a latency"
-        raise PomError("POM-Q048", f"the labels have no {missing}")
+    if not kernels:
+        raise PomError("POM-Q048", f"the labels have no designs of {left_out or 'any kernel'}")
+    columns = [metrics.index(m) for m in _NEEDED]
+    partial = [s.name for s in samples if any(np.isnan(s.labels[c]) for c in columns)]
+    if partial:
+        raise PomError("POM-Q048", f"not everything was measured of {partial[0]}")
     found = []
     for kernel in kernels:
         own = [s for s in samples if s.kernel == kernel]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pom.errors import PomError
 from pom.qor_model.design_graph import GraphMaker
 from pom.qor_model.evaluate import (
     DesignSource,
     LibraryOf,
+    check_names,
     every_array,
     library_part,
     outline_nests,
@@ -166,7 +167,7 @@ def labelled_samples(
         try:
             samples.append(runner.sample(row))
         except PomError as error:
-            refused.append((row.label.design, error.summary))
+            refused.append((row.label.design, f"{error.code}: {error.summary}"))
         if progress is not None:
             progress(number + 1, len(file.rows))
     return tuple(samples), tuple(refused)
@@ -182,7 +183,7 @@ def choose(file: MeasuredFile, per_kernel: int, seed: int = 0) -> MeasuredFile:
     for key in sorted(groups):
         rows = groups[key]
         chosen += rng.sample(rows, min(per_kernel, len(rows)))
-    return MeasuredFile(file.kind, file.stage, tuple(chosen))
+    return replace(file, rows=tuple(chosen))
 
 
 class _Runner:
@@ -198,6 +199,7 @@ class _Runner:
     def sample(self, row: Measured) -> Sample:
         label = row.label
         model, maker = self._model(label), self._maker(label)
+        check_names(model.design, label)
         loops, partitions = dict(label.loops), dict(label.partitions)
         if "*" in partitions:
             partitions = every_array(model.design, partitions["*"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pom.errors import PomError
-from pom.qor_model.labels import Label, LabelFile, LabelKind, read_labels
+from pom.qor_model.labels import Label, LabelKind, read_labels
 
 
 class Stage(StrEnum):
@@ -18,18 +17,14 @@ class Stage(StrEnum):
     ROUTED = "routed"
 
 
-SYNTHESIS_METRICS = ("latency", "lut", "ff", "dsp")
-ROUTED_METRICS = ("lut", "ff", "dsp", "bram_18k", "srl", "lutram", "power_mw")
+SYNTHESIS_METRICS = ("latency", "lut", "ff", "dsp", "est_clock_ns")
+ROUTED_METRICS = ("lut", "ff", "dsp", "bram_18k", "srl", "lutram", "power_mw", "clock_ns")
 METRICS = {Stage.SYNTHESIS: SYNTHESIS_METRICS, Stage.ROUTED: ROUTED_METRICS}
-_ROUTED_COLUMNS = {
-    "lut": "impl_lut", "ff": "impl_ff", "dsp": "impl_dsp", "srl": "impl_srl",
-    "lutram": "impl_lutram", "power_mw": "impl_dyn_mW",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A label with the values of one stage, in the order of the stage's metrics.
+    """A label with the values of one stage, in the order of the file's metrics.
 
     A value that was not measured is NaN.
     """
@@ -40,16 +35,25 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFile:
-    """Measured designs of one file and stage."""
+    """Measured designs of one file and stage.
+
+    Attributes
+    ----------
+    kind : LabelKind
+    stage : Stage
+        Place and route where any design has values from there, otherwise synthesis.
+    rows : tuple of Measured
+    metrics : tuple of str
+        Names of the values: those of the stage that any design has.
+    unread : tuple of (str, str)
+        Lines that could not be read, with the reason.
+    """
 
     kind: LabelKind
     stage: Stage
     rows: tuple[Measured, ...]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the values."""
-        return METRICS[self.stage]
+    metrics: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def read_measured(path: Path) -> MeasuredFile:
@@ -58,28 +62,25 @@ def read_measured(path: Path) -> MeasuredFile:
     Raises
     ------
     PomError
-        ``POM-Q020`` and ``POM-Q021`` as `read_labels`; ``POM-Q040`` for labels of loops alone.
+        ``POM-Q020``, ``POM-Q021`` and ``POM-Q028`` as `read_labels`; ``POM-Q040`` for labels of
+        loops alone, or without a measured value.
     """
     file = read_labels(path)
     if file.kind is LabelKind.HGNN_INNER:
         raise PomError(
             "POM-Q040", f"{path.name} has inner loops, not designs; give it with --inner"
         )
-    if file.kind is not LabelKind.ML4ACCEL:
-        return MeasuredFile(file.kind, Stage.SYNTHESIS, _synthesis(file))
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    measured = []
-    for label, row in zip(file.labels, rows, strict=True):
-        found = {name: float(row[column]) for name, column in _ROUTED_COLUMNS.items()}
-        found["bram_18k"] = 2 * float(row["impl_ramb36"]) + float(row["impl_ramb18"])
-        measured.append(Measured(label, tuple(found[m] for m in ROUTED_METRICS)))
-    return MeasuredFile(file.kind, Stage.ROUTED, tuple(measured))
-
-
-def _synthesis(file: LabelFile) -> tuple[Measured, ...]:
+    stage = Stage.ROUTED if any(label.routed for label in file.labels) else Stage.SYNTHESIS
+    found = [dict(label.routed if stage is Stage.ROUTED else label.values) for label in file.labels]
+    metrics = tuple(m for m in METRICS[stage] if any(m in values for values in found))
+    if not metrics:
+        raise PomError(
+            "POM-Q040", f"{path.name} has no design with a measured value",
+            notes=tuple(f"{line}: {reason}" for line, reason in file.unread[:5]),
+        )  # fmt: skip
     nan = float("nan")
-    return tuple(
-        Measured(label, tuple(dict(label.values).get(m, nan) for m in SYNTHESIS_METRICS))
-        for label in file.labels
+    rows = tuple(
+        Measured(label, tuple(values.get(m, nan) for m in metrics))
+        for label, values in zip(file.labels, found, strict=True)
     )
+    return MeasuredFile(file.kind, stage, rows, metrics, file.unread)

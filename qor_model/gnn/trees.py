@@ -79,10 +79,15 @@ def tree_inputs(samples: Sequence[Sample]) -> Array:
 
 
 def size(samples: Sequence[Sample], metrics: Sequence[str]) -> Array:
-    """What the trees correct: the analytical estimate, or the size of the design without one."""
+    """What the trees correct: the analytical estimate, or the size of the design without one.
+
+    A clock period does not grow with the size.
+    """
     logs = features(samples)
     mean = (logs[:, TERMS.index("lut")] + logs[:, TERMS.index("ff")]) / 2
-    return np.stack([logs[:, TERMS.index(m)] if m in TOTALS else mean for m in metrics], axis=1)
+    none = np.zeros(len(samples))
+    rest = {m: none if m.endswith("clock_ns") else mean for m in metrics}
+    return np.stack([logs[:, TERMS.index(m)] if m in TOTALS else rest[m] for m in metrics], axis=1)
 
 
 def grow(inputs: Array, target: Array, rounds: int, boosters: int, seed: int) -> Forest:

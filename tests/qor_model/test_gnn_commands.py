@@ -14,7 +14,7 @@ import pytest
 from pom.cli import run
 from pom.errors import PomError
 from pom.qor_model.gnn.reports import read_reports
-from pom.qor_model.gnn.targets import Stage, read_measured
+from pom.qor_model.gnn.targets import read_measured
 from tests.qor_model.labels_data import KERNELS
 
 pytest.importorskip("torch_geometric")
@@ -164,7 +164,7 @@ def test_labels_that_cannot_be_learned_from_are_refused(labels: Path, tmp_path: 
     with pytest.raises(PomError, match="POM-Q040"):
         read_measured(inner)
     with pytest.raises(PomError, match="POM-Q048"):
-        adrs_by_kernel((), Stage.ROUTED, 5, None)
+        adrs_by_kernel((), ("lut", "ff"), 5, None)
 
 
 def test_adrs_of_the_whole_set_is_zero_and_of_a_worse_one_its_distance() -> None:
