@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NUMERIC_OPS: tuple[str, ...] = tuple(
     name
     for name, spec in OPS.items()
-    if not (spec.float_op or "").startswith("math.") or name == "abs"
+    if not (spec.float_op or "").startswith("math.") or name in ("abs", "sqrt")
 )
 """Operations of the table that level 3 has as ``hls.<name>``; functions of floats are ``math``."""
 

@@ -125,6 +125,34 @@ def _magnitude(operands: Operands, types: Types, result: ScalarType) -> ir.Value
     return arith.select(_build.is_negative(value), _build.negate(value), value)
 
 
+def _root(operands: Operands, types: Types, result: ScalarType) -> ir.Value:
+    """The root bit by bit, as in longhand: two bits of the operand a step, a trial subtraction."""
+    source, target = as_numeric(types[0]), as_numeric(result)
+    bits, width = result.width, result.width + 2
+    wide = max(2 * bits, source.width)
+    radicand = _build.resize(operands[0], source.signed, wide)
+    shift = fraction_of(target)
+    radicand = (
+        _build.shift_right(radicand, False, -shift)
+        if shift < 0
+        else _build.shift_left(radicand, shift)
+    )
+    rest, root = _build.constant(0, width), _build.constant(0, width)
+    one, two = _build.constant(1, width), _build.constant(2, width)
+    for k in reversed(range(bits)):
+        digit = _build.resize(_build.shift_right(radicand, False, 2 * k), False, 2)
+        rest = arith.ori(arith.shli(rest, two), _build.resize(digit, False, width))
+        trial = arith.ori(arith.shli(root, two), one)
+        fits = arith.cmpi(ULE, trial, rest)
+        rest = arith.select(fits, arith.subi(rest, trial), rest)
+        doubled = arith.shli(root, one)
+        root = arith.select(fits, arith.ori(doubled, one), doubled)
+    root = _build.resize(root, False, bits)
+    if not source.signed:
+        return root
+    return arith.select(_build.is_negative(operands[0]), _build.constant(0, bits), root)
+
+
 def _extremum(swapped: bool) -> Expansion:
     def expand(operands: Operands, types: Types, result: ScalarType) -> ir.Value:
         a, b = _aligned(operands, types, result)
@@ -175,6 +203,7 @@ EXPANSIONS: dict[str, Expansion] = {
     "mod": _remainder,
     "neg": _negate,
     "abs": _magnitude,
+    "sqrt": _root,
     "min": _extremum(swapped=False),
     "max": _extremum(swapped=True),
     "lt": _compare(SLT, ULT),

@@ -30,7 +30,7 @@ _HLS = {
     "max": OpKind.MAX, "lt": OpKind.CMP, "le": OpKind.CMP, "gt": OpKind.CMP, "ge": OpKind.CMP,
     "eq": OpKind.CMP, "ne": OpKind.CMP, "and": OpKind.AND, "or": OpKind.OR, "xor": OpKind.XOR,
     "invert": OpKind.NOT, "shl": OpKind.SHL, "shr": OpKind.SHR, "select": OpKind.SELECT,
-    "cast": OpKind.CAST,
+    "cast": OpKind.CAST, "sqrt": OpKind.SQRT,
 }  # fmt: skip
 
 FLOAT_KINDS = {

@@ -122,6 +122,9 @@ class _IntegerRules:
     pipelined_divide_lut: float
     pipelined_divide_ff: float
     shift_lut_per_bit: float
+    root_stages: int
+    root_lut: float
+    root_ff: float
     mac_stages: int
     mac_delay_ns: float
     source: str
@@ -396,6 +399,10 @@ class OperatorLibrary:
                 return self._integer(str(kind), text, stages, adder_ns, 0, lut, ff)
             case OpKind.FLOOR | OpKind.CEIL | OpKind.ROUND:
                 return self._integer(str(kind), text, 1, adder_ns, 0, width, 0)
+            case OpKind.SQRT:
+                lut, ff = rules.root_lut * width * width, rules.root_ff * width * width
+                stages = max(1, width + rules.root_stages)
+                return self._integer("sqrt", text, stages, adder_ns, 0, lut, ff)
             case _:
                 f32 = ScalarType(ScalarKind.FLOAT, 32)
                 row = self._from_f32(key, ScalarType(ScalarKind.FLOAT, max(16, width)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pom.codegen.hlscpp_helpers import FIXED_ROOT
 from pom.codegen.hlscpp_types import (
     cpp_type,
     fixed_literal,
@@ -221,6 +222,14 @@ def _magnitude(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
     )
 
 
+def _root(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
+    """Of fixed point by a function that the file defines: the headers have none that is exact."""
+    if not isinstance(type, FixedType):
+        return _function(op, operands, type)
+    text = f"{FIXED_ROOT}<{type.width}, {type.integer_bits}>({operands[0].text})"
+    return Cpp(text, PRIMARY, type, reads=_reads(operands))
+
+
 def _extremum(op: str, operands: list[Cpp], type: ScalarType) -> Cpp:
     plain = all(e.type == type and e.is_tight for e in operands)
     result = render(OPS[op], operands, type)
@@ -320,6 +329,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("shl", "shr"), _shift),
     "neg": _negation,
     "abs": _magnitude,
+    "sqrt": _root,
     "select": _select,
     "invert": _complement,
     "cast": _cast,

@@ -107,6 +107,7 @@ KEYWORDS = frozenset(
 
 RESERVED = frozenset(
     [
+        "fixed_root",
         "NULL",
         "EOF",
         "INFINITY",

@@ -10,8 +10,9 @@ and bools, a fixed-point value is its raw integer (value times ``2**fraction_bit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pom.ir.types import MAX_WIDTH, BoolType, FixedType, FloatType, IntType, ScalarType
@@ -287,6 +288,20 @@ def _float_rule(types: Sequence[ScalarType]) -> ScalarType:
     return types[0]
 
 
+def _root_rule(types: Sequence[ScalarType]) -> ScalarType:
+    """A root keeps its operand's fraction bits and needs half its integer bits."""
+    (a,) = types
+    if isinstance(a, (IntType, BoolType)):
+        raise TypeRuleError(f"a root of {a}: only floats and fixed point have one, use pom.cast")
+    if not isinstance(a, FixedType):
+        return _float_rule(types)
+    whole = -(-(a.integer_bits - a.signed) // 2)
+    if whole + a.fraction_bits < 1:
+        raise TypeRuleError(f"the root of {a} has no bits: cast it to more fraction bits")
+    _fixed(2 * (whole + a.fraction_bits) + 1, whole, True)  # C++ extends the operand to this
+    return _fixed(whole + a.fraction_bits, whole, False)
+
+
 def _cast_rule(types: Sequence[ScalarType]) -> ScalarType:
     raise TypeRuleError("the result of cast is given, not derived")
 
@@ -363,6 +378,15 @@ def _libm(name: str) -> Evaluate:
     return evaluate
 
 
+def _root(values: Sequence[Value], types: Sequence[ScalarType], result: ScalarType) -> Value:
+    """The largest value of the type whose square is not above the operand; zero below zero."""
+    if isinstance(result, FloatType):
+        return _libm("sqrt")(values, types, result)
+    shift = result.fraction_bits  # type: ignore[union-attr]
+    raw = max(values[0], 0)
+    return math.isqrt(raw << shift if shift >= 0 else raw >> -shift)
+
+
 def _cast(values: Sequence[Value], types: Sequence[ScalarType], result: ScalarType) -> Value:
     from pom.ir.convert import convert
 
@@ -417,7 +441,8 @@ _SPECS: tuple[OpSpec, ...] = (
     _infix("shr", ">>", 11, _shift_rule, _plain(lambda a, b: a >> b)),
     OpSpec("select", 3, _select_rule, _select, "{0} ? {1} : {2}", 3, is_function=True, summary="the second where the first holds, else the third; both are evaluated"),
     OpSpec("cast", 1, _cast_rule, _cast, "({type})({0})"),
-    *(_math(n) for n in ("sqrt", "exp", "exp2", "log", "log2", "log10", "sin", "cos", "tan", "tanh", "floor", "ceil")),
+    replace(_math("sqrt"), rule=_root_rule, evaluate=_root, summary="the square root: of a float as the C library computes it, of fixed point rounded down to the operand's fraction bits, and zero of negative values"),
+    *(_math(n) for n in ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "tan", "tanh", "floor", "ceil")),
     _math("pow", 2, "math.powf"),
 )  # fmt: skip
 

@@ -56,7 +56,22 @@ def wide(a: pom.int_(100)[6], b: pom.uint_(70)[6], c: pom.int_(100)[6]):
         c[i] = pom.cast(a[i] * b[i] + pom.cast(1 << 90, pom.uint_(100)), pom.int_(100))
 
 
-KERNELS = {k.name: k for k in (histogram, mixed, guarded, wide)}
+@pom.kernel
+def roots(
+    fixed_root: pom.fixed(32, 16)[40],
+    a: pom.ufixed(8, 4)[40],
+    b: pom.fixed(12, -2)[40],
+    c: pom.fixed(10, 13)[40],
+    d: pom.fixed(70, 30)[40],
+    r: pom.fixed(80, 20)[40],
+):
+    for i in pom.loop("i", 0, 40):
+        inner = pom.sqrt(fixed_root[i] * fixed_root[i] - pom.cast(a[i], pom.fixed(64, 32)))
+        outer = pom.sqrt(a[i]) + pom.sqrt(b[i]) + pom.sqrt(c[i]) + pom.sqrt(d[i])
+        r[i] = pom.cast(inner, pom.fixed(80, 20)) + pom.cast(outer, pom.fixed(80, 20))
+
+
+KERNELS = {k.name: k for k in (histogram, mixed, guarded, wide, roots)}
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -231,6 +231,9 @@ def test_long_division_of_the_headers_is_wrong(tmp_path: Path, op: str) -> None:
         ("shr", (IntType(8), IntType(32, False))),
         ("select", (IntType(8), f32, f32)),
         ("sqrt", (IntType(8),)),
+        ("sqrt", (FixedType(4, 40),)),
+        ("sqrt", (FixedType(1000, 10),)),
+        ("exp", (FixedType(8, 4),)),
         ("cast", (IntType(8),)),
     ],
 )

@@ -87,6 +87,16 @@ def test_integer_multipliers_have_the_stages_of_the_generated_modules() -> None:
     assert library.lookup(OpKind.DIV, I32, "", (_int(48), I32)).stages == 52
 
 
+def test_a_root_of_fixed_point_takes_a_stage_a_bit() -> None:
+    """24 bits in 23 stages: gramschmidt in fixed point (hlsfactory_polybench.csv)."""
+    library = _library("xc7z020")
+    operand = ScalarType(ScalarKind.FIXED, 32, 16)
+    found = library.lookup(OpKind.SQRT, ScalarType(ScalarKind.FIXED, 24, 8), "", (operand,))
+    assert (found.stages, found.dsp) == (23, 0)
+    one = library.lookup(OpKind.SQRT, ScalarType(ScalarKind.FIXED, 1, 1), "", (operand,))
+    assert one.stages == 1
+
+
 def test_another_clock_or_device_is_marked_extrapolated() -> None:
     slow, fast = _library(), _library(clock_ns=5.0)
     assert not slow.extrapolated

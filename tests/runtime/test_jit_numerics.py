@@ -110,6 +110,15 @@ def test_integer_and_fixed_operations(op: str, family: tuple[ScalarType, ...]) -
     assert done or family is FIXEDS
 
 
+@pytest.mark.parametrize("type", [t for t in FIXEDS if t.width > 1], ids=str)
+def test_roots_of_fixed_point(type: FixedType) -> None:
+    if type.fraction_bits - (type.signed - type.integer_bits) // 2 < 1:
+        with pytest.raises(TypeRuleError, match="no bits"):
+            result_type("sqrt", (type,))
+        return
+    check("sqrt", (type,), result_type("sqrt", (type,)), 11)
+
+
 @pytest.mark.parametrize("type", FLOATS, ids=str)
 @pytest.mark.parametrize("op", FLOAT_OPS)
 def test_float_operations(op: str, type: FloatType) -> None:

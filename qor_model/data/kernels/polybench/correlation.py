@@ -6,13 +6,6 @@ import pom
 SIZES = {"mini": (28, 32), "small": (80, 100), "medium": (240, 260)}
 
 
-def root(value, dtype):
-    """The square root; of a fixed-point value through double precision."""
-    if dtype == pom.f64:
-        return pom.sqrt(value)
-    return pom.cast(pom.sqrt(pom.cast(value, pom.f64)), dtype)
-
-
 def make(size="medium", dtype=pom.f64, name="correlation"):
     m, n = SIZES[size]
 
@@ -30,12 +23,12 @@ def make(size="medium", dtype=pom.f64, name="correlation"):
             for i in pom.loop("lp4", 0, n):
                 stddev[j] += (data[i, j] - mean[j]) * (data[i, j] - mean[j])
             stddev[j] /= float_n
-            stddev[j] = root(stddev[j], dtype)
+            stddev[j] = pom.sqrt(stddev[j])
             stddev[j] = pom.select(stddev[j] <= 0.1, 1.0, stddev[j])
         for i in pom.loop("lp5", 0, n):
             for j in pom.loop("lp6", 0, m):
                 data[i, j] -= mean[j]
-                data[i, j] /= root(float_n, dtype) * stddev[j]
+                data[i, j] /= pom.sqrt(float_n) * stddev[j]
         for i in pom.loop("lp7", 0, m - 1):
             corr[i, i] = 1
             for j in pom.loop("lp8", i + 1, m):

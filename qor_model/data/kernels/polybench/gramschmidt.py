@@ -6,13 +6,6 @@ import pom
 SIZES = {"mini": (20, 30), "small": (60, 80), "medium": (200, 240)}
 
 
-def root(value, dtype):
-    """The square root; of a fixed-point value through double precision."""
-    if dtype == pom.f64:
-        return pom.sqrt(value)
-    return pom.cast(pom.sqrt(pom.cast(value, pom.f64)), dtype)
-
-
 def make(size="medium", dtype=pom.f64, name="gramschmidt"):
     m, n = SIZES[size]
 
@@ -23,7 +16,7 @@ def make(size="medium", dtype=pom.f64, name="gramschmidt"):
             nrm[0] = 0
             for i in pom.loop("lp2", 0, m):
                 nrm[0] += A[i, k] * A[i, k]
-            R[k, k] = root(nrm[0], dtype)
+            R[k, k] = pom.sqrt(nrm[0])
             for i in pom.loop("lp3", 0, m):
                 Q[i, k] = A[i, k] / R[k, k]
             for j in pom.loop("lp4", k + 1, n):
