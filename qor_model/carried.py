@@ -67,15 +67,19 @@ def carried_constraints(
     for i, store in enumerate(body.nodes):
         if store.op.kind is not OpKind.STORE or store.element is None:
             continue
+        is_kept: bool | None = None
         for j in loads.of(store.element):
             node = body.nodes[j]
             assert node.element is not None
-            apart = distance(levels, store.element, node.element)
-            if apart is None or _in_other_banks(tasks[i], tasks[j]):
-                continue
             if len(loops) > 1 and store.element.linear != node.element.linear:
                 continue
-            is_kept = is_kept_in_register(store.element, body.nodes, loops)
+            if _in_other_banks(tasks[i], tasks[j]):
+                continue
+            apart = distance(levels, store.element, node.element)
+            if apart is None:
+                continue
+            if is_kept is None:
+                is_kept = is_kept_in_register(store.element, body.nodes, loops)
             is_forwarded = len(loops) > 1 and levels[-1].is_variable and not is_kept
             if not banks[node.element.array].is_register and not is_kept and not is_forwarded:
                 tasks[j].is_late = True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import islpy as isl
 
-from pom.qor_model.expand import Element
+from pom.qor_model.expand import Element, Linear
 from pom.qor_model.region import Affine, Loop
+
+_Loop = tuple[str, tuple[Affine, ...], tuple[Affine, ...]]
 
 
 def may_conflict(loops: Sequence[Loop], source: Element, sink: Element) -> bool:
@@ -24,16 +27,22 @@ def may_conflict(loops: Sequence[Loop], source: Element, sink: Element) -> bool:
     """
     if source.linear is None or sink.linear is None:
         return True
-    names = [loop.name for loop in loops]
+    bounds = tuple((loop.name, loop.lower, loop.upper) for loop in loops)
+    apart = tuple(a - b for a, b in zip(source.const, sink.const, strict=True))
+    return _meets(bounds, source.linear, sink.linear, apart)
+
+
+@lru_cache(maxsize=4096)
+def _meets(loops: tuple[_Loop, ...], source: Linear, sink: Linear, apart: tuple[int, ...]) -> bool:
+    """Whether ``source + apart`` in some iteration is ``sink`` in a later one."""
+    names = [name for name, _, _ in loops]
     parameters = sorted(_free(loops, source, sink) - set(names))
     plain = {n: f"p{k}" for k, n in enumerate(parameters)}
     first = {**plain, **{n: f"a{k}" for k, n in enumerate(names)}}
     second = {**plain, **{n: f"b{k}" for k, n in enumerate(names)}}
     parts = _bounds(loops, first) + _bounds(loops, second)
-    for mine, theirs, a, b in zip(
-        source.linear, sink.linear, source.const, sink.const, strict=True
-    ):
-        parts.append(f"{_text(Affine(mine, a), first)} = {_text(Affine(theirs, b), second)}")
+    for mine, theirs, const in zip(source, sink, apart, strict=True):
+        parts.append(f"{_text(Affine(mine, const), first)} = {_text(Affine(theirs), second)}")
     later = []
     for depth in range(len(names)):
         equal = [f"a{k} = b{k}" for k in range(depth)]
@@ -45,22 +54,19 @@ def may_conflict(loops: Sequence[Loop], source: Element, sink: Element) -> bool:
     return not isl.Set(text).is_empty()
 
 
-def _free(loops: Sequence[Loop], source: Element, sink: Element) -> set[str]:
+def _free(loops: Sequence[_Loop], source: Linear, sink: Linear) -> set[str]:
     found: set[str] = set()
-    for loop in loops:
-        found |= {n for b in (*loop.lower, *loop.upper) for n in b.variables}
-    for element in (source, sink):
-        for part in element.linear or ():
-            found |= {n for n, _ in part}
-    return found
+    for _, lower, upper in loops:
+        found |= {n for b in (*lower, *upper) for n in b.variables}
+    return found | {n for part in (*source, *sink) for n, _ in part}
 
 
-def _bounds(loops: Sequence[Loop], names: dict[str, str]) -> list[str]:
+def _bounds(loops: Sequence[_Loop], names: dict[str, str]) -> list[str]:
     parts: list[str] = []
-    for loop in loops:
-        own = names[loop.name]
-        parts += [f"{_text(b, names)} <= {own}" for b in loop.lower]
-        parts += [f"{own} < {_text(b, names)}" for b in loop.upper]
+    for name, lower, upper in loops:
+        own = names[name]
+        parts += [f"{_text(b, names)} <= {own}" for b in lower]
+        parts += [f"{own} < {_text(b, names)}" for b in upper]
     return parts
 
 

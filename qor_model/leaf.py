@@ -11,6 +11,7 @@ from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.carried import Level, carried_constraints, is_kept_in_register
 from pom.qor_model.expand import Body, Env, Expander, Node, shifted
 from pom.qor_model.invariants import split_invariants
+from pom.qor_model.memory_order import drop_implied
 from pom.qor_model.modulo import (
     Carried,
     Placement,
@@ -126,6 +127,7 @@ def schedule_leaf(
     maker.order_banks(body, strides)
     if not is_pipelined and not muxes:
         maker.order_branches(body, strides, loop.name)
+    drop_implied(body.nodes)
     mux_ns = maker.machine.settings.bank_mux_ns
     tasks = [
         Task(n.operands, n.after, 0, mux_ns, mux_ns) if i in muxes else maker.task(n, strides)

@@ -280,7 +280,7 @@ def pipeline(
     first = [late[i] if i in sinks and t.is_late else 0 for i, t in enumerate(tasks)]
     ii = wanted_ii
     reason: Carried | None = None
-    chains = frozenset(i for c in carried if c.source != c.sink for i in _members(tasks, c))
+    chains = _chains(tasks, carried)
     last = _last_sources(carried)
     paths = {sink: _paths(tasks, sink, end, budget_ns) for sink, end in last.items()}
     for edge in carried:
@@ -427,27 +427,45 @@ def _paths(tasks: Sequence[Task], sink: int, end: int, budget_ns: float) -> dict
     return distance
 
 
-def _members(tasks: Sequence[Task], edge: Carried) -> list[int]:
-    """Tasks on a path from the sink to the source of a carried constraint."""
-    if edge.source < edge.sink:
-        return []
-    below = {edge.sink}
-    for index in _before(tasks, edge):
-        if not below.isdisjoint(tasks[index].preds):
-            below.add(index)
-    return sorted(below) if edge.source in below else []
+def _chains(tasks: Sequence[Task], carried: Sequence[Carried]) -> frozenset[int]:
+    """Tasks through which the values of recurrences pass, from a sink to a source behind it."""
+    sources: dict[int, int] = {}
+    for edge in carried:
+        if edge.source > edge.sink:
+            sources[edge.sink] = sources.get(edge.sink, 0) | 1 << edge.source
+    if not sources:
+        return frozenset()
+    # sets of tasks as bits
+    last = max(marks.bit_length() for marks in sources.values())
+    needs = [0] * last
+    for index in range(min(sources), last):
+        found = 1 << index
+        for pred in tasks[index].preds:
+            found |= needs[pred]
+        needs[index] = found
+    chains = 0
+    for sink, marks in sources.items():
+        reached = 0
+        while marks:
+            source = marks.bit_length() - 1
+            marks ^= 1 << source
+            if needs[source] >> sink & 1:
+                reached |= needs[source]
+        chains |= _behind(needs, sink, reached)
+    return _members(chains)
 
 
-def _before(tasks: Sequence[Task], edge: Carried) -> list[int]:
-    """Tasks behind the sink whose values the source of a constraint needs, itself included."""
-    found = {edge.source} if edge.source > edge.sink else set()
-    left = list(found)
-    while left:
-        for pred in tasks[left.pop()].preds:
-            if pred > edge.sink and pred not in found:
-                found.add(pred)
-                left.append(pred)
-    return sorted(found)
+def _behind(needs: Sequence[int], sink: int, within: int) -> int:
+    """Of the tasks in `within`, those that need the value of `sink`."""
+    found = 0
+    for index in _members(within >> sink):
+        if needs[sink + index] >> sink & 1:
+            found |= 1 << sink + index
+    return found
+
+
+def _members(bits: int) -> frozenset[int]:
+    return frozenset(i for i, bit in enumerate(reversed(f"{bits:b}")) if bit == "1")
 
 
 def _excess(edge: Carried, found: Placement, ii: int) -> int:

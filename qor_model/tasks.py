@@ -241,12 +241,16 @@ class TaskMaker:
         known: dict[tuple[str, Linear, int], list[tuple[int, Element]]] = {}
         others: dict[str, list[tuple[int, Element]]] = {}
         linears: dict[str, dict[Linear, None]] = {}
+        before: dict[int, int] = {}
         for index, node in enumerate(body.nodes):
             element = node.element
             if element is None:
                 continue
             banks = self.banks[element.array]
             if node.op.kind is OpKind.STORE:
+                before[index] = 0
+                for earlier, _ in node.after:
+                    before[index] |= before.get(earlier, 0) | 1 << earlier
                 mask = self.reach(element, strides).mask
                 if element.linear is not None and not mask & (mask - 1):
                     known.setdefault((element.array, element.linear, mask), []).append(
@@ -270,9 +274,16 @@ class TaskMaker:
                         if array == element.array and part == linear
                         for store in found
                     ]
-            for position, store in sorted(stores, key=lambda item: item[0]):
+            if not stores:
+                continue
+            # a store that a later one waits for needs no constraint of its own
+            passed = 0
+            for position, store in sorted(stores, key=lambda item: -item[0]):
+                if passed >> position & 1:
+                    continue
                 if not is_distinct_by_compiler(banks, store, element, strides):
                     node.after.append((position, 1))
+                    passed |= before[position]
 
     def late_select(
         self, body: Body, tasks: list[Task], inner: str, strides: Mapping[str, int]
