@@ -28,6 +28,7 @@ from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.realise import has_remainder
 from pom.ir.directives import Partition as PlanPartition
+from pom.qor_model.leaf import all_loops
 from pom.qor_model.region import (
     Access,
     Affine,
@@ -86,20 +87,14 @@ class DirectDesigns:
 
     def design(self, plan: Plan, handle: str) -> Design | None:
         """The design of one nest of `plan` alone; None where it has to be lowered."""
-        chain = self._chains.get(handle)
         chosen = next((p for p in plan.nests if p.statement == handle), None)
-        if chain is None or chosen is None:
-            return None
-        nest = self._nests[handle]
-        if len(nest.statements) > 1 and has_remainder(nest, chosen):
-            return None
-        is_tree = any(chosen.factor(loop) > 1 for each in nest.sums for loop in each.loops)
-        if is_tree and find_accumulations(nest, chain.body) is None:
-            return None
         arrays = _partitioned(self._top.arrays, dict(plan.partitions))
-        if arrays is None:
+        if chosen is None or arrays is None:
             return None
-        rewriter = _Rewriter(nest, chain, chosen, self._free_id)
+        rewriter = self._rewriter(chosen, count(self._free_id))
+        if rewriter is None:
+            return None
+        nest, chain = self._nests[handle], self._chains[handle]
         regions: tuple[Region, ...] = tuple(rewriter.parts())
         is_innermost = bool(nest.company)
         for loop in reversed(chain.around):
@@ -111,6 +106,55 @@ class DirectDesigns:
             regions = (replace(loop, body=regions),)
         function = replace(self._top, arrays=(*arrays, *rewriter.trees.arrays), body=regions)
         return kept_apart(replace(self._base, functions=(function,)), nest)
+
+    def whole(self, plan: Plan) -> Design | None:
+        """The design of all nests of `plan`; None where it has to be lowered."""
+        arrays = _partitioned(self._top.arrays, dict(plan.partitions))
+        if arrays is None or plan.dataflow:
+            return None
+        ids = count(self._free_id)
+        written: dict[int, tuple[Region, ...]] = {}
+        for chosen in plan.nests:
+            rewriter = self._rewriter(chosen, ids)
+            if rewriter is None:
+                return None
+            outermost = self._chains[chosen.statement].loops[0]
+            written[id(outermost)] = tuple(rewriter.parts())
+            arrays = (*arrays, *rewriter.trees.arrays)
+        body = _replaced(self._top.body, written)
+        names = [loop.name for loop in all_loops(body)]
+        if len({*names}) < len(names) or len({a.name for a in arrays}) < len(arrays):
+            return None
+        function = replace(self._top, arrays=arrays, body=body)
+        return replace(self._base, functions=(function,))
+
+    def _rewriter(self, chosen: NestPlan, ids: Iterator[int]) -> _Rewriter | None:
+        """What writes a nest; None where it has to be lowered."""
+        chain = self._chains.get(chosen.statement)
+        if chain is None:
+            return None
+        nest = self._nests[chosen.statement]
+        if len(nest.statements) > 1 and has_remainder(nest, chosen):
+            return None
+        is_tree = any(chosen.factor(loop) > 1 for each in nest.sums for loop in each.loops)
+        if is_tree and find_accumulations(nest, chain.body) is None:
+            return None
+        return _Rewriter(nest, chain, chosen, ids)
+
+
+def _replaced(
+    regions: tuple[Region, ...], written: Mapping[int, tuple[Region, ...]]
+) -> tuple[Region, ...]:
+    """The regions with other ones for some loops, by the identity of the loop."""
+    found: list[Region] = []
+    for region in regions:
+        if id(region) in written:
+            found += written[id(region)]
+        elif isinstance(region, Loop):
+            found.append(replace(region, body=_replaced(region.body, written)))
+        else:
+            found.append(region)
+    return tuple(found)
 
 
 def _blocks_until(regions: tuple[Region, ...], loop: Loop) -> tuple[Region, ...]:
@@ -226,12 +270,12 @@ class _Level:
 class _Rewriter:
     """Writes the parts of one nest under one plan."""
 
-    def __init__(self, nest: Nest, chain: _Chain, plan: NestPlan, first_id: int) -> None:
+    def __init__(self, nest: Nest, chain: _Chain, plan: NestPlan, ids: Iterator[int]) -> None:
         by_name = dict(zip((b.name for b in nest.band), chain.loops, strict=True))
         self.loops = [by_name[name] for name in plan.order]
         self.body = chain.body
         self.plan = plan
-        self.ids = count(first_id)
+        self.ids = ids
         self.trees = TreeWriter(nest, self.ids)
         self.along = {by_name[loop].name for each in nest.sums for loop in each.loops}
 

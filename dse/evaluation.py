@@ -189,7 +189,7 @@ class Evaluator:
     def evaluate(self, plan: Plan, nest: str = "") -> Evaluation:
         """The model's answer for a plan, or for one nest of it alone."""
         try:
-            design = self.rewritten(plan, nest) if nest and self.is_direct else None
+            design = self.rewritten(plan, nest) if self.is_direct else None
             effort = WHOLE
             if design is None:
                 effort = LOWERED if nest else WHOLE
@@ -242,13 +242,15 @@ class Evaluator:
 
         return design_from_affine(poly_to_affine(program, self._context))
 
-    def rewritten(self, plan: Plan, nest: str) -> Design | None:
-        """The design of a nest alone without lowering it, where that is possible."""
+    def rewritten(self, plan: Plan, nest: str = "") -> Design | None:
+        """The design of a plan, or of a nest of it alone, without lowering, where possible."""
         key = (plan.structure, plan.implementations)
         if key not in self._direct:
             self._direct[key] = self._direct_designs(plan)
         found = self._direct[key]
-        return None if found is None else found.design(plan, nest)
+        if found is None:
+            return None
+        return found.design(plan, nest) if nest else found.whole(plan)
 
     def _direct_designs(self, plan: Plan) -> DirectDesigns | None:
         structure = self.structure(plan.structure)
