@@ -165,6 +165,12 @@ class Schedule:
         transformation = DependenceAware(fuse, skew, self.fast_math)
         return self.apply(*transformation.primitives(self.program))
 
+    def distribute_all(self) -> Schedule:
+        """See `pom.passes.poly_distribute_all.DistributeAll`."""
+        from pom.passes.poly_distribute_all import DistributeAll
+
+        return self.record(DistributeAll)
+
     @property
     def statements(self) -> tuple[str, ...]:
         """The names of the statements, in the order of the kernel."""

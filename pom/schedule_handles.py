@@ -12,6 +12,7 @@ from pom.passes.poly_after import After
 from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_buffer_at import BufferAt
+from pom.passes.poly_buffer_reads import BufferReads
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_double_buffer import DoubleBuffer
@@ -149,6 +150,10 @@ class StatementHandle:
     def buffer_at(self, array: str, loop: str = "", buffer: str = "") -> Self:
         """See `pom.passes.poly_buffer_at.BufferAt`."""
         return self._record(lambda _: BufferAt(self.name, array, loop, buffer))
+
+    def buffer_reads(self, array: str, loop: str = "", read: int = 0, buffer: str = "") -> Self:
+        """See `pom.passes.poly_buffer_reads.BufferReads`."""
+        return self._record(lambda _: BufferReads(self.name, array, loop, read, buffer))
 
     def reuse_at(self, array: str, loop: str, addressing: str = "shift", buffer: str = "") -> Self:
         """See `pom.passes.poly_reuse_at.ReuseAt`."""

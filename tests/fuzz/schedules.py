@@ -16,9 +16,11 @@ from pom.passes.poly_auto_schedule import AutoSchedule
 from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_buffer_at import BufferAt
+from pom.passes.poly_buffer_reads import BufferReads
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_dependence_aware import DependenceAware
 from pom.passes.poly_distribute import Distribute, distribute
+from pom.passes.poly_distribute_all import DistributeAll
 from pom.passes.poly_double_buffer import DoubleBuffer
 from pom.passes.poly_flatten import Flatten
 from pom.passes.poly_guard import Guard
@@ -117,7 +119,9 @@ def propose(rng: random.Random, program: PolyProgram, fast_math: bool) -> PolyPa
         return rng.choice(_ARRAYS)(site)
     if chance < 0.98:
         return rng.choice(_DATA)(site)
-    return DependenceAware(fast_math) if chance < 0.987 else _auto(site)
+    if chance < 0.985:
+        return DependenceAware(fast_math)
+    return DistributeAll(fast_math) if chance < 0.99 else _auto(site)
 
 
 def _split(site: _Site) -> PolyPass:
@@ -216,6 +220,12 @@ def _buffer_at(site: _Site) -> PolyPass:
     return BufferAt(site.statement, site.array().name, loop, _fresh(site, "buf"))
 
 
+def _buffer_reads(site: _Site) -> PolyPass:
+    loop = "" if site.rng.random() < 0.15 else site.loop
+    read = site.rng.choice((0, 0, 0, 1, 2))
+    return BufferReads(site.statement, site.array().name, loop, read, _fresh(site, "in"))
+
+
 def _reuse_at(site: _Site) -> PolyPass:
     addressing = site.rng.choice(("shift", "circular"))
     return ReuseAt(site.statement, site.array().name, site.loop, addressing, _fresh(site, "win"))
@@ -270,6 +280,6 @@ _ARRAYS: tuple[Callable[[_Site], PolyPass], ...] = (
     _partition, _partition, _reshape, _bind_storage, _bind_op, _interface, _stream, _inline,
 )  # fmt: skip
 _DATA: tuple[Callable[[_Site], PolyPass], ...] = (
-    _buffer_at, _buffer_at, _reuse_at, _promotion, _promotion, _interleave, _interleave,
+    _buffer_at, _buffer_at, _buffer_reads, _buffer_reads, _reuse_at, _promotion, _promotion, _interleave, _interleave,
     _double_buffer,
 )  # fmt: skip
