@@ -15,7 +15,7 @@ moved in front of the loop, in its order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -85,6 +85,7 @@ def schedule_folded(
     before = _hoisted(nest, body, narrow, corners)
     if ports is None or before is None:
         return None
+    ports += _uses(first, body.private.keys())
     fold = Fold(
         tuple((c.body, c.weight) for c in corners),
         tuple((array, bank, store, n) for (array, bank, store), n in sorted(ports.items())),
@@ -143,7 +144,11 @@ def _corners(
         corner = _Corner(lanes, weight, timed)
         if found and not _are_alike(found[0], corner):
             return None
-        if body.port_uses(maker.banks, _counts(body, lanes), _present([corner])) != _uses(corner):
+        shared = _uses(corner, body.shared())
+        if body.port_uses(maker.banks, _counts(body, lanes), _present([corner])) != shared:
+            return None
+        own = _uses(corner, body.private.keys())
+        if found and own != _uses(found[0], body.private.keys()):
             return None
         found.append(corner)
     return found
@@ -165,11 +170,12 @@ def _elements(nodes: Iterable[Node]) -> list[object]:
     return [(node.op.id, node.element) for node in nodes]
 
 
-def _uses(corner: _Corner) -> PortCounts:
+def _uses(corner: _Corner, arrays: Set[str]) -> PortCounts:
+    """Accesses of a narrow body to some arrays."""
     return Counter(
         (op.op.access.array, op.bank, op.op.kind is OpKind.STORE)
         for op in corner.body.ops
-        if op.op.access is not None
+        if op.op.access is not None and op.op.access.array in arrays
     )
 
 

@@ -27,6 +27,8 @@ def measure_folded(
     costs = [measure_body(body, arrays, steps, ivs) for body, _ in fold.corners]
     weights = [weight for _, weight in fold.corners]
     last = costs[-1]
+    # registers that are all read in front of the loop have no port
+    used = {(p.array, p.is_store) for p in last.ports}
 
     def total(values: Iterable[int]) -> int:
         return sum(w * v for w, v in zip(weights, values, strict=True))
@@ -43,7 +45,7 @@ def measure_folded(
         accumulators=total(c.accumulators for c in costs),
         operand_mux=_things(weights, [c.operand_mux for c in costs]),
         bank_mux=_things(weights, [c.bank_mux for c in costs]),
-        ports=tuple(PortUse(a, b, s, n) for a, b, s, n in fold.ports),
+        ports=tuple(PortUse(a, b, s, n) for a, b, s, n in fold.ports if (a, s) in used),
         address_adders=_things(weights, [c.address_adders for c in costs]),
         address_or_bits=total(c.address_or_bits for c in costs),
         demux_stores=total(c.demux_stores for c in costs),

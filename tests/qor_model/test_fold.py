@@ -172,6 +172,68 @@ def test_a_folded_body_that_no_tool_would_take_is_refused() -> None:
             _estimate(_matrix_product(80, 80), folds)
 
 
+def _tree(rows: int, columns: int, steps: int, banks: int, fault: str = "") -> Design:
+    """``C[i, j] += (A[i, k] * B[k, j] + …)`` with the products of a lane in an array of their own.
+
+    `fault`: ``unwritten`` reads a product that no lane has written, ``late`` reads one before it
+    is written, ``passed on`` leaves the sum where the next lane begins.
+    """
+    i, j, k = _lane("i", "ii", rows), _lane("j", "jj", columns), _lane("k", "kk", steps)
+    product = compute(OpKind.MUL, a := load("A", i, k), b := load("B", k, j))
+    products = loop("kk", steps, a, b, product, store(product, "part", affine({"kk": 1})))
+    terms = [load("part", Affine((), n)) for n in range(steps)]
+    if fault == "unwritten":
+        terms.append(load("part", Affine((), steps)))
+    sums = list(terms)
+    total = terms[0]
+    for term in terms[1:]:
+        total = compute(OpKind.ADD, total, term)
+        sums.append(total)
+    if fault == "passed on":
+        sums.append(store(total, "part", Affine((), 0)))
+    old = load("C", i, j)
+    new = compute(OpKind.ADD, old, total)
+    last = [old, new, store(new, "C", i, j)]
+    order = [*sums[:1], products, *sums[1:]] if fault == "late" else [products, *sums]
+    body = loop("ii", rows, loop("jj", columns, *order, *last))
+    part = Array(
+        "part", (steps + 1,), F32, (Partition(0, PartitionKind.CYCLIC, banks),), is_argument=False
+    )
+    return design(
+        loop("k", 30, loop("i", 20, loop("j", 40, body, directives=PIPELINED))),
+        arrays=(
+            _split("A", rows * 20, steps * 30, factors=(rows, steps)),
+            _split("B", steps * 30, columns * 40, factors=(steps, columns)),
+            _split("C", rows * 20, columns * 40, factors=(rows, columns)),
+            part,
+        ),
+    )
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 2), (1, 9, 3), (8, 9, 4)])
+def test_lanes_with_partial_results_of_their_own_are_counted(shape: tuple[int, int, int]) -> None:
+    assert _assert_same(_tree(*shape, banks=shape[2] + 1))
+    assert _assert_same(_tree(*shape, banks=shape[2] + 1, fault="passed on"))
+
+
+@pytest.mark.parametrize("fault", ["unwritten", "late"])
+def test_lanes_that_read_what_they_have_not_written_are_laid_out(fault: str) -> None:
+    assert not _assert_same(_tree(8, 9, 3, banks=4, fault=fault))
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4)),
+    st.integers(1, 5),
+    st.sampled_from(["", "passed on", "unwritten", "late"]),
+    st.sampled_from([DIRECTIVES_ONLY, VITIS_DEFAULTS]),
+)
+@settings(max_examples=25, deadline=None)
+def test_random_trees(
+    shape: tuple[int, int, int], banks: int, fault: str, tool: ToolSettings
+) -> None:
+    _assert_same(_tree(*shape, banks=banks, fault=fault), tool)
+
+
 @st.composite
 def _bodies(draw: st.DrawFn) -> Design:
     """A pipelined loop with up to three lane loops around a few statements."""
