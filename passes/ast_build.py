@@ -81,31 +81,47 @@ def build_ast(program: PolyProgram) -> tuple[AstNode, ...]:
 
 
 def _covered_domain(program: PolyProgram, name: str) -> isl.Set | None:
-    """The instances and what ``guard`` loops add to them; None without such loops.
+    """The instances and what ``guard`` loops and roundings add to them; None where nothing is added.
 
     A loop whose part is ``guard`` runs over the whole range of its values, whatever the loops
-    around it are at; the instances that the program does not have are kept out by a guard.
+    around it are at; the instances that the program does not have are kept out by a guard. So are
+    bounds that round: isl's generator loses instances of some sets with floors in inequalities
+    (where a loop has few values that lie apart, it can take them for one).
 
     What is added satisfies the equations and strides that every instance satisfies. The schedule
     may tell instances apart only because of these, and each time has to have one instance.
     """
     loops = program.loops(name)
     guarded = [k for k, loop in enumerate(loops) if loop.part == "guard"]
-    values = _image(program, name, loops)
-    if not guarded or values.is_empty():
+    instances = domain(program.statement(name))
+    is_rounded = _has_rounded_bounds(instances)
+    if not (guarded or is_rounded) or instances.is_empty():
         return None
-    hull = values
+    around = instances.remove_divs() if is_rounded else instances
+    function = _schedule_function(program, name, loops)
+    hull = around.apply(isl.Map.from_multi_aff(function))
     for position in guarded:
-        low, high = values.dim_min_val(position), values.dim_max_val(position)
+        low, high = hull.dim_min_val(position), hull.dim_max_val(position)
         hull = hull.project_out(isl.dim_type.set, position, 1)
         hull = hull.insert_dims(isl.dim_type.set, position, 1)
         hull = hull.lower_bound_val(isl.dim_type.set, position, low)
         hull = hull.upper_bound_val(isl.dim_type.set, position, high)
-    function = _schedule_function(program, name, loops)
-    instances = domain(program.statement(name))
     covered = hull.preimage_multi_aff(function).intersect(instances.affine_hull().to_set())
     times = isl.Map.from_multi_aff(function).intersect_domain(covered)
     return covered if times.is_injective() else None
+
+
+def _has_rounded_bounds(instances: isl.Set) -> bool:
+    """Whether an inequality of `instances` has a floor in it, as strides do not."""
+    parts = instances.get_basic_sets()
+    return any(
+        constraint.involves_dims(isl.dim_type.div, position, 1)
+        for part in parts
+        for constraint in part.get_constraints()
+        if not constraint.is_equality()
+        for position in range(part.dim(isl.dim_type.div))
+        if not constraint.is_div_constraint()
+    )
 
 
 def _guard(instances: isl.Set, covered: isl.Set) -> isl.AstExpr:

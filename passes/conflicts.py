@@ -28,6 +28,7 @@ from pom.passes.isl_build import (
     AccessInfo,
     Time,
     accesses,
+    by_definition,
     compact_times,
     has_remainders,
     schedule_times,
@@ -222,18 +223,25 @@ class _Tagged:
                 self.backwards = self.backwards.union(backwards)
 
     def _nearest(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> list[isl.Map]:
-        """``{ write -> sink }``: the last certain write before the sink, and what may write since."""
+        """``{ write -> sink }``: the last certain write before the sink, and what may write since.
+
+        Where these cannot be told apart quickly, every write before the sink, which says the same
+        about the order.
+        """
         nearest = self._nearest_by_isl(sink, schedule)
         if nearest is None:
-            nearest = self.nearest_by_subtraction(sink, schedule)
+            nearest = by_definition(lambda: self.nearest_by_subtraction(sink, schedule))
+        if nearest is None:
+            nearest = self._earlier(sink, schedule.lex_lt_union_map(schedule))
         found = nearest.get_map_list()
         return [found.get_at(position) for position in range(found.n_map())]
 
     def _nearest_by_isl(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap | None:
-        """isl's answer; None where it has none, or where it leaves out pairs: with writes that
-        hide nothing among remainders."""
-        if not self.may_writes.is_empty() and any(
-            map(has_remainders, (sink, self.must_writes, self.may_writes, schedule))
+        """isl's answer; None where it has none, or where it leaves out pairs: among subscripts or
+        domains with remainders, and with writes that hide nothing among times with remainders."""
+        used = (sink, self.must_writes, self.may_writes)
+        if any(map(has_remainders, used)) or (
+            not self.may_writes.is_empty() and has_remainders(schedule)
         ):
             return None
         info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
@@ -250,11 +258,14 @@ class _Tagged:
         A certain write touches one element, so a certain write between hides it from every sink.
         """
         before = schedule.lex_lt_union_map(schedule)
-        writes = self.must_writes.union(self.may_writes)
-        pairs = writes.apply_range(sink.reverse()).intersect(before)
+        pairs = self._earlier(sink, before)
         to_write = self.must_writes.apply_range(self.must_writes.reverse()).intersect(before)
         from_write = self.must_writes.apply_range(sink.reverse()).intersect(before)
         return pairs.subtract(to_write.apply_range(from_write))
+
+    def _earlier(self, sink: isl.UnionMap, before: isl.UnionMap) -> isl.UnionMap:
+        writes = self.must_writes.union(self.may_writes)
+        return writes.apply_range(sink.reverse()).intersect(before)
 
     def flow(self) -> Iterator[Conflict]:
         """Last write → read."""

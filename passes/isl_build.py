@@ -7,9 +7,10 @@ are made from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import islpy as isl
 
@@ -18,6 +19,8 @@ from pom.ir.expr import Access, loads
 from pom.ir.graph import Array, Assign, Call
 from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode
 from pom.ir.poly import Sequence as Sequential
+
+T = TypeVar("T")
 
 RESERVED = frozenset(
     [
@@ -442,3 +445,41 @@ def has_remainders(relation: isl.UnionMap) -> bool:
     maps = relation.get_map_list()
     parts = (p for k in range(maps.n_map()) for p in maps.get_at(k).get_basic_maps())
     return any(p.dim(isl.dim_type.div) for p in parts)
+
+
+_MOST_OPERATIONS = 300_000
+"""Operations of isl for an answer from the definition, about a tenth of a second."""
+
+
+def by_definition(compute: Callable[[], T]) -> T | None:
+    """`compute()`; None where it takes isl long, as subtraction among remainders can."""
+    context = isl.DEFAULT_CONTEXT
+    before = context.get_max_operations()
+    context.reset_operations()
+    context.set_max_operations(_MOST_OPERATIONS)
+    try:
+        return compute()
+    except isl.Error:
+        return None
+    finally:
+        context.reset_operations()
+        context.set_max_operations(before)
+
+
+def unwritten(reads: isl.UnionMap, writes: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
+    """The part of `reads` whose elements none of `writes` has written before.
+
+    Parameters
+    ----------
+    reads, writes : isl.UnionMap
+        ``{ instance -> element }``; the writes certain.
+    schedule : isl.UnionMap
+        ``{ instance -> time }``.
+    """
+    if not (has_remainders(reads) or has_remainders(writes)):
+        info = isl.UnionAccessInfo.from_sink(reads).set_must_source(writes)
+        return info.set_schedule_map(schedule).compute_flow().get_must_no_source()
+    # isl's analysis leaves out pairs among remainders: from the definition
+    earlier = reads.domain_map().apply_range(schedule.lex_gt_union_map(schedule))
+    same = reads.range_map().apply_range(writes.reverse())
+    return reads.wrap().subtract(earlier.intersect(same).domain()).unwrap()

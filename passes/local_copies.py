@@ -36,6 +36,7 @@ from pom.passes.isl_build import (
     schedule_union,
     set_text,
     statement_space,
+    unwritten,
 )
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.schedule_tree import require_loop, require_statement
@@ -168,10 +169,8 @@ def footprint(program: PolyProgram, region: Region, array: str) -> Footprint:
             if access == statement.body.target:
                 writes = writes.union(tagged)
                 written = written.union(part)
-    info = isl.UnionAccessInfo.from_sink(reads).set_must_source(writes)
-    info = info.set_schedule_map(schedule_union(program))
     unmet = _undecided(
-        f"the footprint of {array!r}", lambda: info.compute_flow().get_must_no_source()
+        f"the footprint of {array!r}", lambda: unwritten(reads, writes, schedule_union(program))
     )
     listed = unmet.range().get_set_list()
     for position in range(listed.n_set()):

@@ -102,6 +102,8 @@ def sure_writes(kernel: Kernel, array: Array) -> isl.Set | None:
 def _unreached(reads: Sequence[_Use], writes: Sequence[_Use]) -> isl.UnionMap:
     import islpy as isl
 
+    from pom.passes.isl_build import unwritten
+
     sinks, sources, schedule = isl.UnionMap("{ }"), isl.UnionMap("{ }"), isl.UnionMap("{ }")
     entries = {u.entry.statement.name: u.entry for u in (*reads, *writes)}
     depth = max(len(e.order) for e in entries.values())
@@ -112,9 +114,7 @@ def _unreached(reads: Sequence[_Use], writes: Sequence[_Use]) -> isl.UnionMap:
         sinks = sinks.union(isl.UnionMap(use.map_text))
     for use in writes:
         sources = sources.union(isl.UnionMap(use.map_text))
-    info = isl.UnionAccessInfo.from_sink(sinks)
-    info = info.set_must_source(sources).set_schedule_map(schedule)
-    return info.compute_flow().get_must_no_source()
+    return unwritten(sinks, sources, schedule)
 
 
 def _plainly_written(kernel: Kernel) -> frozenset[tuple[str, Access]]:

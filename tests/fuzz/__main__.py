@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.analysis import DEPENDENCE_KINDS
 from tests.fuzz.pool import Job, Pool, Result, worker
 
 
@@ -73,6 +74,8 @@ class Statistics:
             ("  because of data", self.counts["refused because of data"]),
             ("  as illegal, not enumerated", self.counts["refused, not enumerated"]),
             ("  by a rule on arguments or structure", self.counts["refused by a rule"]),
+            ("programs whose dependences were enumerated", self.counts["analysed"]),
+            ("missed or invented dependences", self.of_kind(*DEPENDENCE_KINDS)),
             ("mismatches", self.of_kind("mismatch", "g++ mismatch")),
             ("wrongly accepted", self.of_kind("wrongly accepted")),
             ("refused by lowering or validation", self.of_kind("refused lowering", "g++ refused")),

@@ -36,6 +36,7 @@ from pom.passes.poly_tile import Tile
 from pom.passes.poly_unroll import Unroll
 from pom.passes.reductions import relaxed_statements
 from pom.schedule import Schedule
+from tests.fuzz.analysis import wrong_dependence
 from tests.fuzz.enumerate import enumerated
 from tests.fuzz.execute import Failure, expectations, failure_of, lowered_text, run_jit
 from tests.fuzz.schedules import rewrites_of
@@ -74,6 +75,9 @@ def reproduce(
             reversal = judge.reversal(s.program)
             if reversal is not None:
                 return Failure("wrongly accepted", str(reversal))
+    wrong = wrong_dependence(anchor, relaxed_statements(anchor, fast_math))
+    if wrong is not None:
+        return wrong
     if refused is not None:
         return _false_refusal(s, anchor, refused)
     try:

@@ -12,8 +12,10 @@ from pom.errors import PomError
 from pom.ir.graph import Kernel
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
+from pom.passes.conflicts import find_conflicts
 from pom.passes.reductions import relaxed_statements
 from pom.schedule import Schedule, schedule
+from tests.fuzz.analysis import difference
 from tests.fuzz.enumerate import Enumerated, enumerated
 from tests.fuzz.execute import (
     Expected,
@@ -29,6 +31,9 @@ from tests.fuzz.schedules import propose, rewrites_of
 
 MOST_CPP = 8
 """Schedules of one kernel that also run as C++."""
+
+MOST_ANALYSED = 3
+"""Programs of one kernel (as it is, and with other statements) whose dependences are enumerated."""
 
 Stage = Callable[[str], None]
 
@@ -60,6 +65,12 @@ class Outcome:
 @lru_cache(maxsize=64)
 def _enumerated(program: PolyProgram, fast_math: bool) -> Enumerated:
     return enumerated(program, relaxed_statements(program, fast_math))
+
+
+def _wrong_dependence(program: PolyProgram, fast_math: bool) -> Failure | None:
+    """Where the dependence analysis and enumeration differ."""
+    found = find_conflicts(program, relaxed_statements(program, fast_math))
+    return difference(_enumerated(program, fast_math), found)
 
 
 @dataclass(slots=True)
@@ -97,18 +108,25 @@ def run_program(
     base = schedule(kernel)
     texts: dict[str, str] = {}
     drawn: dict[str, Drawn] = {}
+    analysed: set[PolyProgram] = set()
     for number in range(schedules):
         stage(f"schedule {number}")
         rng = random.Random(f"{seed}:{index}:{number}")
         one = draw(rng, base, outcome)
         name = f"k{number}"
         drawn[name] = one
+        if len(analysed) < MOST_ANALYSED and one.anchor not in analysed:
+            analysed.add(one.anchor)
+            wrong = _wrong_dependence(one.anchor, one.schedule.fast_math)
+            if wrong is not None:
+                outcome.findings.append(_finding(wrong, one))
         try:
             texts[name] = lowered_text(one.schedule, name)
         except Exception as error:  # whatever it is, it is a finding
             outcome.findings.append(_finding(failure_of(error), one))
     stage("execution")
     outcome.counts["kernels"] += 1
+    outcome.counts["analysed"] += len(analysed)
     outcome.counts["accepted"] += len(drawn)
     if not expected.runs:
         outcome.counts["no accepted input"] += len(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import islpy as isl
 import pytest
@@ -14,6 +15,7 @@ from pom.ir.expr import Access, Apply, Const, Load
 from pom.ir.graph import Array, Assign, Call, For, Kernel
 from pom.ir.poly import Loop
 from pom.ir.types import ArrayType, BoolType, FixedType, IntType, f32
+from pom.passes import isl_build
 from pom.passes.conflicts import assumed_conflicts, conflicts, find_conflicts
 from pom.passes.dependences import Distance, common_loops, dependences
 from pom.passes.graph_to_poly import graph_to_poly
@@ -37,6 +39,14 @@ def kernel(*body: object, element: object = f32) -> Kernel:
         for name, rank in (("A", 2), ("B", 2), ("C", 2), ("x", 1), ("y", 1))
     )
     return Kernel("k", arrays, (), body)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unlimited() -> Iterator[None]:
+    """The definition is asked for, however long it takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl_build, "_MOST_OPERATIONS", 0)
+        yield
 
 
 def add(*operands: object, element: object = f32) -> Apply:
@@ -64,7 +74,7 @@ def test_conflicts_are_the_nearest_pairs(seed: int) -> None:
     source = random_kernel(random.Random(seed))
     program = graph_to_poly(source)
     found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
-    for conflict in conflicts(program):
+    for conflict in find_conflicts(program):
         assert not conflict.is_may
         found[conflict.kind] |= pairs_of(conflict.relation)
     assert found == Enumerated(source, program).nearest()
@@ -93,19 +103,24 @@ def test_a_kernel_on_which_isl_fails() -> None:
     source = random_kernel(random.Random(8388607))
     program = graph_to_poly(source)
     found: dict[str, set[object]] = {"flow": set(), "anti": set(), "output": set()}
-    for conflict in conflicts(program):
+    for conflict in find_conflicts(program):
         found[conflict.kind] |= pairs_of(conflict.relation)
     assert found == Enumerated(source, program).nearest()
 
 
+@pytest.mark.parametrize("operations", [0, 1])
 @settings(max_examples=60, deadline=None)
-@given(seeds)
-def test_every_conflicting_pair_is_reached(seed: int) -> None:
+@given(seed=seeds)
+def test_every_conflicting_pair_is_reached(operations: int, seed: int) -> None:
+    """Also where the definition takes too long."""
     source = random_kernel(random.Random(seed))
     program = graph_to_poly(source)
     enumerated = Enumerated(source, program)
     successors: dict[object, set[object]] = {}
-    for conflict in conflicts(program):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl_build, "_MOST_OPERATIONS", operations)
+        found = find_conflicts(program)
+    for conflict in found:
         for a, b in pairs_of(conflict.relation):
             successors.setdefault(a, set()).add(b)
     reached: dict[object, set[object]] = {}

@@ -171,3 +171,19 @@ def test_a_statement_that_never_runs_keeps_its_accesses() -> None:
     new = BufferAt("R", "x", "i").run(program(kernel))
     assert directions(new) == kernel.directions()
     assert_same(kernel, new)
+
+
+def test_elements_at_rounded_places_all_go_back() -> None:
+    """isl's code generator took loops whose values lie apart for loops that run once."""
+    scatter = Access("X", ((i * 2) // 3, i % 3, i * 0))
+    first = loop("i", 0, 5, Assign("s", scatter, load("X", f32, i * 0, i * 0, i * 0)))
+    second = loop(
+        "i",
+        0,
+        3,
+        Assign("t", Access("X", (i * 0, i * 0, i % 3)), load("X", f32, i * 0, i * 0, i * 0)),
+    )
+    kernel = Kernel("k", (array("X", f32, 5, 3, 3),), (), (first, second))
+    buffered = BufferAt("t", "X", "").run(program(kernel))
+    assert_same(kernel, buffered)
+    assert_same(kernel, Tile("X_buf_out", ("X_0", "X_2"), (3, 3)).run(buffered))
