@@ -109,7 +109,7 @@ class SpaceExplanation:
                 if nest.trees:
                     lines.append(f"{'':28}lanes along {', '.join(nest.trees)} are summed by a tree")
         if self.left_out:
-            lines.append(f"left out, no faster than these: {', '.join(self.left_out)}")
+            lines.append(f"left out, not expected to be faster: {', '.join(self.left_out)}")
         lines.append("array partitions follow from the accesses of a design's lanes")
         return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
 from pom.passes.poly_bind_op import BindOp
+from pom.passes.poly_buffer_reads import BufferReads
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_partition import PartitionArray
@@ -125,6 +126,46 @@ def _tiled(
     if is_pipelined:
         found.append(Pipeline(part, outer[-1], plan.ii))
     return found
+
+
+def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyPass]:
+    """What all lanes of a nest with guards read, read once in front of them.
+
+    Behind its guard every lane would read it for itself, at a memory port of its own.
+    """
+    lanes = {n for n, f in zip(plan.order, plan.factors, strict=True) if f > 1}
+    outer = [
+        name if factor <= 1 else f"{name}0"
+        for name, factor in zip(plan.order, plan.factors, strict=True)
+        if factor < nest.loop(name).extent
+    ]
+    if nest.is_box or not lanes or not outer or not plan.is_pipelined:
+        return []
+    found: list[PolyPass] = []
+    bodies = {
+        s: body for s in nest.statements if isinstance(body := program.statement(s).body, Assign)
+    }
+    written = {body.target.array for body in bodies.values()}
+    for statement, body in bodies.items():
+        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+        places: dict[str, int] = {}
+        reads = []
+        for access in dict.fromkeys(body.reads):
+            position = places.setdefault(access.array, 0)
+            places[access.array] += 1
+            if access.array not in written and not _moves(access, [loops[n] for n in lanes]):
+                reads.append(BufferReads(statement, access.array, outer[-1], position))
+        found += reversed(reads)
+    return found
+
+
+def _moves(access: Access, loops: list[Affine]) -> bool:
+    """Whether an access may reach another element in another iteration of some loop."""
+    return any(
+        not isinstance(subscript, Affine)
+        or any(loop.variables & subscript.variables for loop in loops)
+        for subscript in access.subscripts
+    )
 
 
 def bindings(
@@ -252,6 +293,7 @@ def realise(
         nest = by_handle[nest_plan.statement]
         # in a dataflow region an array has one nest that writes it
         found += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
+        found += shared_reads(program, nest, nest_plan)
     for array, partitions in plan.partitions:
         found += [PartitionArray(array, p.dim, p.kind, p.factor) for p in partitions]
     if plan.dataflow:

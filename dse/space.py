@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import log2, prod
 from typing import TYPE_CHECKING
 
 from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates, max_lanes
 from pom.dse.instance_count import count_points
 from pom.dse.nests import Nest
+from pom.dse.outward import sequential_work
 from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
 from pom.dse.problem import Problem
 from pom.dse.structures import Structure, find_structures
@@ -27,6 +28,8 @@ FREE_LANES = 256
 """Lanes of nests whose operators cost next to nothing, such as integer additions."""
 COPY_LANES = 16
 """Lanes of nests without arithmetic, where no nest has any."""
+MUCH_MORE = 4.0
+"""Structures that leave so many times more to do one after the other than the best are left out."""
 
 _FLOATS = {"h": F16, "f": F32, "d": F64}
 _IN_DSP = ("add", "sub", "mul")
@@ -216,14 +219,27 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
             for n in structure.nests
         )
         structures.setdefault(key, structure)
+    work = {
+        s.name: sequential_work(s.program, fast_math=problem.fast_math) for s in structures.values()
+    }
+    least = min(work.values(), default=0.0)
     variants = [
         make_variant(problem, evaluator.library, structure, implementations)
         for structure in structures.values()
+        if work[structure.name] <= MUCH_MORE * least
         for implementations in implementation_choices(evaluator.library, structure)
     ]
     if any(v.is_parallel and not v.has_guards for v in variants):
         # skewing makes a loop parallel where none is, and costs guards
         variants = [v for v in variants if not v.has_guards]
     # bounds of nests that are not boxes are weak: those come last
-    variants.sort(key=lambda v: (v.has_guards, v.bound, v.structure.name, v.implementations))
+    variants.sort(
+        key=lambda v: (
+            v.has_guards,
+            round(2 * log2(1 + work[v.structure.name])),
+            v.bound,
+            v.structure.name,
+            v.implementations,
+        )
+    )
     return tuple(variants)

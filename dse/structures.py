@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pom.dse.nests import BandLoop, Nest, find_nests
+from pom.dse.outward import outward
+from pom.dse.read_buffers import read_buffers
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
@@ -24,6 +27,10 @@ INTERLEAVED = 16
 """Partial results of a sum without a parallel loop; no adder of a device has more stages."""
 
 
+_Made = tuple[tuple[PolyPass, ...], PolyProgram]
+"""Primitives, and the program that they make."""
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """A variant: the primitives that make it, the program and its nests."""
@@ -34,33 +41,54 @@ class Structure:
     nests: tuple[Nest, ...]
 
 
-def _written(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
-    return ()
+def _written(program: PolyProgram, fast_math: bool) -> _Made:
+    return (), program
 
 
-def _dependence_aware(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
-    return DependenceAware().primitives(program)
+@lru_cache(maxsize=4)
+def _dependence_aware(program: PolyProgram, fast_math: bool) -> _Made:
+    return _run(program, DependenceAware().primitives(program))
 
 
-def _auto(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
-    return (AutoSchedule(),)
+@lru_cache(maxsize=4)
+def _auto(program: PolyProgram, fast_math: bool) -> _Made:
+    return _run(program, (AutoSchedule(),))
 
 
-def _interleaved(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
+def _distributed(program: PolyProgram, fast_math: bool) -> _Made:
+    """Loops cut as far as possible, after the loops were put in the order that leaves most free."""
+    primitives, result = _run(program, outward(program, fast_math))
+    copies, result = _run(result, read_buffers(result, fast_math))
+    return (*primitives, *copies), result
+
+
+def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
+    """The same from isl's schedule, whose loops can be permuted where those written cannot."""
+    first, scheduled = _auto(program, fast_math)
+    primitives, result = _distributed(scheduled, fast_math)
+    return (*first, *primitives), result
+
+
+def _interleaved(program: PolyProgram, fast_math: bool) -> _Made:
     """Sums without a parallel loop get one: neighbours go to partial results of their own."""
-    found: list[PolyPass] = list(DependenceAware().primitives(program))
-    for primitive in found:
-        program = primitive.run(program)
-    count = len(found)
+    first, program = _dependence_aware(program, fast_math)
+    found: list[PolyPass] = []
     for nest in find_nests(program, fast_math):
         loop = nest.band[-1]
         names = {b.name for b in nest.band}
         if len(nest.statements) > 1 or loop.extent < 2 * INTERLEAVED:
             continue
         found += [p for s in nest.sums if {*s.loops} == names for p in _in_turn(s.statement, loop)]
-    if len(found) == count:
+    if not found:
         raise PomError("POM-X131", "no sum is without a parallel loop")
-    return tuple(found)
+    primitives, result = _run(program, tuple(found))
+    return (*first, *primitives), result
+
+
+def _run(program: PolyProgram, primitives: tuple[PolyPass, ...]) -> _Made:
+    for primitive in primitives:
+        program = primitive.run(program)
+    return primitives, program
 
 
 def _in_turn(statement: str, loop: BandLoop) -> list[PolyPass]:
@@ -78,10 +106,12 @@ def _in_turn(statement: str, loop: BandLoop) -> list[PolyPass]:
     ]
 
 
-_MAKERS: dict[str, Callable[[PolyProgram, bool], tuple[PolyPass, ...]]] = {
+_MAKERS: dict[str, Callable[[PolyProgram, bool], _Made]] = {
     "written": _written,
     "dependence-aware": _dependence_aware,
     "auto-schedule": _auto,
+    "distributed": _distributed,
+    "distributed-anew": _distributed_anew,
     "interleaved": _interleaved,
 }
 
@@ -94,10 +124,7 @@ def make_structure(name: str, program: PolyProgram, fast_math: bool = False) -> 
     PomError
         The variant does not exist for this program.
     """
-    primitives = _MAKERS[name](program, fast_math)
-    result = program
-    for primitive in primitives:
-        result = primitive.run(result)
+    primitives, result = _MAKERS[name](program, fast_math)
     return Structure(name, primitives, result, find_nests(result, fast_math))
 
 

@@ -22,7 +22,7 @@ from pom.passes.legality import kept_order
 from pom.passes.loop_ranges import value_range
 from pom.passes.poly_after import After
 from pom.passes.poly_distribute import Distribute
-from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_reorder import Reorder, is_reorderable
 from pom.passes.poly_skew import Skew
 from pom.passes.schedule_tree import prune
 
@@ -185,7 +185,11 @@ def _wavefront(recorder: _Recorder, statement: str, fast_math: bool) -> None:
             Reorder(statement, (inner, outer), fast_math),
         )
         trial = _Recorder(program)
-        if trial.attempt(*steps) and _inner_parallel(trial.program, statement):
+        if not trial.attempt(steps[0]):
+            continue
+        if not is_reorderable(trial.program, statement, (inner, outer), fast_math):
+            continue
+        if trial.attempt(steps[1]) and _inner_parallel(trial.program, statement):
             recorder.attempt(*steps)
             return
 

@@ -89,6 +89,13 @@ def reorder(
     )
 
 
+def is_reorderable(
+    program: PolyProgram, statement: str, order: tuple[str, ...], fast_math: bool = False
+) -> bool:
+    """Whether `reorder` accepts an order; faster than a refusal, which looks for a hint."""
+    return any(is_legal(program, c, fast_math) for c in reordered(program, statement, order))
+
+
 def reordered(
     program: PolyProgram, statement: str, order: tuple[str, ...]
 ) -> tuple[PolyProgram, ...]:

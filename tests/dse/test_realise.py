@@ -71,7 +71,8 @@ def check(problem: Problem, count: int, seed: int = 1) -> list[PolyProgram]:
 
 KERNELS = (
     "polybench/gemm", "polybench/atax", "polybench/trmm", "polybench/jacobi_1d", "polybench/bicg",
-    "polybench/gesummv", "pom/seidel", "pom/bicg", "pom/edge_detect",
+    "polybench/gesummv", "pom/seidel", "pom/bicg", "pom/edge_detect", "polybench/lu",
+    "polybench/cholesky", "polybench/trisolv", "polybench/gramschmidt", "polybench/syrk",
 )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ import pytest
 
 import pom
 from pom.dse.evaluation import Evaluator
+from pom.dse.outward import sequential_work
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem
 from pom.dse.realise import with_partitions
+from pom.dse.space import problem_variants
 from pom.dse.structures import find_structures, make_structure
 from pom.errors import PomError
 from tests.dse.problems import example
@@ -94,3 +96,48 @@ def test_a_stencil_in_place_becomes_wavefronts() -> None:
     answer = evaluator.evaluate(wavefronts)
     assert answer.latency_cycles < written.latency_cycles / 4
     assert_computes(problem, evaluator.realised(wavefronts))
+
+
+FACTORISATIONS = ("lu", "cholesky", "trisolv")
+
+
+@pytest.mark.parametrize("name", FACTORISATIONS)
+def test_factorisations_update_what_remains_side_by_side(name: str) -> None:
+    """After the outermost loop carries all, the update of the remaining matrix is free."""
+    problem = example(f"polybench/{name}", "small")
+    evaluator = Evaluator(problem)
+    written = evaluator.evaluate(plan_of(evaluator, "written"))
+    right_looking = plan_of(evaluator, "distributed-anew", lanes=8)
+    answer = evaluator.evaluate(right_looking)
+    assert not answer.is_refused
+    assert answer.latency_cycles < written.latency_cycles / 8
+    small = example(f"polybench/{name}")
+    evaluator = Evaluator(small)
+    plan = plan_of(evaluator, "distributed-anew", lanes=3)
+    assert_computes(small, evaluator.realised(plan))
+
+
+def test_what_all_lanes_read_is_read_once() -> None:
+    """Behind its guard every lane would read the pivot's column at a port of its own."""
+    evaluator = Evaluator(example("polybench/lu", "small"))
+    plan = plan_of(evaluator, "distributed-anew", lanes=16)
+    program = evaluator.realised(plan)
+    update = program.statement("S0").body
+    scalars = [a for a in update.reads if not a.subscripts]  # type: ignore[union-attr]
+    assert len(scalars) == 1
+    assert evaluator.evaluate(plan, "S0").resources.dsp >= 16 * 5
+
+
+def test_structures_that_leave_far_more_in_sequence_are_left_out() -> None:
+    problem = example("polybench/lu")
+    evaluator = Evaluator(problem)
+    found = {s.name: sequential_work(s.program) for s in find_structures(evaluator.program)}
+    assert found["written"] > 10 * found["distributed-anew"]
+    kept = {v.structure.name for v in problem_variants(problem, evaluator)}
+    assert kept == {"distributed-anew"}
+
+
+def test_scalars_inside_a_nest_can_be_estimated_with_lanes() -> None:
+    """symm accumulates in a scalar of its own beside an update with lanes."""
+    evaluator = Evaluator(example("polybench/symm"))
+    assert not evaluator.evaluate(plan_of(evaluator, "distributed", lanes=4)).is_refused
