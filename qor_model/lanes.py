@@ -8,6 +8,8 @@ subscripts of the region:
 - an array that is stored is accessed by one subscript function only; for each such loop one of its
   dimensions moves with no other lane loop, by less than the pipelined loop does in an iteration:
   so no two lanes meet, neither in an iteration nor across iterations;
+- or it is *private*: every lane writes an element before it reads it, as in the partial results of a
+  tree of sums, so that lanes share elements and no value, and only the last lane's stores remain;
 - among the loads of one array that can coincide at all, a lane loop has the same coefficients
   everywhere, and a dimension in which no other such loop moves: so the lanes that load one element
   are no further apart than the constants of the subscripts.
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil, gcd
 
 import numpy as np
@@ -91,20 +93,27 @@ class LaneBody:
         Stride of every pipelined (flattened) loop's induction variable.
     strides : mapping
         The same for all loops outside.
+    private : dict of str to frozenset of str
+        Arrays of which every lane of some loops writes what it reads, with these loops.
     """
 
     lanes: dict[str, Lane]
     sites: tuple[Site, ...]
     levels: dict[str, int]
     strides: Mapping[str, int]
+    private: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def overlap(self) -> dict[str, int]:
         """For every lane loop that may be folded, how many lanes can load the same element, less 1."""
         stored = {site.array for site in self.sites if site.is_store}
-        if not all(self._is_one_function(array) for array in stored):
+        shared = stored - self.private.keys()
+        if not all(self._is_one_function(array) for array in shared):
             return {}
         found = {
-            name: 0 for name in self.lanes if all(self._is_apart(name, array) for array in stored)
+            name: 0
+            for name in self.lanes
+            if all(name in names for names in self.private.values())
+            and all(self._is_apart(name, array) for array in shared)
         }
         loads: dict[tuple[str, Linear], list[Site]] = {}
         for site in self.sites:
@@ -119,6 +128,10 @@ class LaneBody:
                     found[name] = max(found[name], reach)
         return found
 
+    def shared(self) -> frozenset[str]:
+        """Arrays that are not private."""
+        return frozenset(site.array for site in self.sites) - self.private.keys()
+
     def staying(self) -> frozenset[int]:
         """Accesses that are not moved in front of the loop."""
         stored = {site.array for site in self.sites if site.is_store}
@@ -127,6 +140,21 @@ class LaneBody:
             for site in self.sites
             if site.array in stored or any(iv in self.levels for p in site.linear for iv, _ in p)
         )
+
+    def with_private(self, regions: tuple[Region, ...]) -> LaneBody:
+        """The same body, with its private arrays known."""
+        stored = {site.array for site in self.sites if site.is_store}
+        found = {a: self._private(a, regions) for a in stored if not self._is_one_function(a)}
+        return replace(self, private={array: names for array, names in found.items() if names})
+
+    def _private(self, array: str, regions: tuple[Region, ...]) -> frozenset[str]:
+        """Loops in each of whose lanes an array is written before it is read; none if not known."""
+        sites = [site for site in self.sites if site.array == array]
+        names = frozenset.intersection(*(frozenset(site.around) for site in sites))
+        names = frozenset(n for n in names if not any(site.moves_with(n) for site in sites))
+        if any(part for site in sites for part in site.linear) or not names:
+            return frozenset()
+        return names if _is_written_first(regions, array, names, {}, set()) else frozenset()
 
     def _is_one_function(self, array: str) -> bool:
         """Whether all accesses of a stored array are equal, and move with one loop per dimension."""
@@ -186,12 +214,13 @@ class LaneBody:
     ) -> PortCounts | None:
         """Accesses per array, bank and direction, when lane loops have `counts` lanes.
 
-        `present` are the operations that reach memory. None when a bank is chosen at run time, or
-        lanes of one access share a bank.
+        `present` are the operations that reach memory; private arrays are left out. None when a
+        bank is chosen at run time, or lanes of one access share a bank.
         """
         groups: dict[tuple[str, Linear, bool], list[Site]] = {}
         for site in self.sites:
-            groups.setdefault((site.array, site.linear, site.is_store), []).append(site)
+            if site.array not in self.private:
+                groups.setdefault((site.array, site.linear, site.is_store), []).append(site)
         found: PortCounts = Counter()
         for (array, linear, is_store), sites in groups.items():
             if not any(site.op in present for site in sites):
@@ -272,7 +301,35 @@ def lane_body(
     sites: list[Site] = []
     if not _collect(body, (), banks, lanes, sites):
         return None
-    return LaneBody(lanes, tuple(sites), levels, strides)
+    return LaneBody(lanes, tuple(sites), levels, strides).with_private(body)
+
+
+def _is_written_first(
+    regions: tuple[Region, ...],
+    array: str,
+    single: frozenset[str],
+    point: dict[str, int],
+    written: set[tuple[int | None, ...]],
+) -> bool:
+    """Whether no element of an array is read before it is written, in the first lane of `single`."""
+    for region in regions:
+        if isinstance(region, Loop):
+            first = max(bound.const for bound in region.lower)
+            count = 1 if region.name in single else region.constant_trip_count or 0
+            for number in range(count):
+                inside = {**point, region.name: first + number * region.step}
+                if not _is_written_first(region.body, array, single, inside, written):
+                    return False
+        elif isinstance(region, Block):
+            for op in region.ops:
+                if op.access is None or op.access.array != array:
+                    continue
+                element = tuple(s.value(point) if s else None for s in op.access.subscripts)
+                if op.kind is OpKind.STORE:
+                    written.add(element)
+                elif element not in written:
+                    return False
+    return True
 
 
 def _collect(
