@@ -186,18 +186,18 @@ def stride_of_copies(loop: Loop, unroll: int, arrays: Iterable[Array]) -> int:
 
 
 def is_distinct_by_compiler(
-    banks: ArrayBanks, first: Element, second: Element, strides: Mapping[str, int]
+    banks: ArrayBanks, first: Element, second: Element, masks: tuple[int, int]
 ) -> bool:
     """Whether the tool sees that two different elements do not share an address.
 
+    `masks` are the banks that each of them can be in.
     Within one bank of a cyclic split the address is a shifted subscript, and the tool does not
     compare shifted subscripts below a row offset: two accesses of one bank that differ only along
     a split dimension of an array with further moving subscripts are kept in order.
     """
     if first.linear is None or second.linear is None or first.linear != second.linear:
         return not first.may_alias(second)
-    a, b = reach(banks, first, strides), reach(banks, second, strides)
-    if not a.mask & b.mask:
+    if not masks[0] & masks[1]:
         return True
     for dim, split in enumerate(banks.splits):
         if first.const[dim] == second.const[dim]:

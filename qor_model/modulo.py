@@ -9,8 +9,11 @@ interval allows (uses / II, rounded up), as the tool does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pom.errors import PomError
 from pom.qor_model.banks import Ports, PortTable, busiest
@@ -19,6 +22,9 @@ from pom.qor_model.settings import DEFAULT_EFFORT
 RETRIES = 64
 PATIENCE = 8
 SINGLE_STEPS = 8
+MANY_EDGES = 64
+"""From so many recurrences on they are checked all at once."""
+_Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -312,6 +318,12 @@ class _IntervalSearch:
     chains: frozenset[int]
     patience: int
     left: int
+    _columns: _Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        many = self.carried if len(self.carried) >= MANY_EDGES else ()
+        edges = [(e.source, e.sink, e.cycles, e.distance) for e in many]
+        self._columns = np.array(edges, dtype=np.int64).reshape(-1, 4).T
 
     def attempt(self, ii: int) -> tuple[Placement | None, Carried | None]:
         """Try one interval: with more operators or a later recurrence where that helps."""
@@ -324,10 +336,10 @@ class _IntervalSearch:
             found = self._with_operators(ii, soonest, tight, extra)
             if found is None:
                 return None, edge
-            broken = [e for e in self.carried if _excess(e, found, ii) > 0]
+            broken = self._broken(found, ii)
             if not broken:
                 return found, edge
-            edge = max(broken, key=lambda e: _excess(e, found, ii))
+            edge, _ = max(broken, key=lambda item: item[1])
             if edge.source == edge.sink:
                 return None, edge
             if self.tasks[edge.sink].is_late:
@@ -337,10 +349,20 @@ class _IntervalSearch:
             if not tight:
                 tight = self.chains
                 continue
-            for item in broken:
-                later = found.cycles[item.sink] + _excess(item, found, ii)
+            for item, excess in broken:
+                later = found.cycles[item.sink] + excess
                 soonest[item.sink] = max(soonest[item.sink], later)
         return None, edge
+
+    def _broken(self, found: Placement, ii: int) -> list[tuple[Carried, int]]:
+        """Constraints that a placement breaks, with the cycles that are missing."""
+        if len(self.carried) < MANY_EDGES:
+            excesses = [(edge, _excess(edge, found, ii)) for edge in self.carried]
+            return [(edge, excess) for edge, excess in excesses if excess > 0]
+        source, sink, gap, distance = self._columns
+        start = np.array(found.cycles)
+        excess = start[source] + gap - start[sink] - ii * distance
+        return [(self.carried[i], int(excess[i])) for i in np.flatnonzero(excess > 0).tolist()]
 
     def _with_operators(
         self, ii: int, soonest: Sequence[int], tight: frozenset[int], extra: dict[int, int]

@@ -281,7 +281,8 @@ class TaskMaker:
             for position, store in sorted(stores, key=lambda item: -item[0]):
                 if passed >> position & 1:
                     continue
-                if not is_distinct_by_compiler(banks, store, element, strides):
+                masks = self.reach(store, strides).mask, mine
+                if not is_distinct_by_compiler(banks, store, element, masks):
                     node.after.append((position, 1))
                     passed |= before[position]
 
