@@ -25,8 +25,8 @@ from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.schedule_tree import prune
 from pom.qor_model.settings import Effort
 
-WHOLE = Effort()
-"""What the estimate of a whole design, or of a nest that is rewritten, may take."""
+WHOLE = Effort(placements=400_000)
+"""What the estimate of a whole design, or of a nest that is rewritten, may take: some 3 seconds."""
 LOWERED = Effort(operations=1_500, placements=100_000)
 """What that of a nest with guards may take: its lanes differ, and most of them are poor designs."""
 
