@@ -2,16 +2,19 @@
 
 For factors ``f`` of the loops of a nest in a given order, with extents ``E``:
 
-- iterations that remain: ``prod(ceil(E / f))`` (for a nest that is not a box, at least its
-  instances over the lanes);
+- iterations that remain: ``prod(ceil(E / f))`` (for a nest that is not a box, what `blocks` counts,
+  and before that its instances over the lanes);
 - each iteration does ``prod(f)`` instances, so the initiation interval is at least what the
   operators within the limits allow (compute bound);
 - a reduction along loop ``r`` passes through ``f_r`` operators in each iteration (through one, where
   a tree combines the lanes), and an iteration that continues it comes ``prod(ceil(E / f))`` over the
-  loops inside ``r`` later (recurrence bound).
+  loops inside ``r`` later (recurrence bound);
+- a pipeline is filled as often as it is entered: in every iteration of loops that are around other
+  loops, too, and of those around an innermost loop that accumulates in one element, which is not
+  flattened. Parts that are left where a factor leaves a rest have a pipeline of their own.
 
-The bound ignores pipeline depth but for the operators of one instance, ports, and control: it
-never exceeds what the analytical model says (a property test checks it).
+Ports are counted elsewhere (`footprint`); loads and stores, control and choices are ignored, so the
+bound never exceeds what the analytical model says (a property test checks it).
 """
 
 from __future__ import annotations
@@ -19,23 +22,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.blocks import block_counts
+from pom.dse.chains import OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
-from pom.ir.expr import Apply, Expr
-from pom.passes.statement_text import operator_names
+from pom.ir.affine import Affine
+from pom.ir.graph import Assign
+from pom.ir.poly import PolyProgram
 
-
-@dataclass(frozen=True, slots=True)
-class OperatorCost:
-    """What one fully pipelined instance of an operator costs, at the least."""
-
-    latency: int
-    dsp: int
-    lut: int
+_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +57,23 @@ class Candidates:
         Cycles.
     lanes : array of int, shape (n,)
     iterations : array of float, shape (n,)
-        Iterations of the pipelined loop in all executions of the band, at the least.
+        Iterations of the pipelined loop in all executions of the band, as they are expected.
     full : array of float, shape (n,)
-        Of these, iterations with all lanes.
+        Iterations with all lanes, at the least.
     rest : array of float, shape (n,)
         Cycles of the iterations with fewer lanes, at the least.
     interval : array of float, shape (n,)
         Cycles between them that recurrences and the operators within the budget force.
     depth : array of float, shape (n,)
-        Cycles of the operators of one iteration.
-    runs : float
+        Cycles of one iteration, with those of entering the pipeline.
+    runs : array of float, shape (n,)
         How often the pipeline is filled and emptied, at the least.
     dsp, lut : array of float, shape (n,)
         What the operators would need at an interval of 1; at an interval of `q` at least the `q`-th
         part of it.
+    compute : array of float, shape (n,)
+        The part of the interval that operators force.
+    chains : Chains
     """
 
     order: tuple[str, ...]
@@ -83,9 +85,11 @@ class Candidates:
     rest: NDArray[np.float64]
     interval: NDArray[np.float64]
     depth: NDArray[np.float64]
-    runs: float
+    runs: NDArray[np.float64]
     dsp: NDArray[np.float64]
     lut: NDArray[np.float64]
+    compute: NDArray[np.float64]
+    chains: Chains
 
 
 def useful_factors(extent: int, cap: int, only_divisors: bool) -> list[int]:
@@ -118,7 +122,97 @@ def max_lanes(nest: Nest, costs: Mapping[str, OperatorCost], budget: Budget, cei
     return max(lanes, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides how often the pipeline of a nest is filled.
+
+    Parameters
+    ----------
+    nest : Nest
+    order : tuple of str
+    extents : array of int, shape (len(order),)
+    moves : tuple of int, optional
+        Positions of the loops that move the only element that the nest accumulates in; None where
+        there is no such element.
+    """
+
+    program: PolyProgram
+    nest: Nest
+    order: tuple[str, ...]
+    extents: NDArray[np.int64]
+    moves: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, program: PolyProgram, nest: Nest, order: tuple[str, ...]) -> Shape:
+        extents = np.array([nest.loop(name).extent for name in order], dtype=np.int64)
+        moving = accumulator_loops(program, nest)
+        moves = None if moving is None else tuple(order.index(loop) for loop in sorted(moving))
+        return cls(program, nest, order, extents, moves)
+
+    @property
+    def executions(self) -> float:
+        """How often the band is run through, by the extents of its prefix."""
+        return float(prod(max(loop.extent, 1) for loop in self.nest.prefix))
+
+    def accumulates(self, factors: NDArray[np.int64], trips: NDArray[np.int64]) -> _Mask:
+        """Whether the innermost loop that remains keeps one element in a register.
+
+        Such a loop is not flattened into those around it.
+        """
+        if self.moves is None:
+            return np.zeros(len(factors), dtype=bool)
+        inner = _innermost(trips)
+        moves = list(self.moves)
+        is_one = (factors[:, moves] == 1).all(axis=1)
+        found: _Mask = is_one & (inner >= 0) & ~np.isin(inner, moves)
+        return found
+
+    def entries(
+        self, factors: NDArray[np.int64], trips: NDArray[np.int64], is_split: _Mask
+    ) -> NDArray[np.float64]:
+        """How often the pipeline of a part is filled; `is_split` : the nest becomes several."""
+        apart = float(prod(max(loop.extent, 1) for loop in self.nest.prefix[: self.nest.apart]))
+        inner = _innermost(trips)
+        found = np.where(is_split & (inner >= 0), self.executions, apart)
+        rows = np.arange(len(trips))
+        others = trips.prod(axis=1) / np.maximum(trips[rows, np.maximum(inner, 0)], 1)
+        # beside statements in front or behind, the tool may flatten a sum after all
+        alone = self.accumulates(factors, trips) & ((others > 1) | (not self.nest.company))
+        result: NDArray[np.float64] = np.where(alone, self.executions * others, found)
+        return result
+
+
+def _innermost(trips: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of the innermost loop that remains; -1 without any."""
+    remains = trips > 1
+    width = trips.shape[1]
+    found: NDArray[np.int64] = np.where(
+        remains.any(axis=1), width - 1 - np.argmax(remains[:, ::-1], axis=1), -1
+    )
+    return found
+
+
+def accumulator_loops(program: PolyProgram, nest: Nest) -> frozenset[str] | None:
+    """Loops that move the one element that a nest updates in place; None for other nests."""
+    if len(nest.statements) != 1 or nest.sums:
+        return None
+    body = program.statement(nest.handle).body
+    if not isinstance(body, Assign):
+        return None
+    same = [access for access in body.reads if access.array == body.target.array]
+    if not same or any(access != body.target for access in same):
+        return None
+    if not all(isinstance(s, Affine) for s in body.target.subscripts):
+        return None
+    used = frozenset(
+        v for s in body.target.subscripts if isinstance(s, Affine) for v in s.variables
+    )
+    values = {loop.name: loop.expr(nest.handle) for loop in program.loops(nest.handle)}
+    return frozenset(loop.name for loop in nest.band if values[loop.name].variables & used)
+
+
 def candidates(
+    program: PolyProgram,
     nest: Nest,
     order: tuple[str, ...],
     costs: Mapping[str, OperatorCost],
@@ -130,7 +224,9 @@ def candidates(
 
     Parameters
     ----------
+    program : PolyProgram
     nest : Nest
+        Of the program.
     order : tuple of str
         One of the nest's orders.
     costs : mapping of operator to OperatorCost
@@ -138,39 +234,38 @@ def candidates(
     ceiling : int
         No more lanes than this, whatever the budget.
     instances : float
-        Iterations of the band in one execution, exact or below: for a box the product of extents.
+        Iterations of the nest in all executions, exact or below.
     """
-    extents = np.array([nest.loop(name).extent for name in order], dtype=np.int64)
+    shape = Shape.of(program, nest, order)
+    extents = shape.extents
     cap = max_lanes(nest, costs, budget, ceiling)
     only_divisors = len(nest.statements) > 1 and nest.is_box
     choices = [useful_factors(int(e), cap, only_divisors) for e in extents]
     factors = _within(choices, cap)
     lanes = factors.prod(axis=1)
-    trips = -(-extents // factors)
-    iterations = trips.prod(axis=1).astype(np.float64)
-    full = (extents // factors).prod(axis=1).astype(np.float64)
-    if not nest.is_box:
-        full = iterations = np.maximum(1.0, np.ceil(instances / lanes))
-    interval = np.maximum(
-        _compute_interval(nest, order, costs, budget, factors),
-        _recurrence_interval(
-            nest, order, costs, factors, extents // factors if nest.is_box else trips
-        ),
-    )
-    latency = {operator: cost.latency for operator, cost in costs.items()}
-    single = max((chain_latency(v, latency) for v in nest.values), default=1)
-    depth = np.maximum(_depth(nest, order, costs, factors, float(single)), 1.0)
-    prefix = 1
-    for loop in nest.prefix:
-        prefix *= max(loop.extent, 1)
-    scale = float(prefix) if nest.is_box else 1.0
-    rest = scale * (_rest(nest, order, costs, factors, extents) if nest.is_box else full - full)
-    iterations, full = scale * iterations, scale * full
-    # beside other loops, every execution of the band fills and empties the pipeline
-    runs = scale if nest.is_apart else 1.0
-    # unless nothing is left of it, and the tool pipelines the loop around it
-    is_gone = (trips == 1).all(axis=1) if nest.prefix else np.zeros(len(factors), dtype=bool)
-    depth = np.where(is_gone & (runs > 1), np.minimum(depth, interval), depth)
+    chains = Chains(shape, costs)
+    compute = _compute_interval(nest, order, costs, budget, factors)
+    if nest.is_box:
+        scale = shape.executions
+        trips = extents // factors
+        # a part that is left has a loop of its own if another dim has several blocks
+        several = (trips > 1).sum(axis=1, keepdims=True) - (trips > 1)
+        is_split: _Mask = np.asarray(((extents % factors > 0) & (several > 0)).any(axis=1))
+        full = scale * trips.prod(axis=1)
+        iterations = scale * (-(-extents // factors)).prod(axis=1)
+        interval = np.maximum(compute, chains.interval(factors, trips))
+        runs = np.minimum(shape.entries(factors, trips, is_split), full)
+        depth = chains.depth(factors, trips, interval)
+        rest = _rest(chains, factors)
+    else:
+        share, entries = block_counts(program, nest).share(order, factors)
+        trips = -(-extents // factors)
+        iterations = np.maximum(1.0, np.ceil(instances / lanes))
+        full = np.maximum(1.0, share * instances / lanes)
+        interval = np.maximum(compute, chains.interval(factors, trips))
+        runs = np.minimum(np.where((trips == 1).all(axis=1), 1.0, entries), full)
+        depth = chains.depth(factors, trips, interval)
+        rest = np.zeros(len(factors))
     bound = latency_bound(full, rest, interval, depth, runs)
     ranked = np.lexsort((lanes, bound))
     return Candidates(
@@ -183,9 +278,11 @@ def candidates(
         rest[ranked],
         interval[ranked],
         depth[ranked],
-        runs,
+        runs[ranked],
         _operators(nest, order, costs, factors, "dsp")[ranked],
         _operators(nest, order, costs, factors, "lut")[ranked],
+        compute[ranked],
+        chains,
     )
 
 
@@ -194,20 +291,11 @@ def latency_bound(
     rest: NDArray[np.float64],
     interval: NDArray[np.float64],
     depth: NDArray[np.float64],
-    runs: float,
+    runs: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Cycles of a pipelined loop that is filled `runs` times, and of the parts with fewer lanes."""
     bound: NDArray[np.float64] = (full - runs) * interval + rest + runs * depth
     return bound
-
-
-def chain_latency(value: Expr, latency: Mapping[str, int]) -> int:
-    """Cycles of the operators on the slowest way from a load to the value."""
-    if not isinstance(value, Apply):
-        return 0
-    inner = max((chain_latency(o, latency) for o in value.operands), default=0)
-    own = 0 if value.op == "cast" else latency.get(operator_names(value)[0], 0)
-    return inner + own
 
 
 def _within(choices: Sequence[Sequence[int]], cap: int) -> NDArray[np.int64]:
@@ -257,53 +345,109 @@ def _compute_interval(
     return interval
 
 
-def _rest(
-    nest: Nest,
-    order: tuple[str, ...],
-    costs: Mapping[str, OperatorCost],
-    factors: NDArray[np.int64],
-    extents: NDArray[np.int64],
-) -> NDArray[np.float64]:
+def _rest(chains: Chains, factors: NDArray[np.int64]) -> NDArray[np.float64]:
     """Cycles of the parts that are left where factors leave a rest.
 
     A part with the rest of some loops runs these once, so that less lies between the steps of a
     recurrence than in the nest with all lanes.
     """
+    shape = chains.shape
     cycles = np.zeros(len(factors))
-    for is_rest in product((False, True), repeat=len(order)):
+    for is_rest in product((False, True), repeat=len(shape.order)):
         if not any(is_rest):
             continue
-        lanes = np.where(is_rest, extents % factors, factors)
-        trips = np.where(is_rest, (lanes > 0).astype(np.int64), extents // factors)
-        count = trips.prod(axis=1).astype(np.float64)
-        some = np.flatnonzero(count)
-        if len(some):
-            interval = _recurrence_interval(nest, order, costs, lanes[some], trips[some])
-            cycles[some] += count[some] * interval
+        lanes = np.where(is_rest, shape.extents % factors, factors)
+        trips = np.where(is_rest, (lanes > 0).astype(np.int64), shape.extents // factors)
+        # where nothing is left to loop over, it is straight-line code beside the other parts
+        some = np.flatnonzero(trips.all(axis=1) & (trips > 1).any(axis=1))
+        if not len(some):
+            continue
+        lanes, trips = lanes[some], trips[some]
+        count = shape.executions * trips.prod(axis=1)
+        interval = chains.interval(lanes, trips)
+        runs = np.minimum(shape.entries(lanes, trips, np.ones(len(some), dtype=bool)), count)
+        depth = chains.depth(lanes, trips, interval)
+        cycles[some] += latency_bound(count, np.zeros(len(some)), interval, depth, runs)
     return cycles
 
 
-def _depth(
-    nest: Nest,
-    order: tuple[str, ...],
-    costs: Mapping[str, OperatorCost],
-    factors: NDArray[np.int64],
-    single: float,
-) -> NDArray[np.float64]:
-    """Cycles of one iteration: lanes along a recurrence wait for each other."""
-    depth = np.full(len(factors), single)
-    for recurrence in nest.recurrences:
-        carried = _carried(recurrence)
-        if carried is None:
-            continue
-        loop, distance = carried
-        step = sum(costs[op].latency for op in recurrence.operators)
-        lanes = factors[:, order.index(loop)]
-        waits = np.ceil(lanes / distance) - 1
-        if loop in recurrence.trees:
-            waits = np.ceil(np.log2(np.maximum(lanes, 1)))
-        depth = np.maximum(depth, single + waits * step)
-    return depth
+class Chains:
+    """What chains of operators cost, for lanes and trip counts of the parts of a nest."""
+
+    def __init__(self, shape: Shape, costs: Mapping[str, OperatorCost]) -> None:
+        self.shape = shape
+        around = [loop.name for loop in shape.nest.prefix[-1:]]
+        # the last one is for bodies without a loop of their own
+        self._single = np.array(
+            [self._slowest(loop, costs) for loop in (*shape.order, *(around or [""]))]
+        )
+        self._steps = [
+            (*carried, step_latency(r.operators, costs), carried[0] in r.trees)
+            for r in shape.nest.recurrences
+            if (carried := _carried(r)) is not None
+        ]
+
+    def _slowest(self, loop: str, costs: Mapping[str, OperatorCost]) -> float:
+        """Cycles of the longest chain that is inside of `loop`."""
+        longest = 0
+        program = self.shape.program
+        for name in self.shape.nest.statements:
+            body = program.statement(name).body
+            if isinstance(body, Assign):
+                values = {node.name: node.expr(name) for node in program.loops(name)}
+                moving = values[loop].variables if loop else None
+                longest = max(longest, chain_latency(body.value, costs, moving))
+        return float(longest)
+
+    def depth(
+        self, factors: NDArray[np.int64], trips: NDArray[np.int64], interval: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Cycles of one iteration, with those of entering the loop from the code around it.
+
+        Lanes along a recurrence wait for each other.
+        """
+        # several statements may have their longest chains in different lanes
+        is_one = len(self.shape.nest.statements) == 1
+        single = self._single[_innermost(trips)]
+        depth = single.copy()
+        for loop, distance, step, is_tree in self._steps:
+            lanes = factors[:, self.shape.order.index(loop)]
+            waits = np.ceil(lanes / distance) - 1
+            if is_tree:
+                waits = np.ceil(np.log2(np.maximum(lanes, 1)))
+            depth = np.maximum(depth, (single if is_one else 0.0) + waits * step)
+        # the value is stored in the state in which it exists; a call takes two states around it
+        depth += 1.0 + (2.0 if self.shape.nest.prefix else 1.0)
+        if self.shape.nest.is_apart or not self.shape.nest.prefix:
+            # nothing is left of the nest but straight-line code between other loops
+            depth = np.where((trips == 1).all(axis=1), np.minimum(depth, interval), depth)
+        return depth
+
+    def interval(
+        self,
+        factors: NDArray[np.int64],
+        trips: NDArray[np.int64],
+        inside: tuple[str, ...] | None = None,
+    ) -> NDArray[np.float64]:
+        """Cycles between iterations that recurrences force; `inside` : only along these loops."""
+        interval = np.ones(len(factors))
+        is_single = self.shape.accumulates(factors, trips)
+        inner = _innermost(trips)
+        for loop, distance, step, is_tree in self._steps:
+            if inside is not None and loop not in inside:
+                continue
+            position = self.shape.order.index(loop)
+            between = trips[:, position + 1 :].prod(axis=1)
+            lanes = np.ones(len(factors)) if is_tree else factors[:, position]
+            if not self.shape.nest.is_box:
+                # the model does not follow a value through the last of lanes with guards
+                lanes = np.maximum(lanes - 1, 1)
+            needed = np.maximum(np.ceil(lanes * step / distance / np.maximum(between, 1)), 1.0)
+            # unrolled completely, no later iteration continues the reduction; and an outer loop
+            # does not run ahead of an inner one that is not flattened into it
+            continues = (trips[:, position] > distance) & ~(is_single & (inner != position))
+            interval = np.maximum(interval, np.where(continues, needed, 1.0))
+        return interval
 
 
 def _carried(recurrence: Recurrence) -> tuple[str, int] | None:
@@ -311,26 +455,3 @@ def _carried(recurrence: Recurrence) -> tuple[str, int] | None:
     carried = [(loop, low) for loop, low, high in recurrence.distance if low or high]
     constant = all(low == high for _, low, high in recurrence.distance)
     return carried[0] if constant and len(carried) == 1 and carried[0][1] >= 1 else None
-
-
-def _recurrence_interval(
-    nest: Nest,
-    order: tuple[str, ...],
-    costs: Mapping[str, OperatorCost],
-    factors: NDArray[np.int64],
-    trips: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    interval = np.ones(len(factors))
-    for recurrence in nest.recurrences:
-        carried = _carried(recurrence)
-        if carried is None:
-            continue
-        loop, distance = carried
-        position = order.index(loop)
-        step = sum(max(costs[op].latency, 1) for op in recurrence.operators)
-        between = trips[:, position + 1 :].prod(axis=1)
-        lanes = 1 if loop in recurrence.trees else factors[:, position]
-        needed = np.ceil(lanes * step / distance / between)
-        # unrolled completely, no later iteration continues the reduction
-        interval = np.maximum(interval, np.where(trips[:, position] > distance, needed, 1.0))
-    return interval

@@ -25,6 +25,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.blocks import block_counts
 from pom.dse.composer import Composer
 from pom.dse.footprint import Footprint
 from pom.dse.nest_table import KNOWN, OPEN, NestTable, Room
@@ -44,8 +45,6 @@ BATCH = 12
 """Rows that are looked at together."""
 STEPS = 4
 """How often the shares of the operators are adapted for a price."""
-CONTROL_CYCLES = 3
-"""Cycles that a nest alone may spend once per execution and beside other nests does not."""
 CONTROL_LUT = 250.0
 """LUT of control that a nest alone has and beside other nests shares."""
 
@@ -91,7 +90,13 @@ class Branch:
         access = dict(zip(LUT_TERMS, constants.lut, strict=True))["accesses"]
         program = self.variant.structure.program
         return tuple(
-            NestTable(nest, lists, Footprint(program, nest) if nest.is_box else None, access)
+            NestTable(
+                nest,
+                lists,
+                Footprint(program, nest),
+                access,
+                None if nest.is_box else block_counts(program, nest),
+            )
             for nest, lists in self.variant.candidates
         )
 
@@ -206,11 +211,8 @@ def _dual(parts: list[_Part], bound: Bound, limit: float) -> Bound:
 
 
 def _beside_others(table: NestTable, cycles: _Floats) -> _Floats:
-    """Bounds of rows beside other nests: answers lose the control that a nest alone may have."""
-    executions = 1.0
-    for loop in table.nest.prefix:
-        executions *= max(loop.extent, 1)
-    least = np.maximum(cycles - CONTROL_CYCLES * executions, table.least_cycles())
+    """Bounds of rows beside other nests, with which answers share the states around loops."""
+    least = np.maximum(table.known_loops, np.minimum(table.least_cycles(), cycles))
     found: _Floats = np.where((table.state == KNOWN) & (cycles < np.inf), least, cycles)
     return found
 

@@ -163,10 +163,10 @@ def _blocks_until(regions: tuple[Region, ...], loop: Loop) -> tuple[Region, ...]
 
 def kept_apart(design: Design, nest: Nest) -> Design:
     """The design of a nest alone, which its prefix is not flattened into if it is not in a whole."""
-    if not nest.is_apart or not nest.prefix:
+    if not nest.apart:
         return design
     function = design.function(design.top)
-    body = _unflattened(function.body, len(nest.prefix))
+    body = _unflattened(function.body, nest.apart)
     changed: Function = replace(function, body=body)
     return replace(
         design, functions=tuple(changed if f.name == design.top else f for f in design.functions)

@@ -7,6 +7,7 @@ statements only, because nests of one function run one after the other and share
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from pom.qor_model.region import Design
     from pom.qor_model.resources import ResourceReport
-    from pom.qor_model.schedule_result import DesignResult
+    from pom.qor_model.schedule_result import DesignResult, LoopResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class Evaluation:
         Why the plan is not a design; empty where it is one.
     units : tuple of Unit
         Of `resources`, the operators that can be shared.
+    loop_cycles : float
+        Cycles that the loops of a nest alone take in every design with the nest as it is; states
+        around loops may overlap with those of other nests.
     """
 
     plan: Plan
@@ -76,6 +80,7 @@ class Evaluation:
     resources: Resources
     refusal: str = ""
     units: tuple[Unit, ...] = ()
+    loop_cycles: float = 0.0
 
     @property
     def is_refused(self) -> bool:
@@ -91,6 +96,7 @@ class Evaluation:
             "resources": asdict(self.resources),
             "refusal": self.refusal,
             "units": [list(astuple(unit)) for unit in self.units],
+            "loop_cycles": self.loop_cycles,
         }
 
 
@@ -98,6 +104,45 @@ def own_lut(answer: Evaluation) -> float:
     """LUT of a design besides operators that other nests may share."""
     shared = sum(unit.lut * unit.count for unit in answer.units)
     return max(answer.resources.lut - shared, 0.0)
+
+
+def loop_cycles(
+    loops: Sequence[LoopResult], around: frozenset[str], *, is_inside: bool = False
+) -> float:
+    """Cycles of loops that run one after the other, whatever else is beside them.
+
+    Parameters
+    ----------
+    loops : sequence of LoopResult
+    around : frozenset of str
+        Loops that other code may be in, too; straight-line code in them counts nothing.
+    is_inside : bool
+        Whether a loop is around them, where a pipelined one is a function of its own.
+
+    Notes
+    -----
+    A loop takes one state of the code around it besides its own cycles, a call of it takes two.
+    """
+    total = 0.0
+    for loop in loops:
+        trips = loop.trip_count
+        middle = (loop.trip_count_min + loop.trip_count_max) // 2
+        if around and loop.trip_count_min < loop.trip_count_max and trips == middle:
+            # with other code around it, a loop may be known to run less often at the least
+            trips = min(trips, loop.trip_count_max // 2)
+        cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
+        is_shared = around.issuperset(loop.names)
+        if loop.children:
+            cycles = trips * loop_cycles(loop.children, around, is_inside=True)
+        elif is_shared:
+            continue
+        if not is_shared:
+            is_call = is_inside and loop.is_pipelined and loop.share == 1.0
+            cycles += 2 if is_call else 1
+        cycles *= loop.share
+        # parts of states are rounded
+        total += cycles if cycles.is_integer() else cycles - 0.5
+    return total
 
 
 def parse_evaluation(record: dict[str, Any]) -> Evaluation:
@@ -110,6 +155,7 @@ def parse_evaluation(record: dict[str, Any]) -> Evaluation:
         Resources(**record["resources"]),
         record["refusal"],
         tuple(Unit(*unit) for unit in record["units"]),
+        record["loop_cycles"],
     )
 
 
@@ -205,7 +251,12 @@ class Evaluator:
             return Evaluation(plan, nest, float("inf"), Resources(), f"isl: {error}")
         units = self._units(report)
         resources = Resources(**asdict(report.total))
-        return Evaluation(plan, nest, result.latency_cycles, resources, "", units)
+        inside = 0.0
+        if nest:
+            chosen = self._nest(plan.structure, nest)
+            around = frozenset(loop.name for loop in chosen.prefix[: chosen.apart])
+            inside = loop_cycles(result.function(result.top).loops, around)
+        return Evaluation(plan, nest, result.latency_cycles, resources, "", units, inside)
 
     def _nest(self, structure: str, handle: str) -> Nest:
         return next(n for n in self.structure(structure).nests if n.handle == handle)

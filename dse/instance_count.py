@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import islpy as isl
 import numpy as np
 from numpy.typing import NDArray
+
+from pom.ir.poly import PolyStatement
+from pom.passes.isl_build import domain
 
 WORK_LIMIT = 6_000_000
 """Most values of the outer dims that are enumerated."""
@@ -12,7 +17,13 @@ WORK_LIMIT = 6_000_000
 _SET = isl.dim_type.set
 
 
-def count_points(domain: isl.Set) -> tuple[float, bool]:
+@lru_cache(maxsize=1024)
+def count_instances(statement: PolyStatement) -> tuple[float, bool]:
+    """Instances of a statement, and whether the number is exact; else there are at least so many."""
+    return count_points(domain(statement))
+
+
+def count_points(instances: isl.Set) -> tuple[float, bool]:
     """Points of a bounded set, and whether the number is exact; else there are at least so many.
 
     Notes
@@ -21,16 +32,16 @@ def count_points(domain: isl.Set) -> tuple[float, bool]:
     difference of its tightest bounds, and these are added up. Beyond the work limit, or with
     existentially quantified dims, only the part that was counted counts, or a single point.
     """
-    if domain.is_empty():
+    if instances.is_empty():
         return 0.0, True
-    if domain.is_box():
+    if instances.is_box():
         count = 1.0
-        for dim in range(domain.n_dim()):
-            low, high = _span(domain, dim)
+        for dim in range(instances.n_dim()):
+            low, high = _span(instances, dim)
             count *= high - low + 1
         return count, True
     total, is_exact = 0.0, True
-    for part in domain.make_disjoint().get_basic_sets():
+    for part in instances.make_disjoint().get_basic_sets():
         counted, exact = _count_convex(part)
         total, is_exact = total + counted, is_exact and exact
     return max(total, 1.0), is_exact

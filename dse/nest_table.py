@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.blocks import BlockCounts
 from pom.dse.bounds import Candidates, latency_bound
 from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
@@ -53,24 +54,28 @@ class NestTable:
     nest : Nest
     lists : sequence of Candidates
         One per loop order.
-    footprint : Footprint, optional
-        Counts memory accesses; without it, they are taken as free.
+    footprint : Footprint
+        Counts memory accesses.
     access_lut : float
         LUT that an access costs.
+    blocks : BlockCounts, optional
+        Counts the iterations of a nest that is no box.
     """
 
     def __init__(
         self,
         nest: Nest,
         lists: Sequence[Candidates],
-        footprint: Footprint | None,
+        footprint: Footprint,
         access_lut: float,
+        blocks: BlockCounts | None = None,
     ) -> None:
         self.nest = nest
         self.lists = tuple(lists)
         self.depth = np.concatenate([c.depth for c in lists])
-        self.runs = lists[0].runs
+        self.runs = np.concatenate([c.runs for c in lists])
         self._footprint = footprint
+        self._blocks = blocks
         self._access_lut = access_lut
         self._source = np.concatenate([np.full(len(c.bound), n) for n, c in enumerate(lists)])
         self._starts = np.cumsum([0, *(len(c.bound) for c in lists)])
@@ -78,6 +83,7 @@ class NestTable:
         self.lanes = np.concatenate([c.lanes for c in lists])
         self.rest = np.concatenate([c.rest for c in lists])
         self.full = np.concatenate([c.full for c in lists])
+        self.iterations = np.concatenate([c.iterations for c in lists])
         self.interval = np.concatenate([c.interval for c in lists])
         self.lut = np.concatenate([c.lut for c in lists])
         self.dsp = np.concatenate([c.dsp for c in lists])
@@ -87,6 +93,7 @@ class NestTable:
         self.own_lut = np.concatenate([self._accesses(c) for c in lists]) * access_lut
         self.known_own = np.zeros(count)
         self.known_latency = np.full(count, np.inf)
+        self.known_loops = np.zeros(count)
         self.known_lut = np.zeros(count)
         self.known_ff = np.zeros(count)
         self.known_dsp = np.zeros(count)
@@ -98,13 +105,13 @@ class NestTable:
         self._loops = np.concatenate([_unrolled(n, c) for n, c in enumerate(lists)])
         self._shape = np.concatenate([_shapes(nest, c) for c in lists])
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
+        if blocks is not None:
+            self._count_blocks(blocks)
 
     def __len__(self) -> int:
         return len(self.lanes)
 
     def _accesses(self, chosen: Candidates) -> _Floats:
-        if self._footprint is None:
-            return np.zeros(len(chosen.bound))
         return self._footprint.least_accesses(chosen.order, chosen.factors)
 
     def plan(self, row: int) -> NestPlan:
@@ -115,7 +122,7 @@ class NestTable:
 
     def samples(self) -> tuple[int, ...]:
         """Rows that tell apart orders and loops of a nest whose bounds say little."""
-        if self._footprint is not None:
+        if self._blocks is None:
             return ()
         found = []
         few = np.flatnonzero(self.lanes <= SAMPLE_LANES)
@@ -182,17 +189,40 @@ class NestTable:
             return
         self.is_refined[row] = True
         self.version += 1
-        if self._footprint is None:
-            return
         demand = self._footprint.demand(self.plan(row))
         self.interval[row] = max(self.interval[row], demand.interval)
         self.own_lut[row] = demand.accesses * self._access_lut
+
+    def _count_blocks(self, blocks: BlockCounts) -> None:
+        """Count iterations and how often the pipeline is filled, where that raises the bound."""
+        for start, chosen in zip(self._starts[:-1].tolist(), self.lists, strict=True):
+            shape = chosen.chains.shape
+            trips = -(-shape.extents // chosen.factors)
+            is_flat = ~shape.accumulates(chosen.factors, trips) | bool(self.nest.company)
+            inside: dict[tuple[str, ...], list[int]] = {}
+            counted = np.zeros((len(trips), 2))
+            for at, factors in enumerate(chosen.factors.tolist()):
+                found = blocks.least(chosen.order, tuple(factors), is_flat=bool(is_flat[at]))
+                if found is not None:
+                    inside.setdefault(found.inside, []).append(at)
+                    counted[at] = found.iterations, found.entries
+            for loops, some in inside.items():
+                rows = start + np.array(some)
+                iterations, entries = counted[some].T
+                forced = chosen.chains.interval(chosen.factors[some], trips[some], loops)
+                interval = np.maximum(chosen.compute[some], forced)
+                cycles = (iterations - entries) * interval + entries * self.depth[rows]
+                better = cycles > self.least_cycles()[rows]
+                self.full[rows] = np.where(better, iterations, self.full[rows])
+                self.runs[rows] = np.where(better, entries, self.runs[rows])
+                self.interval[rows] = np.where(better, interval, self.interval[rows])
 
     # ---- known -------------------------------------------------------------------------
 
     def learn(self, row: int, answer: Evaluation) -> None:
         """Take in the model's answer for a row, the nest alone."""
         self.version += 1
+        self.refine(row)
         self.answers[row] = answer
         if answer.is_refused:
             self.state[row] = REFUSED
@@ -200,6 +230,7 @@ class NestTable:
         self.state[row] = KNOWN
         self.known_latency[row] = answer.latency_cycles
         self.known_lut[row] = answer.resources.lut
+        self.known_loops[row] = answer.loop_cycles
         self.known_own[row] = own_lut(answer)
         self.known_ff[row] = answer.resources.ff
         self.known_dsp[row] = answer.resources.dsp
@@ -208,11 +239,11 @@ class NestTable:
             self.rest[row : row + 1],
             self.interval[row : row + 1],
             self.depth[row : row + 1],
-            self.runs,
+            self.runs[row : row + 1],
         )
         ratio = answer.latency_cycles / max(float(bound[0]), 1.0)
         self._slower[int(self._kind[row])] = ratio
-        if self._footprint is None:
+        if self._blocks is not None:
             # bounds of guarded lanes say little: what is alike is expected to be as slow
             self._slower_alike[int(self._loops[row])] = ratio
         self._fit()
@@ -225,7 +256,9 @@ class NestTable:
         own = np.maximum(self.own_lut + offset + slope * self.lanes, 0.0)
         operators = self.lut / self.interval
         dsp = np.ceil(self.dsp / self.interval)
-        cycles = self.least_cycles()
+        # iterations of a nest that is no box may be countable in part only
+        full = np.maximum(self.full, self.iterations)
+        cycles = latency_bound(full, self.rest, self.interval, self.depth, self.runs)
         slower = np.ones(len(self))
         for kinds, ratios in ((self._loops, self._slower_alike), (self._kind, self._slower)):
             for kind, ratio in ratios.items():

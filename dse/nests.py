@@ -13,9 +13,9 @@ from math import prod
 
 import islpy as isl
 
+from pom.dse.chains import iterators_of, operator_name
 from pom.dse.sums import Sum, find_sums
-from pom.ir.affine import Affine
-from pom.ir.expr import Apply, Expr, Index, Load, walk
+from pom.ir.expr import Apply, Expr, Load, walk
 from pom.ir.graph import Assign
 from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence
 from pom.passes.dependences import Dependence, dependences
@@ -23,7 +23,6 @@ from pom.passes.isl_build import domain
 from pom.passes.legality import is_legal
 from pom.passes.loop_ranges import value_range
 from pom.passes.poly_reorder import reordered
-from pom.passes.statement_text import operator_names
 
 MAX_PERMUTED_LOOPS = 4
 """Longer bands keep their written order."""
@@ -106,9 +105,9 @@ class Nest:
         What the statements store.
     sums : tuple of Sum
         Statements whose lanes along some loops are combined by trees.
-    is_apart : bool
-        Whether other loops are beside the nest in its prefix, so that its executions do not
-        follow each other in one pipeline.
+    apart : int
+        How many loops of the prefix, outermost first, are around other loops, too: executions of
+        the nest in different iterations of these do not follow each other in one pipeline.
     company : tuple of str
         Statements beside a nest that is not apart, which are part of what runs again and again.
     """
@@ -122,12 +121,17 @@ class Nest:
     recurrences: tuple[Recurrence, ...]
     values: tuple[Expr, ...] = ()
     sums: tuple[Sum, ...] = ()
-    is_apart: bool = False
+    apart: int = 0
     company: tuple[str, ...] = ()
 
     @property
     def handle(self) -> str:
         return self.statements[0]
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether other loops are directly beside the nest in its prefix."""
+        return 0 < self.apart == len(self.prefix)
 
     @property
     def box(self) -> int:
@@ -144,7 +148,7 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
     found: list[Nest] = []
 
     def visit(
-        node: ScheduleNode, prefix: tuple[Loop, ...], is_apart: bool, company: tuple[str, ...]
+        node: ScheduleNode, prefix: tuple[Loop, ...], apart: int, company: tuple[str, ...]
     ) -> None:
         match node:
             case Loop():
@@ -152,19 +156,20 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
                 if all(isinstance(c, Leaf) for c in _children(end)):
                     nest = _nest(program, prefix, chain, flows, fast_math)
                     if prefix:
-                        nest = replace(nest, is_apart=is_apart, company=company)
+                        nest = replace(nest, apart=apart, company=company)
                     found.append(nest)
                 else:
-                    visit(end, (*prefix, *chain), False, ())
+                    visit(end, (*prefix, *chain), apart, ())
             case Sequence():
                 leaves = tuple(
                     s for c in node.children if isinstance(c, Leaf) for s in c.statements
                 )
                 is_one = sum(not isinstance(child, Leaf) for child in node.children) == 1
                 for child in node.children:
-                    visit(child, prefix, not is_one, leaves if is_one else ())
+                    around = apart if is_one else len(prefix)
+                    visit(child, prefix, around, leaves if is_one else ())
 
-    visit(program.schedule, (), False, ())
+    visit(program.schedule, (), 0, ())
     return tuple(found)
 
 
@@ -236,24 +241,10 @@ def _work(
         loops = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
         for expr in dict.fromkeys(walk(body.value)):
             if isinstance(expr, Apply) and expr.op != "cast":
-                used = _iterators(expr)
+                used = iterators_of(expr)
                 depends = tuple(sorted(b for b in band if loops[b] & used))
-                found.append(Operation(operator_names(expr)[0], depends))
+                found.append(Operation(operator_name(expr), depends))
     return tuple(sorted(found))
-
-
-def _iterators(expr: Expr) -> frozenset[str]:
-    """Iterators on which the value of `expr` may depend."""
-    found: set[str] = set()
-    for part in walk(expr):
-        match part:
-            case Load():
-                for subscript in part.access.subscripts:
-                    if isinstance(subscript, Affine):
-                        found |= subscript.variables
-            case Index():
-                found |= part.affine.variables
-    return frozenset(found)
 
 
 def _recurrences(
@@ -343,7 +334,7 @@ def _shortest_chain(value: Expr, access: str) -> tuple[str, ...] | None:
             if not ways:
                 return None
             shortest = min(ways, key=len)
-            return shortest if value.op == "cast" else (*shortest, operator_names(value)[0])
+            return shortest if value.op == "cast" else (*shortest, operator_name(value))
     return None
 
 

@@ -8,14 +8,14 @@ from itertools import product
 from math import log2, prod
 from typing import TYPE_CHECKING
 
-from pom.dse.bounds import Budget, Candidates, OperatorCost, candidates, max_lanes
-from pom.dse.instance_count import count_points
+from pom.dse.bounds import Budget, Candidates, candidates, max_lanes
+from pom.dse.chains import FREE, OperatorCost
+from pom.dse.instance_count import count_instances
 from pom.dse.nests import Nest
 from pom.dse.outward import sequential_work
 from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
 from pom.dse.problem import Problem
 from pom.dse.structures import Structure, find_structures
-from pom.passes.isl_build import domain
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
 
@@ -114,9 +114,11 @@ def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> Operato
     dtype: ScalarType | None = _FLOATS.get(operator[0])
     kind = operator[1:]
     if dtype is None or kind not in OpKind._value2member_map_:
-        return OperatorCost(0, 0, 0)
+        return FREE
     found = library.lookup(kind, dtype, impl)
-    return OperatorCost(found.latency, found.dsp, int(found.lut))
+    delay_in = found.delay_in_ns / library.effective_clock_ns
+    delay_out = found.delay_out_ns / library.effective_clock_ns if found.latency else 0.0
+    return OperatorCost(found.latency, found.dsp, int(found.lut), delay_in, delay_out)
 
 
 def implementation_choices(
@@ -135,10 +137,8 @@ def implementation_choices(
 
 
 def instance_count(structure: Structure, nest: Nest) -> float:
-    """Instances of the nest's largest statement, or a number below (see `count_points`)."""
-    return max(
-        count_points(domain(structure.program.statement(name)))[0] for name in nest.statements
-    )
+    """Instances of the nest's largest statement, or a number below (see `count_instances`)."""
+    return max(count_instances(structure.program.statement(name))[0] for name in nest.statements)
 
 
 def make_variant(
@@ -158,7 +158,9 @@ def make_variant(
     found = []
     for nest, lanes in zip(structure.nests, _lane_limits(structure, costs, budget), strict=True):
         count = instance_count(structure, nest)
-        lists = tuple(candidates(nest, o, costs, budget, lanes, count) for o in nest.orders)
+        lists = tuple(
+            candidates(structure.program, nest, o, costs, budget, lanes, count) for o in nest.orders
+        )
         found.append((nest, lists))
     overlap = overlap_graph(structure.program, structure.nests)
     work = least_work(structure, costs, budget) if overlap else 0.0
@@ -203,7 +205,7 @@ def _executions(structure: Structure, nest: Nest) -> float:
     """How often the box around the band is run through; of other shapes the share that is run."""
     if nest.is_box:
         return float(prod(loop.extent for loop in nest.prefix))
-    counts = (count_points(domain(structure.program.statement(s)))[0] for s in nest.statements)
+    counts = (count_instances(structure.program.statement(s))[0] for s in nest.statements)
     return min(counts) / max(nest.box, 1)
 
 

@@ -108,10 +108,12 @@ class Exact:
         self._attempt(search, branch, FEW if is_first else 2)
         if is_first:
             self._attempt(search, branch, ROUNDS)
-            if len(branch.tables) > 1:
-                branch.composer.is_strict = False
-                self._attempt(search, branch, FEW, 2 * FEW)
-                branch.composer.is_strict = True
+        if len(branch.tables) > 1:
+            # a single lane of a heavy nest may choose among the banks of a light one, after all
+            branch.composer.is_strict = False
+            self._attempt(search, branch, FEW if is_first else 0, 2 * FEW if is_first else 2)
+            branch.composer.is_strict = True
+        if is_first:
             self._overlapped(search, branch)
         if is_first or search.is_out_of_time:
             return

@@ -1,0 +1,110 @@
+"""How long chains of operators take at the least: from operands to a value, and around a recurrence.
+
+An operator of `n` register stages has its result `n` cycles later, and one that is fed from the
+registers of another starts a cycle later still where the two delays do not fit into one cycle.
+Loads, stores and choices only add to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pom.ir.affine import Affine
+from pom.ir.expr import Apply, Const, Expr, Index, Load, walk
+from pom.passes.statement_text import operator_names
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCost:
+    """What one fully pipelined instance of an operator costs, at the least.
+
+    Parameters
+    ----------
+    latency, dsp, lut : int
+    delay_in, delay_out : float
+        Before the first and behind the last register, as shares of the usable clock period.
+    """
+
+    latency: int
+    dsp: int
+    lut: int
+    delay_in: float = 0.0
+    delay_out: float = 0.0
+
+
+FREE = OperatorCost(0, 0, 0)
+
+
+def operator_name(value: Apply) -> str:
+    """The tool's name of an operation: ``fadd``, ``dmul``, ``mul`` …
+
+    A float is divided by a power of two by multiplying with its inverse, which is exact.
+    """
+    name = operator_names(value)[0]
+    divisor = value.operands[-1]
+    if value.op == "div" and isinstance(divisor, Const) and isinstance(divisor.value, float):
+        is_exact = abs(math.frexp(divisor.value)[0]) == 0.5
+        return f"{name.removesuffix('div')}mul" if is_exact else name
+    return name
+
+
+def chain_latency(
+    value: Expr, costs: Mapping[str, OperatorCost], moving: frozenset[str] | None = None
+) -> int:
+    """Cycles from the operands of a value to its existence, on the slowest way.
+
+    Parameters
+    ----------
+    value : Expr
+    costs : mapping of operator to OperatorCost
+    moving : frozenset of str, optional
+        Iterators of the loop that is pipelined: what depends on none of them is computed in front
+        of the loop. Without it, everything is computed inside.
+    """
+    return _end(value, costs, moving)[0]
+
+
+def _end(
+    value: Expr, costs: Mapping[str, OperatorCost], moving: frozenset[str] | None
+) -> tuple[int, float]:
+    """The cycle in which a value exists, and the time in it."""
+    if not isinstance(value, Apply):
+        return 0, 0.0
+    if moving is not None and iterators_of(value).isdisjoint(moving):
+        return 0, 0.0
+    cycle, time = max((_end(o, costs, moving) for o in value.operands), default=(0, 0.0))
+    if value.op == "cast":
+        return cycle, time
+    own = costs.get(operator_name(value), FREE)
+    if time > 0.0 and time + own.delay_in > 1.0:
+        cycle, time = cycle + 1, 0.0
+    if own.latency:
+        return cycle + own.latency, own.delay_out
+    return cycle, time + own.delay_in
+
+
+def iterators_of(expr: Expr) -> frozenset[str]:
+    """Iterators on which the value of `expr` may depend by its subscripts."""
+    found: set[str] = set()
+    for part in walk(expr):
+        match part:
+            case Load():
+                for subscript in part.access.subscripts:
+                    if isinstance(subscript, Affine):
+                        found |= subscript.variables
+            case Index():
+                found |= part.affine.variables
+    return frozenset(found)
+
+
+def step_latency(operators: Sequence[str], costs: Mapping[str, OperatorCost]) -> int:
+    """Cycles of one step of a recurrence through `operators`, which begins again behind the last."""
+    chain = [costs.get(name, FREE) for name in operators]
+    total = sum(cost.latency for cost in chain)
+    following = (*chain[1:], *chain[:1])
+    return total + sum(
+        a.latency > 0 and b.latency > 0 and a.delay_out + b.delay_in > 1.0
+        for a, b in zip(chain, following, strict=True)
+    )

@@ -1,0 +1,55 @@
+"""Iterations of tiled nests that are no boxes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+import pom
+from pom.dse.blocks import BlockCounts
+from pom.dse.nests import find_nests
+from pom.passes.graph_to_poly import graph_to_poly
+
+
+@pom.kernel
+def triangle(A: pom.f32[12, 12, 5], x: pom.f32[12, 5]):
+    for i in pom.loop("i", 0, 12):
+        for j in pom.loop("j", 0, i + 1):
+            for k in pom.loop("k", 0, 5):
+                x[i, k] += A[i, j, k]
+
+
+POINTS = [(i, j, k) for i in range(12) for j in range(i + 1) for k in range(5)]
+
+
+def counts():
+    program = graph_to_poly(triangle.graph)
+    (nest,) = find_nests(program)
+    return BlockCounts(program, nest)
+
+
+@pytest.mark.parametrize("factors", list(product((1, 2, 5, 12), (1, 3, 4), (1, 2, 5))))
+def test_no_more_iterations_are_counted_than_blocks_have_instances(factors):
+    found = counts().least(("i", "j", "k"), factors)
+    blocks = {tuple(v // f for v, f in zip(p, factors, strict=True)) for p in POINTS}
+    if found is not None:
+        # a trip count that varies may be taken by the middle of its range, rounded down
+        assert 0.7 * len(blocks) <= found.iterations <= len(blocks)
+
+
+def test_a_loop_is_flattened_into_those_that_do_not_decide_on_its_range():
+    found = counts()
+    # j goes up to i: the loops below i run for each i anew
+    assert found.least(("i", "j", "k"), (1, 1, 1)).entries == 12
+    assert found.least(("i", "j", "k"), (1, 1, 1)).inside == ("j", "k")
+    assert found.least(("i", "k", "j"), (1, 1, 1)).entries == 12
+    # k decides on nothing
+    assert found.least(("k", "i", "j"), (1, 1, 1)).entries == 60
+    assert found.least(("k", "i", "j"), (5, 1, 1)).entries == 12
+    # a sum that stays in a register is not flattened
+    assert found.least(("i", "k", "j"), (1, 1, 1), is_flat=False).entries == 60
+
+
+def test_nothing_is_known_where_no_loop_remains():
+    assert counts().least(("i", "j", "k"), (12, 12, 5)) is None
