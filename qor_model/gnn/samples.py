@@ -19,6 +19,7 @@ from pom.qor_model.evaluate import (
     settings_of,
 )
 from pom.qor_model.gnn.encode import EncodedDesign, GraphArrays, encode_design
+from pom.qor_model.gnn.nests import NestMaker
 from pom.qor_model.gnn.shape import SHAPE, BodyShape, shape_terms
 from pom.qor_model.gnn.targets import Measured, MeasuredFile
 from pom.qor_model.labels import Label, LabelKind
@@ -26,7 +27,7 @@ from pom.qor_model.latency import LatencyModel
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Design, Partition
 from pom.qor_model.resources import ResourceModel
-from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS
+from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, load_constants
 from pom.qor_model.schedule_result import BodySchedule, DesignResult
 from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
@@ -55,6 +56,8 @@ class Sample:
         Measured values (NaN where none), empty for a design that was not measured.
     tokens : tuple of (str, float)
         The directives as numbers by name, for the baseline that reads nothing else.
+    nests : tuple of tuple of float
+        Numbers of every top-level nest, in the order of `pom.qor_model.gnn.nests.NEST`.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Sample:
     graph: EncodedDesign
     labels: tuple[float, ...] = ()
     tokens: tuple[tuple[str, float], ...] = ()
+    nests: tuple[tuple[float, ...], ...] = ()
 
     def term(self, name: str) -> float:
         """One analytical feature by name."""
@@ -85,12 +89,15 @@ class SampleMaker:
     settings: ToolSettings = VITIS_DEFAULTS
     _graphs: GraphMaker = field(init=False)
     _resources: ResourceModel = field(init=False)
+    _nests: NestMaker = field(init=False)
     _shapes: dict[int, tuple[BodySchedule, BodyShape]] = field(default_factory=dict)
     _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._graphs = GraphMaker(self.library, self.settings)
         self._resources = resource_model(self.library, self.settings)
+        constants = load_constants(self.settings.resource_constants or self.library.tool)
+        self._nests = NestMaker(self.library, constants, self._resources)
 
     def sample(
         self,
@@ -111,7 +118,7 @@ class SampleMaker:
         graph = encode_design(self._graphs.graph(design, result), self._encoded)
         return Sample(
             name or design.top, kernel or design.top, self.library.device, self.library.clock_ns,
-            tuple(float(t) for t in terms), graph,
+            tuple(float(t) for t in terms), graph, nests=self._nests.nests(design, result),
         )  # fmt: skip
 
 
@@ -209,7 +216,7 @@ class _Runner:
         terms = (*found.terms[:-1], float(_is_7series(label.part)))
         return Sample(
             found.name, found.kernel, label.part, label.clock_ns, terms, found.graph,
-            row.values, _tokens(label, partitions),
+            row.values, _tokens(label, partitions), found.nests,
         )  # fmt: skip
 
     def _model(self, label: Label) -> LatencyModel:

@@ -109,12 +109,9 @@ def grow(inputs: Array, target: Array, rounds: int, boosters: int, seed: int) ->
     PomError
         ``POM-Q046`` if scikit-learn is not installed.
     """
-    try:
-        from sklearn.ensemble import HistGradientBoostingRegressor
-    except ImportError as error:
-        raise PomError(
-            "POM-Q046", "training needs scikit-learn", hint="pip install 'pom[gnn]'"
-        ) from error
+    require_scikit()
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     known = ~np.isnan(target)
     found: list[tuple[NDArray[np.void], float]] = []
     for number in range(boosters if known.any() else 0):
@@ -127,10 +124,35 @@ def grow(inputs: Array, target: Array, rounds: int, boosters: int, seed: int) ->
             (nodes, float(np.ravel(booster._baseline_prediction)[0]))
             for nodes in (stage[0].nodes for stage in booster._predictors)
         ]
-    return _joined(found, boosters)
+    return join(found, boosters)
 
 
-def _joined(found: list[tuple[NDArray[np.void], float]], boosters: int) -> Forest:
+def require_scikit() -> None:
+    """Refuse to train without scikit-learn.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q046`` if scikit-learn is not installed.
+    """
+    try:
+        import sklearn.ensemble  # noqa: F401
+    except ImportError as error:
+        raise PomError(
+            "POM-Q046", "training needs scikit-learn", hint="pip install 'pom[gnn]'"
+        ) from error
+
+
+def join(found: Sequence[tuple[NDArray[np.void], float]], boosters: int) -> Forest:
+    """Make one forest of trees, each with the prediction that its booster starts from.
+
+    Parameters
+    ----------
+    found : sequence of (ndarray, float)
+        Nodes with the fields of scikit-learn's boosters.
+    boosters : int
+        How many boosters the trees are of.
+    """
     columns: list[list[Array]] = [[], [], [], [], []]
     roots: list[int] = []
     count = 0
