@@ -156,13 +156,10 @@ def explore(problem: Problem, run: Run) -> Outcome:
             if deadline is not None:
                 # something is left for the designs between the fastest and the smallest
                 search.deadline = deadline - FRONT_TIME * (deadline - time.monotonic())
-            try:
-                _start(search)
-                finished.append((search, strategy.run(search)))
-                search.deadline = deadline
-                _fill_front(search)
-            finally:
-                search.close()
+            _start(search)
+            finished.append((search, strategy.run(search)))
+            search.deadline = deadline
+            _fill_front(search)
         state = "done"
     finally:
         seconds = earlier + time.monotonic() - run.started

@@ -7,10 +7,10 @@ an interrupted search that is started again walks the same path and ends with th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import chain
 
 from pom import __version__
 from pom.dse.evaluation import (
@@ -105,7 +105,6 @@ class Search:
     run_started: float | None = None
     _identity: str = ""
     _asked: set[str] = field(default_factory=set)
-    _ahead: dict[str, Future[Evaluation]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._modelled = without_wishes(self.problem)
@@ -125,17 +124,12 @@ class Search:
         """Whether a design with these resources is within the limits."""
         return not resources.exceeded(self.problem.limits)
 
-    def evaluate(
-        self, plans: Sequence[tuple[Plan, str]], likely: Iterable[tuple[Plan, str]] = ()
-    ) -> list[Evaluation]:
+    def evaluate(self, plans: Sequence[tuple[Plan, str]]) -> list[Evaluation]:
         """The model's answers for plans, each whole (``""``) or for one nest alone, in order.
 
         Parameters
         ----------
         plans : sequence of (plan, handle of a nest)
-        likely : iterable of (plan, handle of a nest)
-            What may be asked next: started where processes would be idle. An answer counts only
-            when it is asked for, so this changes the time a search takes and nothing else.
         """
         keys = [content_key(self._identity, plan.text, nest) for plan, nest in plans]
         known = {k: parse_evaluation(r) for k, r in self.store.get(keys).items()}
@@ -145,16 +139,10 @@ class Search:
             if key not in known
         }
         self.from_store += len(keys) - len(missing)
-        begun: set[str] = set()
-        rest = (item for item in missing.items() if item[0] not in begun)
-        guesses = chain(rest, self._requests(likely))
-        for key, request in missing.items():
-            begun.add(key)
-            future = self._ahead.pop(key, None)
-            self._start(guesses)
-            known[key] = evaluate(request) if future is None else future.result()
+        for key, answer in self._answers(missing):
+            known[key] = answer
             self.evaluated += 1
-            self.store.put([(key, known[key].record())])
+            self.store.put([(key, answer.record())])
             self.notify()
         result = [known[key] for key in keys]
         for key, answer in zip(keys, result, strict=True):
@@ -163,27 +151,25 @@ class Search:
                 self._note(answer)
         return result
 
-    def _requests(self, plans: Iterable[tuple[Plan, str]]) -> Iterator[tuple[str, Request]]:
-        """Those that neither were asked for nor are in the store."""
-        for plan, nest in plans:
-            key = content_key(self._identity, plan.text, nest)
-            if key not in self._asked and not self.store.get([key]):
-                yield key, Request(self._modelled, plan, nest)
-
-    def _start(self, guesses: Iterator[tuple[str, Request]]) -> None:
-        """Hand evaluations to the helpers that have nothing to do."""
-        running = sum(not future.done() for future in self._ahead.values())
-        for _ in range(self.executor.helpers - running):
-            for key, request in guesses:
-                if key not in self._ahead:
-                    self._ahead[key] = self.executor.submit(evaluate, request)
-                    break
-
-    def close(self) -> None:
-        """Give up what was foreseen and never asked for."""
-        for future in self._ahead.values():
-            future.cancel()
-        self._ahead.clear()
+    def _answers(self, requests: Mapping[str, Request]) -> Iterator[tuple[str, Evaluation]]:
+        """Answers in any order: this process takes requests from the left, helpers from the right."""
+        waiting = deque(requests.items())
+        begun: dict[str, Future[Evaluation]] = {}
+        try:
+            while waiting or begun:
+                running = sum(not future.done() for future in begun.values())
+                for _ in range(min(self.executor.helpers - running, len(waiting) - 1)):
+                    key, request = waiting.pop()
+                    begun[key] = self.executor.submit(evaluate, request)
+                if waiting:
+                    key, request = waiting.popleft()
+                    yield key, evaluate(request)
+                else:
+                    key = next(iter(begun))
+                    yield key, begun.pop(key).result()
+        finally:
+            for future in begun.values():
+                future.cancel()
 
     def _note(self, answer: Evaluation) -> None:
         if answer.is_refused:
