@@ -382,7 +382,7 @@ class Chains:
             [self._slowest(loop, costs) for loop in (*shape.order, *(around or [""]))]
         )
         self._steps = [
-            (*carried, step_latency(r.operators, costs), carried[0] in r.trees)
+            _Step(*carried, step_latency(r.operators, costs), carried[0] in r.trees, r.operators)
             for r in shape.nest.recurrences
             if (carried := _carried(r)) is not None
         ]
@@ -410,12 +410,12 @@ class Chains:
         is_one = len(self.shape.nest.statements) == 1
         single = self._single[_innermost(trips)]
         depth = single.copy()
-        for loop, distance, step, is_tree in self._steps:
-            lanes = factors[:, self.shape.order.index(loop)]
-            waits = np.ceil(lanes / distance) - 1
-            if is_tree:
+        for step in self._steps:
+            lanes = factors[:, self.shape.order.index(step.loop)]
+            waits = np.ceil(lanes / step.distance) - 1
+            if step.is_tree:
                 waits = np.ceil(np.log2(np.maximum(lanes, 1)))
-            depth = np.maximum(depth, (single if is_one else 0.0) + waits * step)
+            depth = np.maximum(depth, (single if is_one else 0.0) + waits * step.cycles)
         # the value is stored in the state in which it exists; a call takes two states around it
         depth += 1.0 + (2.0 if self.shape.nest.prefix else 1.0)
         if self.shape.nest.is_apart or not self.shape.nest.prefix:
@@ -431,23 +431,52 @@ class Chains:
     ) -> NDArray[np.float64]:
         """Cycles between iterations that recurrences force; `inside` : only along these loops."""
         interval = np.ones(len(factors))
-        is_single = self.shape.accumulates(factors, trips)
-        inner = _innermost(trips)
-        for loop, distance, step, is_tree in self._steps:
-            if inside is not None and loop not in inside:
-                continue
-            position = self.shape.order.index(loop)
-            between = trips[:, position + 1 :].prod(axis=1)
-            lanes = np.ones(len(factors)) if is_tree else factors[:, position]
-            if not self.shape.nest.is_box:
-                # the model does not follow a value through the last of lanes with guards
-                lanes = np.maximum(lanes - 1, 1)
-            needed = np.maximum(np.ceil(lanes * step / distance / np.maximum(between, 1)), 1.0)
-            # unrolled completely, no later iteration continues the reduction; and an outer loop
-            # does not run ahead of an inner one that is not flattened into it
-            continues = (trips[:, position] > distance) & ~(is_single & (inner != position))
-            interval = np.maximum(interval, np.where(continues, needed, 1.0))
+        for step in self._steps:
+            if inside is None or step.loop in inside:
+                interval = np.maximum(interval, self._forced(step, factors, trips))
         return interval
+
+    def recurrence(
+        self, factors: NDArray[np.int64], trips: NDArray[np.int64]
+    ) -> tuple[str, str] | None:
+        """Loop and text of the recurrence that forces the interval of one design, if one does."""
+        if not self._steps:
+            return None
+        found = [(float(self._forced(s, factors, trips)[0]), s) for s in self._steps]
+        forced, step = max(found, key=lambda pair: pair[0])
+        if forced <= 1.0:
+            return None
+        chain = ", ".join(step.operators)
+        return step.loop, f"{chain} along {step.loop}, {step.cycles} cycles a step"
+
+    def _forced(
+        self, step: _Step, factors: NDArray[np.int64], trips: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Cycles between iterations that one recurrence forces."""
+        position = self.shape.order.index(step.loop)
+        between = trips[:, position + 1 :].prod(axis=1)
+        lanes = np.ones(len(factors)) if step.is_tree else factors[:, position]
+        if not self.shape.nest.is_box:
+            # the model does not follow a value through the last of lanes with guards
+            lanes = np.maximum(lanes - 1, 1)
+        needed = np.ceil(lanes * step.cycles / step.distance / np.maximum(between, 1))
+        # unrolled completely, no later iteration continues the reduction; and an outer loop
+        # does not run ahead of an inner one that is not flattened into it
+        is_single = self.shape.accumulates(factors, trips) & (_innermost(trips) != position)
+        continues = (trips[:, position] > step.distance) & ~is_single
+        forced: NDArray[np.float64] = np.where(continues, np.maximum(needed, 1.0), 1.0)
+        return forced
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A recurrence along one loop: its distance, and what one step of it takes."""
+
+    loop: str
+    distance: int
+    cycles: int
+    is_tree: bool
+    operators: tuple[str, ...]
 
 
 def _carried(recurrence: Recurrence) -> tuple[str, int] | None:

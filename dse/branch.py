@@ -25,6 +25,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
 from pom.dse.composer import Composer
 from pom.dse.footprint import Footprint
@@ -186,6 +187,27 @@ class Branch:
             for n, table in enumerate(tables)
         ]
         return _dual(parts, bound, float(limits.lut))
+
+    def bindings(self, rows: Sequence[int] | None = None) -> tuple[Binding, ...]:
+        """What the cycles of every nest come from: in rows of a design, or in its fastest rows."""
+        room = _room(self.search.problem.limits, 0.0)
+        found = []
+        for n, table in enumerate(self.tables):
+            cycles = _beside_others(table, table.bounds(room)[0])
+            row = int(cycles.argmin()) if rows is None else rows[n]
+            found.append(table.binding(row, float(cycles[row]), room))
+        return tuple(found)
+
+    def rows_of(self, plan: Plan) -> tuple[int, ...] | None:
+        """The rows of a design; None where it is not made of rows of this branch."""
+        variant = (self.variant.structure.name, self.variant.implementations)
+        if (plan.structure, plan.implementations) != variant or not self.is_tried:
+            return None
+        by_handle = {nest.statement: nest for nest in plan.nests}
+        if set(by_handle) != {table.nest.handle for table in self.tables}:
+            return None
+        rows = [table.row_of(by_handle[table.nest.handle]) for table in self.tables]
+        return None if None in rows else tuple(row for row in rows if row is not None)
 
 
 def _dual(parts: list[_Part], bound: Bound, limit: float) -> Bound:

@@ -51,10 +51,13 @@ class Demand:
     interval : int
         Cycles that the busiest bank needs.
     accesses : int
+    array : str
+        Of the busiest bank; empty where no bank needs more than a cycle.
     """
 
     interval: int
     accesses: int
+    array: str = ""
 
 
 class Footprint:
@@ -125,8 +128,10 @@ class Footprint:
             number[kind] = max(number[kind], len(elements))
             most = busiest.setdefault(use.array, [0, 0])
             most[kind] = max(most[kind], _busiest(elements, split))
-        interval = max((ceil(sum(most) / PORTS) for most in busiest.values()), default=1)
-        return Demand(max(interval, 1), sum(map(sum, counted.values())))
+        needs = {array: ceil(sum(most) / PORTS) for array, most in busiest.items()}
+        array = max(needs, key=lambda name: needs[name], default="")
+        interval = max(needs.get(array, 1), 1)
+        return Demand(interval, sum(map(sum, counted.values())), array if interval > 1 else "")
 
 
 def _elements(use: _Use, lanes: _Ints) -> _Ints:

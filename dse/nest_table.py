@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.binding import Binding, BindingKind
 from pom.dse.blocks import BlockCounts
 from pom.dse.bounds import Candidates, latency_bound
 from pom.dse.evaluation import Evaluation, own_lut
@@ -120,6 +121,14 @@ class NestTable:
         factors = chosen.factors[int(self._position[row])]
         return NestPlan(self.nest.handle, chosen.order, tuple(int(f) for f in factors))
 
+    def row_of(self, plan: NestPlan) -> int | None:
+        """The row of a plan; None where there is none."""
+        for start, chosen in zip(self._starts.tolist(), self.lists, strict=False):
+            if chosen.order == plan.order:
+                same = np.flatnonzero((chosen.factors == np.array(plan.factors)).all(axis=1))
+                return start + int(same[0]) if len(same) else None
+        return None
+
     def samples(self) -> tuple[int, ...]:
         """Rows that tell apart orders and loops of a nest whose bounds say little."""
         if self._blocks is None:
@@ -192,6 +201,41 @@ class NestTable:
         demand = self._footprint.demand(self.plan(row))
         self.interval[row] = max(self.interval[row], demand.interval)
         self.own_lut[row] = demand.accesses * self._access_lut
+
+    def binding(self, row: int, cycles: float, room: Room) -> Binding:
+        """Which limit the cycles of a row come from.
+
+        Parameters
+        ----------
+        row : int
+        cycles : float
+            Of the row, in a bound.
+        room : Room
+            What all nests may use.
+        """
+        filled = float(self.runs[row] * self.depth[row])
+        chosen = self.lists[int(self._source[row])]
+        at = int(self._position[row])
+        factors = chosen.factors[at : at + 1]
+        extents = chosen.chains.shape.extents
+        trips = extents // factors if self.nest.is_box else -(-extents // factors)
+        interval = float(self.interval[row])
+        if filled >= 0.5 * self.least_cycles()[row]:
+            detail = f"filled {self.runs[row]:,.0f} times, {self.depth[row]:,.0f} cycles each"
+            around = [loop.name for loop in self.nest.prefix] or list(chosen.order)
+            return Binding(self.nest.handle, BindingKind.ENTRIES, ", ".join(around), detail, cycles)
+        recurrence = chosen.chains.recurrence(factors, trips)
+        forced = float(chosen.chains.interval(factors, trips)[0])
+        if recurrence is not None and forced >= interval:
+            return Binding(self.nest.handle, BindingKind.RECURRENCE, *recurrence, cycles)
+        demand = self._footprint.demand(self.plan(row))
+        if demand.array and demand.interval >= interval:
+            detail = f"{demand.array}, {demand.interval} cycles for the accesses of an iteration"
+            return Binding(self.nest.handle, BindingKind.PORTS, demand.array, detail, cycles)
+        uses = {"DSP": self.dsp[row] / max(room.dsp, 1), "LUT": self.lut[row] / max(room.lut, 1)}
+        resource = max(uses, key=lambda name: uses[name])
+        detail = f"{self.lanes[row]:,} lanes, {resource} for operators"
+        return Binding(self.nest.handle, BindingKind.COMPUTE, resource, detail, cycles)
 
     def _count_blocks(self, blocks: BlockCounts) -> None:
         """Count iterations and how often the pipeline is filled, where that raises the bound."""

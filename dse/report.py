@@ -105,6 +105,7 @@ class ReportData:
     routed_note: str = ""
     synthesised: tuple[SynthesisRow, ...] = ()
     synthesis_note: str = ""
+    bound_by: str = ""
 
 
 def render(data: ReportData) -> str:
@@ -162,7 +163,8 @@ def _summary(data: ReportData) -> str:
         for value, label in tiles
     )
     advice = f'<p class="advice">{escape(data.advice)}</p>' if data.advice else ""
-    return f'<div class="tiles">{cells}</div>{advice}'
+    bound = f'<p class="advice">The lower bound rests on {escape(data.bound_by)}.</p>'
+    return f'<div class="tiles">{cells}</div>{advice}{bound if data.bound_by else ""}'
 
 
 def _pareto(data: ReportData) -> str:

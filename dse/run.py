@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pom import devices
 from pom.devices import Device
+from pom.dse.binding import Binding
 from pom.dse.evaluation import Evaluation
 from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
@@ -61,6 +62,8 @@ class Outcome:
         Plans ruled out by a bound.
     seconds : float
         Of this run and of the runs that it continues.
+    bindings : tuple of Binding
+        What the bound rests on, per nest; empty where the strategy does not say.
     """
 
     problem: Problem
@@ -74,6 +77,7 @@ class Outcome:
     from_store: int
     pruned: int
     seconds: float
+    bindings: tuple[Binding, ...] = ()
 
     @property
     def best(self) -> Evaluation:
@@ -302,6 +306,7 @@ def _outcome(
         sum(search.from_store for search, _ in finished),
         sum(search.pruned for search, _ in finished),
         seconds,
+        first.bindings,
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from pom import __version__
+from pom.dse.binding import Binding
 from pom.dse.evaluation import (
     Evaluation,
     Request,
@@ -83,6 +84,8 @@ class Search:
         Single nests that the model accepts.
     front : list of Evaluation
         Of `designs`, those within the limits that no other beats in latency and share of resources.
+    bindings : tuple of Binding
+        What the lower bound rests on, where the strategy says so.
     """
 
     problem: Problem
@@ -101,6 +104,7 @@ class Search:
     designs: list[Evaluation] = field(default_factory=list)
     parts: list[Evaluation] = field(default_factory=list)
     front: list[Evaluation] = field(default_factory=list)
+    bindings: tuple[Binding, ...] = ()
     started: float = field(default_factory=time.monotonic)
     run_started: float | None = None
     _identity: str = ""

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pom.dse.binding import Binding
 from pom.dse.branch import Bound, Branch
 from pom.dse.composer import Choice
 from pom.dse.evaluation import own_lut
@@ -80,9 +81,22 @@ class Exact:
         if overlapped < search.lower_bound:
             search.lower_bound = overlapped
             is_complete = is_complete and overlapped >= _best(search) * (1 - self.tolerance)
+        search.bindings = self._bindings(search, branches)
         self._count(search, branches)
         search.notify()
         return is_complete
+
+    @staticmethod
+    def _bindings(search: Search, branches: Sequence[Branch]) -> tuple[Binding, ...]:
+        """What the lower bound rests on; of an optimal design, what its own cycles come from."""
+        best = search.best
+        if best is not None and search.lower_bound >= best.latency_cycles:
+            for branch in branches:
+                rows = branch.rows_of(best.plan)
+                if rows is not None:
+                    return branch.bindings(rows)
+        lowest = min(branches, key=lambda branch: (branch.bound, not branch.is_tried))
+        return lowest.bindings()
 
     def _plain(self, search: Search, branches: Sequence[Branch]) -> None:
         """The loops as they are, pipelined: a design that nearly always fits, early on."""

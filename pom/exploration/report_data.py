@@ -71,6 +71,7 @@ def report_data(result: SearchResult) -> ReportData:
         synthesised=_synthesised(result),
         synthesis_note=result.synthesis.note if result.synthesis else "",
         advice=_advice(result),
+        bound_by=result.bound_text,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pom import files
+from pom.dse.binding import binding_text
 from pom.dse.charts import duration
 from pom.dse.evaluation import Evaluation
 from pom.dse.problem import Resources
@@ -117,6 +118,11 @@ class SearchResult:
         return max(0.0, (self.latency_cycles - self.lower_bound) / self.latency_cycles)
 
     @property
+    def bound_text(self) -> str:
+        """What `lower_bound` rests on, in words; empty where the strategy does not say."""
+        return binding_text(self.outcome.bindings)
+
+    @property
     def speedup(self) -> float:
         """Over the design without pragmas in which nothing is pipelined."""
         return self.baselines[0].latency_cycles / self.latency_cycles
@@ -189,6 +195,7 @@ class SearchResult:
             "latency_cycles": self.latency_cycles,
             "lower_bound": self.lower_bound,
             "gap": self.gap,
+            "bound": [binding.to_json() for binding in outcome.bindings],
             "is_complete": outcome.is_complete,
             "resources": asdict(self.finalist.evaluation.resources),
             "baselines": [asdict(b) for b in self.baselines],
@@ -263,6 +270,7 @@ class SearchResult:
                 "gap",
                 f"{self.gap:.2%} to the lower bound of {self.lower_bound:,.0f} cycles ({end})",
             ),
+            *((("bound by", self.bound_text),) if self.bound_text else ()),
             ("resources", used),
             *self._routed(),
             *self._synthesised(),
