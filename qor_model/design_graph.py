@@ -9,17 +9,20 @@ apart are one node with a multiplicity (`pom.qor_model.graph_fold`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pom.qor_model.banks import ArrayBanks, array_banks
-from pom.qor_model.graph_fold import fold
+from pom.qor_model.graph_fold import Folded, combine, fold
+from pom.qor_model.latency import estimate_latency
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Array, Design, OpKind, Partition
 from pom.qor_model.schedule_result import (
     BodySchedule,
     DesignResult,
+    Fold,
     FunctionResult,
     LoopResult,
     OperatorKey,
@@ -174,19 +177,25 @@ class GraphMaker:
         listed: list[RegionGraph] = []
         controls: dict[str, int] = {}
         for timing in result.functions:
-            banks = {
-                a.name: array_banks(
-                    _split(a, partitions or {}),
-                    self.settings.default_ram if a.is_argument else self.settings.local_ram,
-                )
-                for a in design.function(timing.name).arrays
-            }
+            banks = self._banks(design, timing.name, partitions or {})
             control = app.add(_control(timing.name, timing.schedules, False, 1.0))
             controls[timing.name] = control
             for callee in timing.calls:
                 app.link(controls[callee], control, EdgeKind.NESTING)
             self._function(app, timing, control, banks, regions, listed)
         return DesignGraph(result.top, tuple(app.nodes), tuple(app.edges), tuple(listed))
+
+    def readable(self, design: Design, result: DesignResult) -> DesignResult:
+        """A schedule of the design that `graph` can read: the given one wherever that is known.
+
+        Lanes that were counted instead of laid out have a known graph if those of the narrow
+        bodies are alike; otherwise the design is scheduled again with all of its lanes.
+        """
+        for loop in result.all_loops():
+            for body in loop.schedules:
+                if body.fold is not None and _classes(body) is None:
+                    return estimate_latency(design, self.library, self.settings)
+        return result
 
     def _function(
         self,
@@ -221,11 +230,27 @@ class GraphMaker:
                 array = self._array(app, name, banks[name])
                 app.link(array, node, EdgeKind.MEMORY)
 
+    def region(self, design: Design, function: str, loop: LoopResult) -> RegionGraph:
+        """Return the graph of one inner region that is entered once."""
+        return self._region(loop, 1.0, self._banks(design, function, {}))
+
+    def _banks(
+        self, design: Design, function: str, partitions: Mapping[str, tuple[Partition, ...]]
+    ) -> dict[str, ArrayBanks]:
+        return {
+            a.name: array_banks(
+                _split(a, partitions),
+                self.settings.default_ram if a.is_argument else self.settings.local_ram,
+            )
+            for a in design.function(function).arrays
+        }
+
     def _region(
         self, loop: LoopResult, runs: float, banks: Mapping[str, ArrayBanks]
     ) -> RegionGraph:
+        bodies = [b if b.fold is None else b.fold.corners[-1][0] for b in loop.schedules]
         used = sorted(
-            {op.op.access.array for b in loop.schedules for op in b.ops if op.op.access is not None}
+            {op.op.access.array for b in bodies for op in b.ops if op.op.access is not None}
         )
         key = (id(loop), runs, tuple((name, banks[name].array.partitions) for name in used))
         found = self._regions.get(key)
@@ -256,55 +281,30 @@ class GraphMaker:
         runs: float,
     ) -> None:
         """Add one scheduled body: its operations, the banks that they reach, its constants."""
-        colours: list[Hashable] = [(op.op.id, op.key, op.bank < 0) for op in body.ops]
-        edges: list[tuple[int, int, Hashable]] = []
-        first_of_bank: dict[tuple[str, int], int] = {}
-        constants: dict[int, int] = {}
-        for index, op in enumerate(body.ops):
-            edges += [(p, index, EdgeKind.DATA) for p in op.operands]
-            if op.op.constant_operands or op.op.scalars:
-                node = constants.setdefault(op.op.id, len(colours))
-                if node == len(colours):
-                    colours.append((NodeKind.CONSTANT, op.op.id))
-                edges.append((node, index, EdgeKind.DATA))
-            access = op.op.access
-            if access is None or op.bank < 0:
-                continue
-            node = first_of_bank.setdefault((access.array, op.bank), len(colours))
-            if node == len(colours):
-                colours.append((NodeKind.BANK, access.array))
-            is_store = op.op.kind is OpKind.STORE
-            edges.append((index, node, EdgeKind.MEMORY) if is_store
-                         else (node, index, EdgeKind.MEMORY))  # fmt: skip
-        folded = fold(colours, edges)
-        bank_of = {node: array for (array, _), node in first_of_bank.items()}
-        place = self._nodes(made, body, folded.class_of, folded.members, bank_of, banks, runs)
-        for source, target, kind, number in folded.edges:
+        classes = _classes(body)
+        if classes is None:
+            raise ValueError("a folded body without a known graph; see GraphMaker.readable")
+        place = self._nodes(made, classes, banks, runs)
+        for source, target, kind, number in classes.folded.edges:
             made.link(place[source], place[target], EdgeKind(str(kind)), number)
-        self._attach(made, body, folded.class_of, place, control, bank_of, banks)
+        self._attach(made, classes, place, control, banks)
 
     def _nodes(
         self,
         made: _Builder,
-        body: BodySchedule,
-        class_of: tuple[int, ...],
-        members: tuple[int, ...],
-        bank_of: Mapping[int, str],
+        classes: _Classes,
         banks: Mapping[str, ArrayBanks],
         runs: float,
     ) -> dict[int, int]:
-        fan_out = [0] * len(body.ops)
-        for op in body.ops:
-            for producer in op.operands:
-                fan_out[producer] += 1
+        body, members = classes.body, classes.folded.members
         place: dict[int, int] = {}
-        for index, number in enumerate(class_of):
+        for index, number in enumerate(classes.folded.class_of):
             if number in place:
                 continue
             if index < len(body.ops):
-                node = self._operation(body, index, members[number], fan_out[index], runs)
-            elif index in bank_of:
-                name = bank_of[index]
+                node = self._operation(classes, index, runs)
+            elif index in classes.bank_of:
+                name = classes.bank_of[index]
                 node = _memory(NodeKind.BANK, name, banks[name], members[number])
             else:
                 node = Node(NodeKind.CONSTANT, "constant", multiplicity=members[number])
@@ -314,16 +314,15 @@ class GraphMaker:
     def _attach(
         self,
         made: _Builder,
-        body: BodySchedule,
-        class_of: tuple[int, ...],
+        classes: _Classes,
         place: Mapping[int, int],
         control: int,
-        bank_of: Mapping[int, str],
         banks: Mapping[str, ArrayBanks],
     ) -> None:
         """Control edges, banks to their arrays, and accesses whose bank is chosen at run time."""
+        body, bank_of, members = classes.body, classes.bank_of, classes.folded.members
         seen: set[tuple[int, str]] = set()
-        for index, number in enumerate(class_of):
+        for index, number in enumerate(classes.folded.class_of):
             op = body.ops[index] if index < len(body.ops) else None
             name = (
                 bank_of.get(index, "")
@@ -336,17 +335,20 @@ class GraphMaker:
             if op is not None:
                 made.link(control, place[number], EdgeKind.CONTROL)
             if name and op is None:
-                made.link(place[number], self._array(made, name, banks[name]), EdgeKind.NESTING)
+                array = self._array(made, name, banks[name])
+                made.link(place[number], array, EdgeKind.NESTING, float(members[number]))
             elif name and op is not None and op.bank < 0:
                 array = self._array(made, name, banks[name])
-                ends = (
-                    (place[number], array) if op.op.kind is OpKind.STORE else (array, place[number])
-                )
-                made.link(*ends, EdgeKind.MEMORY, float(banks[name].banks))
+                reached = float(banks[name].banks)
+                if op.op.kind is OpKind.STORE:
+                    made.link(place[number], array, EdgeKind.MEMORY, members[number] * reached)
+                else:
+                    made.link(array, place[number], EdgeKind.MEMORY, reached)
 
-    def _operation(
-        self, body: BodySchedule, index: int, members: int, fan_out: int, runs: float
-    ) -> Node:
+    def _operation(self, classes: _Classes, index: int, runs: float) -> Node:
+        body = classes.body
+        number = classes.folded.class_of[index]
+        # of a folded body these are the operations of a narrow one, which has its timing
         op = body.ops[index]
         area = self._areas.get(op.key)
         if area is None:
@@ -358,13 +360,132 @@ class GraphMaker:
         numbers = _numbers(
             width=op.op.dtype.width, latency_cycles=op.end_cycle - op.start_cycle,
             delay_ns=area[0], lut=area[1], ff=area[2], dsp=area[3], invocations=runs,
-            in_degree=len(op.operands), out_degree=fan_out, start_cycle=op.start_cycle,
+            in_degree=len(op.operands), out_degree=classes.fan_out[number], start_cycle=classes.start_cycle(op.op.id),
             ii=body.ii, iteration_latency=body.length, is_pipelined=body.is_pipelined,
         )  # fmt: skip
         return Node(
-            NodeKind.OPERATION, str(op.op.kind), str(op.op.kind), str(op.op.dtype.kind), members,
-            numbers,
+            NodeKind.OPERATION, str(op.op.kind), str(op.op.kind), str(op.op.dtype.kind),
+            classes.folded.members[number], numbers,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """Equal nodes of a body, and a body in which each class has members.
+
+    Attributes
+    ----------
+    body : BodySchedule
+    folded : Folded
+    bank_of : mapping
+        Array of every node that stands for a bank.
+    fan_out : tuple of int
+        Operations that use the result of a member of a class.
+    starts : mapping
+        Number of copies of every operation, and the sum of their first cycles.
+    """
+
+    body: BodySchedule
+    folded: Folded
+    bank_of: Mapping[int, str]
+    fan_out: tuple[int, ...]
+    starts: Mapping[int, tuple[int, int]]
+
+    def start_cycle(self, op: int) -> float:
+        """Mean over all copies: lanes that wait for a port in turn are no less alike for it."""
+        number, total = self.starts[op]
+        return total / number
+
+
+def _classes(body: BodySchedule) -> _Classes | None:
+    """The classes of a body; None for a folded one whose narrow bodies do not tell them."""
+    if body.fold is None:
+        return _classes_of(body)
+    parts = [_classes_of(part) for part, _ in body.fold.corners]
+    weights = [weight for _, weight in body.fold.corners]
+    if not _has_known_banks(body.fold):
+        return None
+    folded = combine([p.folded for p in parts], weights)
+    if folded is None:
+        return None
+    fan_out = tuple(
+        sum(w * p.fan_out[c] for p, w in zip(parts, weights, strict=True))
+        for c in range(len(folded.members))
+    )
+    starts = {
+        op: (
+            sum(w * p.starts[op][0] for p, w in zip(parts, weights, strict=True)),
+            sum(w * p.starts[op][1] for p, w in zip(parts, weights, strict=True)),
+        )
+        for op in parts[-1].starts
+    }
+    return _Classes(parts[-1].body, folded, parts[-1].bank_of, fan_out, starts)
+
+
+def _has_known_banks(whole: Fold) -> bool:
+    """Whether the banks of a wide body are used as often as the narrow bodies say.
+
+    They are not where lanes too far apart to be in one narrow body share a bank.
+    """
+    told: Counter[tuple[str, int, int]] = Counter()
+    for part, weight in whole.corners:
+        uses = Counter(
+            (op.op.access.array, op.bank, op.op.kind is OpKind.STORE)
+            for op in part.ops
+            if op.op.access is not None
+        )
+        for key, number in _bank_uses(uses).items():
+            told[key] += weight * number
+    real = _bank_uses({(array, bank, store): n for array, bank, store, n in whole.ports})
+    return {k: n for k, n in told.items() if n} == real
+
+
+def _bank_uses(uses: Mapping[tuple[str, int, bool], int]) -> dict[tuple[str, int, int], int]:
+    """How many banks of an array have so many loads and stores."""
+    places = {(array, bank) for array, bank, _ in uses}
+    return dict(
+        Counter(
+            (array, uses.get((array, bank, False), 0), uses.get((array, bank, True), 0))
+            for array, bank in places
+        )
+    )
+
+
+def _classes_of(body: BodySchedule) -> _Classes:
+    colours: list[Hashable] = [
+        (op.op.id, op.key, op.bank < 0, op.end_cycle - op.start_cycle) for op in body.ops
+    ]
+    starts: dict[int, tuple[int, int]] = {}
+    edges: list[tuple[int, int, Hashable]] = []
+    first_of_bank: dict[tuple[str, int], int] = {}
+    constants: dict[int, int] = {}
+    fan_out = [0] * len(body.ops)
+    for index, op in enumerate(body.ops):
+        number, total = starts.get(op.op.id, (0, 0))
+        starts[op.op.id] = (number + 1, total + op.start_cycle)
+        for producer in op.operands:
+            fan_out[producer] += 1
+            edges.append((producer, index, EdgeKind.DATA))
+        if op.op.constant_operands or op.op.scalars:
+            node = constants.setdefault(op.op.id, len(colours))
+            if node == len(colours):
+                colours.append((NodeKind.CONSTANT, op.op.id))
+            edges.append((node, index, EdgeKind.DATA))
+        access = op.op.access
+        if access is None or op.bank < 0:
+            continue
+        node = first_of_bank.setdefault((access.array, op.bank), len(colours))
+        if node == len(colours):
+            colours.append((NodeKind.BANK, access.array))
+        is_store = op.op.kind is OpKind.STORE
+        edges.append((index, node, EdgeKind.MEMORY) if is_store
+                     else (node, index, EdgeKind.MEMORY))  # fmt: skip
+    folded = fold(colours, edges)
+    bank_of = {node: array for (array, _), node in first_of_bank.items()}
+    shown = [0] * len(folded.members)
+    for index in reversed(range(len(body.ops))):
+        shown[folded.class_of[index]] = fan_out[index]
+    return _Classes(body, folded, bank_of, tuple(shown), starts)
 
 
 _NO_OPERATOR = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})

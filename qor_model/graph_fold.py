@@ -81,3 +81,31 @@ def fold(
 def _number(colours: Sequence[Hashable]) -> list[int]:
     known: dict[Hashable, int] = {}
     return [known.setdefault(c, len(known)) for c in colours]
+
+
+def combine(parts: Sequence[Folded], weights: Sequence[int]) -> Folded | None:
+    """Classes of a wide graph from those of narrow ones with the same lanes.
+
+    Whatever is counted in the wide graph is the weighted sum of what is counted in the narrow
+    ones (`pom.qor_model.fold`).  That holds for the members of a class and for the edges between
+    two classes if another lane makes no new class: then the classes of all narrow graphs, numbered
+    by first appearance, are joined by the same edges.  None where they are not, since a wider
+    graph may then have classes that no narrow one shows.
+    """
+    last = parts[-1]
+    shape = {(s, t, k) for s, t, k, _ in last.edges}
+    for part in parts:
+        if len(part.members) != len(last.members):
+            return None
+        if {(s, t, k) for s, t, k, _ in part.edges} != shape:
+            return None
+    pairs = list(zip(parts, weights, strict=True))
+    members = tuple(sum(w * p.members[c] for p, w in pairs) for c in range(len(last.members)))
+    if min(members, default=1) < 1:
+        return None
+    totals: Counter[tuple[int, int, Hashable]] = Counter()
+    for part, weight in pairs:
+        for s, t, k, mean in part.edges:
+            totals[s, t, k] += weight * round(mean * part.members[t])
+    edges = tuple((s, t, k, totals[s, t, k] / members[t]) for s, t, k, _ in last.edges)
+    return Folded(last.class_of, members, edges)

@@ -234,7 +234,7 @@ def _hgnn_inner(row: Row) -> Label:
         loops.append((name, directives))
     return Label(
         f"{row['set']}/{row['kernel']}/{row['config']}", row["kernel"], "xczu9eg", 10.0,
-        _values(row, {"latency": "latency"}), loops=tuple(loops),
+        _values(row, {m: m for m in METRICS}), loops=tuple(loops),
         partitions=_partitions(row["partition"]), top_loop=row["top_loop"],
         ii=int(row["II"]), iteration_latency=int(row["IL"]),
     )  # fmt: skip

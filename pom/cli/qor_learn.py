@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from pom.errors import PomError
 
 if TYPE_CHECKING:
     from pom.qor_model.evaluate import Evaluation
+    from pom.qor_model.gnn.inner_loops import InnerLoop
+    from pom.qor_model.gnn.model import TrainOptions
     from pom.qor_model.gnn.samples import Sample
     from pom.qor_model.gnn.targets import MeasuredFile
-    from pom.qor_model.gnn.train import TrainOptions
 
 SHOWN = 20
 """Refused designs that are listed."""
@@ -49,6 +51,10 @@ def _training(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--width", type=click.IntRange(4, 512), default=32, show_default=True),
         click.option("--seed", type=int, default=0, show_default=True),
+        click.option(
+            "--device", default="auto", show_default=True,
+            help="Where to train: cpu, cuda, or a GPU where there is one (auto).",
+        ),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -56,7 +62,7 @@ def _training(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options(layer: str, epochs: int, members: int, width: int, seed: int) -> TrainOptions:
-    from pom.qor_model.gnn.train import TrainOptions
+    from pom.qor_model.gnn.model import TrainOptions
 
     if width % 4:
         raise click.BadParameter("the width has to be a multiple of four", param_hint="--width")
@@ -74,10 +80,8 @@ def _read(
     file = read_measured(labels)
     if per_kernel is not None:
         file = choose(file, per_kernel, seed)
-    with click.progressbar(length=len(file.rows), label="designs", file=sys.stderr) as bar:
-        samples, refused = labelled_samples(
-            file, KernelFiles(kernels), library_of(), lambda done, total: bar.update(1)
-        )
+    with _bar(len(file.rows), "designs") as tick:
+        samples, refused = labelled_samples(file, KernelFiles(kernels), library_of(), tick)
     refused = (*file.unread, *refused)
     for design, reason in refused[:SHOWN]:
         _say(f"refused {design}: {reason}")
@@ -89,6 +93,27 @@ def _read(
             notes=tuple(f"{design}: {reason}" for design, reason in refused[:3]),
         )  # fmt: skip
     return file, samples
+
+
+def _read_inner(path: Path, kernels: Path) -> tuple[InnerLoop, ...]:
+    from pom.cli.qor import KernelFiles, library_of
+    from pom.qor_model.gnn.inner_loops import read_inner_loops
+
+    loops, refused = read_inner_loops(path, KernelFiles(kernels), library_of())
+    for design, reason in refused[:SHOWN]:
+        _say(f"refused {design}: {reason}")
+    _say(f"{len(loops)} inner loops")
+    return loops
+
+
+@contextmanager
+def _bar(length: int, label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, told how much is done; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda done, most: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield lambda done, most: bar.update(done - bar.pos)
 
 
 def _say(line: str) -> None:
@@ -122,6 +147,7 @@ def train_(
     members: int,
     width: int,
     seed: int,
+    device: str,
     shots: int | None,
     leave_one_out: bool,
     start: Path | None,
@@ -140,10 +166,20 @@ def train_(
     if start is not None:
         model = fine_tune(load(start), samples)
     else:
-        model = train(samples, file.metrics, options, _say, out.with_suffix(".members"))
+        with _bar(options.members * options.epochs, "epochs") as tick:
+            model = train(
+                samples, file.metrics, options, _say, out.with_suffix(".members"),
+                device=device, tick=tick,
+            )  # fmt: skip
         if leave_one_out:
             protocol = leave_one_kernel_out(
-                samples, file.metrics, options, progress=_say, shots=shots or 0, split=split
+                samples,
+                file.metrics,
+                options,
+                progress=_say,
+                shots=shots or 0,
+                split=split,
+                device=device,
             )
     save(model, out, f"{labels.name}: {len(samples)} designs")
     if as_json:
@@ -165,6 +201,8 @@ def train_(
 @click.command("compare")
 @labels_option
 @kernels_option
+@click.option("--inner", metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
+              help="Measured inner loops: the published method trains GNNp and GNNnp on them.")  # fmt: skip
 @_per_kernel
 @_split
 @_training
@@ -172,6 +210,7 @@ def train_(
 def compare_(
     labels: Path,
     kernels: Path,
+    inner: Path | None,
     per_kernel: int | None,
     split: str,
     layer: str,
@@ -179,6 +218,7 @@ def compare_(
     members: int,
     width: int,
     seed: int,
+    device: str,
     as_json: bool,
 ) -> None:
     """Compare all models on the same designs, each kernel left out in turn."""
@@ -186,7 +226,8 @@ def compare_(
 
     file, samples = _read(labels, kernels, per_kernel, seed)
     options = _options(layer, epochs, members, width, seed)
-    found = compare(samples, file.metrics, options, _say, split)
+    loops = () if inner is None else _read_inner(inner, kernels)
+    found = compare(samples, file.metrics, options, _say, split, loops, device)
     if as_json:
         click.echo(json.dumps([p.to_json() for p in found], indent=2))
     else:
@@ -208,6 +249,7 @@ def learning_curve_(
     members: int,
     width: int,
     seed: int,
+    device: str,
     as_json: bool,
 ) -> None:
     """Errors on unseen kernels, over how many kernels and designs are learned from."""
@@ -215,7 +257,7 @@ def learning_curve_(
 
     file, samples = _read(labels, kernels, per_kernel, seed)
     options = _options(layer, epochs, members, width, seed)
-    found = learning_curve(samples, file.metrics, options, _say)
+    found = learning_curve(samples, file.metrics, options, _say, device)
     if as_json:
         rows = [
             {"kernels": p.kernels, "designs": p.designs,
@@ -254,6 +296,7 @@ def adrs_(
     members: int,
     width: int,
     seed: int,
+    device: str,
     as_json: bool,
 ) -> None:
     """How close the designs that a model picks come to the true Pareto set (ADRS)."""
@@ -261,7 +304,7 @@ def adrs_(
 
     file, samples = _read(labels, kernels, None, seed)
     options = _options(layer, epochs, members, width, seed) if model == "gnn" else None
-    rows = adrs_by_kernel(samples, file.metrics, picks, options, left_out, per_kernel)
+    rows = adrs_by_kernel(samples, file.metrics, picks, options, left_out, per_kernel, device)
     mean = [sum(getattr(r, n) for r in rows) / len(rows) for n in ("two", "four")]
     if as_json:
         record = {
@@ -302,7 +345,8 @@ def eval_gnn(labels: Path, kernels: Path, per_kernel: int | None = 100) -> Evalu
     import numpy as np
 
     from pom.qor_model.evaluate import Evaluation, Outcome
-    from pom.qor_model.gnn.train import TrainOptions, forward, train
+    from pom.qor_model.gnn.model import TrainOptions, forward
+    from pom.qor_model.gnn.train import train
     from pom.qor_model.labels import Label
 
     file, samples = _read(labels, kernels, per_kernel, 0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pom.errors import PomError
+from pom.qor_model.gnn.model import TrainOptions, forward
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, base
-from pom.qor_model.gnn.train import TrainOptions, forward, train
+from pom.qor_model.gnn.train import train
 
 _CAPACITY = (("lut", 274080.0), ("ff", 548160.0), ("dsp", 2520.0))
 """Of xczu9eg: area is the sum of the shares."""
@@ -121,6 +122,7 @@ def adrs_by_kernel(
     options: TrainOptions | None,
     left_out: str | None = None,
     per_kernel: int | None = None,
+    device: str = "auto",
 ) -> tuple[AdrsResult, ...]:
     """ADRS of every kernel, chosen by a model that never saw it.
 
@@ -137,6 +139,8 @@ def adrs_by_kernel(
         Only this kernel.
     per_kernel : int, optional
         Train on so many designs of each kernel.
+    device : str
+        As for `train`.
 
     Raises
     ------
@@ -165,6 +169,6 @@ def adrs_by_kernel(
                 group = [s for s in samples if s.kernel == other]
                 order = rng.permutation(len(group))[: per_kernel or len(group)]
                 seen += [group[int(n)] for n in order]
-            logs = forward(train(seen, metrics, options), own)
+            logs = forward(train(seen, metrics, options, device=device), own)
         found.append(adrs_of(own, np.expm1(logs), metrics, picks))
     return tuple(found)

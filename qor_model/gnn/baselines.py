@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from pom.errors import PomError
+from pom.qor_model.gnn.inner_loops import InnerLoop
 from pom.qor_model.gnn.leave_out import Protocol, evaluate_predictor, leave_one_kernel_out
+from pom.qor_model.gnn.model import TrainOptions
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, base, features, measured, tokens
-from pom.qor_model.gnn.train import TrainOptions
 
 PUBLISHED = "H-GNN as published"
 TOKENS = "gradient boosting on tokens"
@@ -26,8 +27,12 @@ def compare(
     options: TrainOptions,
     progress: Callable[[str], None] | None = None,
     split: str = "kernel",
+    inner: Sequence[InnerLoop] = (),
+    device: str = "auto",
 ) -> tuple[Protocol, ...]:
     """Every model on the same designs, each kernel (or random part) left out in turn.
+
+    `inner` are measured loops of the other kernels for the published method's GNNp and GNNnp.
 
     Raises
     ------
@@ -49,11 +54,22 @@ def compare(
 
     published = replace(options, is_residual=False, members=1)
     found = [
-        leave_one_kernel_out(samples, metrics, published, PUBLISHED, progress, split=split),
+        leave_one_kernel_out(
+            samples,
+            metrics,
+            published,
+            PUBLISHED,
+            progress,
+            split=split,
+            device=device,
+            inner=inner,
+        ),
         evaluate_predictor(samples, metrics, TOKENS, by_tokens, split),
         evaluate_predictor(samples, metrics, TERMS, by_terms, split),
         evaluate_predictor(samples, metrics, ANALYTICAL, analytical, split),
-        leave_one_kernel_out(samples, metrics, options, FINAL, progress, split=split),
+        leave_one_kernel_out(
+            samples, metrics, options, FINAL, progress, split=split, device=device
+        ),
     ]
     return tuple(found)
 

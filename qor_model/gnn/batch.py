@@ -33,6 +33,13 @@ class GraphBatch:
     graph_of: Tensor
     count: int
 
+    def to(self, device: torch.device) -> GraphBatch:
+        """The same graphs on a device."""
+        return GraphBatch(
+            self.nodes.to(device), self.edges.to(device), self.edge_features.to(device),
+            self.graph_of.to(device), self.count,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DesignBatch:
@@ -52,6 +59,13 @@ class DesignBatch:
     sequential: GraphBatch
     super_nodes: Tensor
     region_rows: Tensor
+
+    def to(self, device: torch.device) -> DesignBatch:
+        """The same designs on a device."""
+        return DesignBatch(
+            self.application.to(device), self.pipelined.to(device), self.sequential.to(device),
+            self.super_nodes.to(device), self.region_rows.to(device),
+        )  # fmt: skip
 
 
 def batch_graphs(graphs: Sequence[GraphArrays]) -> GraphBatch:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from pom.errors import PomError
+from pom.qor_model.gnn.calibrate import rank
+from pom.qor_model.gnn.model import Model, forward, normalised, stretch
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import features, measured
-from pom.qor_model.gnn.train import COVERAGE, Model, forward, normalised
 
 
 def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
@@ -35,11 +36,11 @@ def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
     places = normalised(model, samples)
     nearby, left = fit_nearby(places, truth - predicted)
     radius = model.radius.copy()
+    left = left / stretch(model.difficulty, places)
     for column in range(len(model.metrics)):
-        known = np.sort(left[~np.isnan(left[:, column]), column])
+        known = left[~np.isnan(left[:, column]), column]
         if len(known):
-            rank = min(len(known) - 1, int(np.ceil((len(known) + 1) * COVERAGE)) - 1)
-            radius[column] = known[rank]
+            radius[column] = rank(known)
     raw = features(samples)
     return replace(
         model, nearby=nearby, radius=radius,

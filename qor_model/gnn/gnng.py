@@ -43,7 +43,7 @@ class GNNg(nn.Module):
     def forward(self, designs: DesignBatch, inputs: Tensor | None = None) -> Tensor:
         """Return the prediction, shape (designs, metrics)."""
         regions = torch.cat([self.gnnp(designs.pipelined), self.gnnnp(designs.sequential)])
-        extra = torch.zeros(len(designs.application.nodes), REGION_METRICS)
+        extra = regions.new_zeros(len(designs.application.nodes), REGION_METRICS)
         extra = extra.index_copy(0, designs.super_nodes, regions[designs.region_rows])
         pooled = self.graphs(designs.application, extra)
         if inputs is not None:

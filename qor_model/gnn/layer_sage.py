@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch_geometric.nn import SAGEConv
+
+from pom.qor_model.gnn.copies import edge_copies, weighted_mean
 
 
 class SageLayer(nn.Module):
@@ -11,9 +12,11 @@ class SageLayer(nn.Module):
 
     def __init__(self, width: int, edge_width: int) -> None:
         super().__init__()
-        self.convolution = SAGEConv(width, width)
+        self.neighbours = nn.Linear(width, width)
+        self.own = nn.Linear(width, width, bias=False)
 
     def forward(self, nodes: Tensor, edges: Tensor, edge_features: Tensor) -> Tensor:
         """Return the nodes' next embeddings."""
-        result: Tensor = self.convolution(nodes, edges)
+        mean = weighted_mean(nodes[edges[0]], edge_copies(edge_features), edges[1], nodes.shape[0])
+        result: Tensor = self.neighbours(mean) + self.own(nodes)
         return result

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pom.qor_model.gnn.inner_loops import InnerLoop
+from pom.qor_model.gnn.model import TrainOptions, forward, interval
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, errors, measured
-from pom.qor_model.gnn.train import TrainOptions, forward, train
+from pom.qor_model.gnn.train import train
 
 _PARTS = 10
 Predictor = Callable[[Sequence[Sample], Sequence[Sample]], Array]
@@ -89,6 +91,8 @@ def leave_one_kernel_out(
     progress: Callable[[str], None] | None = None,
     shots: int = 0,
     split: str = "kernel",
+    device: str = "auto",
+    inner: Sequence[InnerLoop] = (),
 ) -> Protocol:
     """Train without each kernel in turn, and predict it.
 
@@ -99,6 +103,10 @@ def leave_one_kernel_out(
     shots : int
         So many designs of the kernel that is left out correct the model (`fine_tune`), and are
         not tested on.
+    device : str
+        As for `train`.
+    inner : sequence of InnerLoop
+        Measured inner loops, of which those of the kernel are left out too.
     """
     from pom.qor_model.gnn.fine_tune import fine_tune
 
@@ -106,14 +114,15 @@ def leave_one_kernel_out(
     groups = groups_of(samples, split, options.seed)
     for kernel in sorted(set(groups)):
         seen, left = _parted(samples, groups, kernel)
-        model = train(seen, metrics, options)
+        loops = [x for x in inner if split != "kernel" or x.kernel != kernel]
+        model = train(seen, metrics, options, device=device, inner=loops)
         if shots:
             order = np.random.default_rng(options.seed).permutation(len(left))
             few = [left[int(n)] for n in order[:shots]]
             left = [left[int(n)] for n in order[shots:]]
             model = fine_tune(model, few)
         predicted, truth = forward(model, left), measured(left)
-        inside = np.abs(predicted - truth) <= model.radius + 1e-9
+        inside = np.abs(predicted - truth) <= interval(model, left) + 1e-9
         known = ~np.isnan(truth)
         coverage = tuple(
             float(100 * inside[known[:, c], c].mean()) if known[:, c].any() else float("nan")
@@ -157,6 +166,7 @@ def learning_curve(
     metrics: tuple[str, ...],
     options: TrainOptions,
     progress: Callable[[str], None] | None = None,
+    device: str = "auto",
 ) -> tuple[CurvePoint, ...]:
     """Leave-one-kernel-out errors over the number of kernels, and of designs of each.
 
@@ -173,7 +183,8 @@ def learning_curve(
             kept = [names[(place + n) % len(names)] for n in range(1, kernels + 1)]
             seen = [x for k in kept for x in _some(samples, k, designs, options.seed)]
             left = [s for s in samples if s.kernel == name]
-            found.append(errors(forward(train(seen, metrics, options), left), measured(left)))
+            model = train(seen, metrics, options, device=device)
+            found.append(errors(forward(model, left), measured(left)))
         points.append(CurvePoint(kernels, designs, tuple(float(e) for e in np.mean(found, axis=0))))
         if progress is not None:
             progress(f"{kernels} kernels, {designs} designs of each")

@@ -28,11 +28,13 @@ class GraphNetwork(nn.Module):
     -----
     Pooling is by sum and maximum, as in H-GNN; a node that stands for m equal copies counts m
     times, and the logarithm of the sum is taken, since designs span four orders of magnitude.
+    How many copies it stands for is no feature of a node, so that it does not matter whether
+    copies are drawn or counted.
     """
 
     def __init__(self, layer: str, width: int, extra: int = 0) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(NODE_WIDTH + extra, width), nn.ReLU())
+        self.encoder = nn.Sequential(nn.Linear(NODE_WIDTH - 1 + extra, width), nn.ReLU())
         self.layers = nn.ModuleList(make_layer(layer, width, EDGE_WIDTH) for _ in range(LAYERS))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(LAYERS))
         self.pooled_width = 2 * width
@@ -40,8 +42,10 @@ class GraphNetwork(nn.Module):
     def forward(self, graphs: GraphBatch, extra: Tensor | None = None) -> Tensor:
         """Return one embedding per graph, shape (graphs, pooled_width)."""
         if not graphs.count:
-            return torch.zeros(0, self.pooled_width)
-        features = graphs.nodes if extra is None else torch.cat([graphs.nodes, extra], dim=1)
+            return graphs.nodes.new_zeros(0, self.pooled_width)
+        features = graphs.nodes[:, :-1]
+        if extra is not None:
+            features = torch.cat([features, extra], dim=1)
         nodes = self.encoder(features)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             messages = layer(nodes, graphs.edges, graphs.edge_features)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pom.qor_model.gnn.encode import CATEGORIES, KINDS
+from pom.qor_model.gnn.model import Model, forward, interval
 from pom.qor_model.gnn.samples import TERMS, Sample
 from pom.qor_model.gnn.tables import features
-from pom.qor_model.gnn.train import Model, forward
 from pom.qor_model.gnn.weights import load, shipped
 
 _FAR = float(np.log(2.0))
@@ -85,18 +85,18 @@ def predict(
     )  # fmt: skip
     if not designs:
         return ()
-    values = forward(found, designs)
+    values, widths = forward(found, designs), interval(found, designs)
     raw = features(designs)
     return tuple(
         Prediction(
             sample.name,
             tuple(
                 Estimate(m, *(float(np.expm1(max(x, 0.0))) for x in (v, v - r, v + r)))
-                for m, v, r in zip(found.metrics, row, found.radius, strict=True)
+                for m, v, r in zip(found.metrics, row, width, strict=True)
             ),
             _warnings(found, sample, terms),
         )
-        for sample, row, terms in zip(designs, values, raw, strict=True)
+        for sample, row, width, terms in zip(designs, values, widths, raw, strict=True)
     )
 
 

@@ -107,6 +107,7 @@ class SampleMaker:
         kernel: str = "",
     ) -> Sample:
         """Return the sample of a design (with its directives in it) and its schedule."""
+        result = self._graphs.readable(design, result)
         counts = self._resources.count(design, result)
         total = self._resources.estimate(design, result).total
         terms = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,14 +40,38 @@ class BodyShape:
 
 
 def body_shape(body: BodySchedule) -> BodyShape:
-    """Measure one body."""
+    """Measure one body; a folded one is the weighted sum of its narrow ones."""
+    parts = ((body, 1),) if body.fold is None else body.fold.corners
+    ops = accesses = chosen = 0
+    waiting = 0.0
+    changes: Counter[int] = Counter()
+    for part, weight in parts:
+        waits: Counter[int] = Counter()
+        found, bits = _counted(part, waits)
+        ops += weight * len(part.ops)
+        accesses += weight * found[0]
+        chosen += weight * found[1]
+        waiting += weight * bits
+        for cycle, width in waits.items():
+            changes[cycle] += weight * width
+    alive = peak = 0
+    for cycle in sorted(changes):
+        alive += changes[cycle]
+        peak = max(peak, alive)
+    return BodyShape(ops, accesses, chosen, waiting / max(1, body.ii), peak)
+
+
+def _counted(body: BodySchedule, changes: Counter[int]) -> tuple[tuple[int, int], float]:
+    """Accesses (all, and with a bank chosen at run time) and waiting bits of a laid-out body.
+
+    By how much the waiting bits change in a cycle is added to `changes`.
+    """
     last: dict[int, int] = {}
     for op in body.ops:
         for producer in op.operands:
             last[producer] = max(last.get(producer, 0), op.start_cycle)
     accesses = chosen = 0
     waiting = 0.0
-    changes: dict[int, int] = {}
     for index, op in enumerate(body.ops):
         if op.op.access is not None:
             accesses += 1
@@ -57,13 +82,9 @@ def body_shape(body: BodySchedule) -> BodyShape:
         if length > 0:
             width = op.op.dtype.width
             waiting += length * width
-            changes[op.end_cycle] = changes.get(op.end_cycle, 0) + width
-            changes[last[index]] = changes.get(last[index], 0) - width
-    alive = peak = 0
-    for cycle in sorted(changes):
-        alive += changes[cycle]
-        peak = max(peak, alive)
-    return BodyShape(len(body.ops), accesses, chosen, waiting / max(1, body.ii), peak)
+            changes[op.end_cycle] += width
+            changes[last[index]] -= width
+    return (accesses, chosen), waiting
 
 
 def shape_terms(

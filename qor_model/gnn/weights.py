@@ -14,13 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from pom.errors import PomError
+from pom.qor_model.gnn.fit import new_network
 from pom.qor_model.gnn.gnng import GNNg
+from pom.qor_model.gnn.model import Model, TrainOptions
 from pom.qor_model.gnn.nearby import Nearby
 from pom.qor_model.gnn.samples import TERMS
-from pom.qor_model.gnn.train import Model, TrainOptions
 from pom.qor_model.gnn.trees import Forest
 
-FORMAT = 2
+FORMAT = 3
 _NEARBY = ("places", "offset", "weights", "length")
 _FOREST = {
     "feature": torch.int16, "threshold": torch.float64, "left": torch.int32,
@@ -28,7 +29,10 @@ _FOREST = {
 }  # fmt: skip
 _ARRAYS = (
     "mean", "scale", "low", "high", "centre", "spread", "use_centre", "shrinkage", "tree_share",
-    "radius", "ceiling", "nodes",
+    "radius", "difficulty", "ceiling", "nodes",
+)  # fmt: skip
+_PER_METRIC = (
+    "centre", "spread", "use_centre", "shrinkage", "tree_share", "radius", "difficulty", "ceiling",
 )  # fmt: skip
 
 
@@ -77,22 +81,47 @@ def load(path: Path) -> Model:
     Raises
     ------
     PomError
-        ``POM-Q044`` if the file is missing or no model of this version.
+        ``POM-Q044`` if the file is missing, damaged, of another program or of another version.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {}).get("pom", "{}"))
+            record = json.loads((file.metadata() or {}).get("pom", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise PomError("POM-Q044", f"{path} is no file of weights: {error}") from error
-    if record.get("format") != FORMAT or tuple(record.get("terms", ())) != TERMS:
+    if not isinstance(record, dict) or "format" not in record:
         raise PomError(
-            "POM-Q044", f"the weights {path} were made by another version",
+            "POM-Q044", f"{path} has tensors, but not of a model of POM",
+            hint="`pom qor train` writes such files",
+        )  # fmt: skip
+    if record["format"] != FORMAT:
+        is_newer = isinstance(record["format"], int) and record["format"] > FORMAT
+        raise PomError(
+            "POM-Q044",
+            f"{path} has weights of format {record['format']}; this version reads {FORMAT}",
+            hint="update POM" if is_newer else "train them again with `pom qor train`",
+        )
+    if tuple(record.get("terms", ())) != TERMS:
+        raise PomError(
+            "POM-Q044", f"the weights {path} read other features of a design than this version",
             hint="train them again with `pom qor train`",
         )  # fmt: skip
+    try:
+        return _model(record, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        # a tensor or an entry is missing, or has another shape than the network
+        reason = str(error).splitlines()[0]
+        raise PomError("POM-Q044", f"the weights {path} are damaged: {reason}") from error
+
+
+def _model(record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Model:
     options = TrainOptions(**record["options"])
     networks = tuple(_network(n, tensors, options, record) for n in range(record["networks"]))
     arrays = {name: tensors[name].numpy() for name in _ARRAYS}
+    metrics = tuple(record["metrics"])
+    for name in _PER_METRIC:
+        if len(arrays[name]) != len(metrics):
+            raise ValueError(f"{name} is not of {len(metrics)} metrics")
     forests = tuple(
         Forest(
             **{name: _wide(tensors[f"forest{number}.{name}"]) for name in _FOREST},
@@ -104,7 +133,7 @@ def load(path: Path) -> Model:
     if record["is_corrected"]:
         nearby = Nearby(**{name: _wide(tensors[f"nearby.{name}"]) for name in _NEARBY})
     return Model(
-        metrics=tuple(record["metrics"]), options=options, networks=networks,
+        metrics=metrics, options=options, networks=networks,
         kernels=tuple(record["kernels"]), devices=tuple(record["devices"]),
         clock_ns=float(record["clock_ns"]), forests=forests, nearby=nearby, **arrays,
     )  # fmt: skip
@@ -117,10 +146,7 @@ def _wide(tensor: torch.Tensor) -> Any:
 def _network(
     number: int, tensors: dict[str, torch.Tensor], options: TrainOptions, record: dict[str, Any]
 ) -> GNNg:
-    inputs = len(TERMS) if options.is_residual else 0
-    network = GNNg(
-        options.layer, options.width, len(record["metrics"]), inputs, options.dropout
-    )  # fmt: skip
+    network = new_network(options, len(record["metrics"]))
     prefix = f"network{number}."
     state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     network.load_state_dict(state)

@@ -34,9 +34,10 @@ from pom.qor_model.gnn.batch import batch_designs  # noqa: E402
 from pom.qor_model.gnn.fine_tune import fine_tune  # noqa: E402
 from pom.qor_model.gnn.gnng import GNNg  # noqa: E402
 from pom.qor_model.gnn.layers import LAYERS, make_layer  # noqa: E402
+from pom.qor_model.gnn.model import Model, TrainOptions, forward  # noqa: E402
 from pom.qor_model.gnn.predict import predict  # noqa: E402
 from pom.qor_model.gnn.tables import errors, measured  # noqa: E402
-from pom.qor_model.gnn.train import Model, TrainOptions, forward, train  # noqa: E402
+from pom.qor_model.gnn.train import train  # noqa: E402
 from pom.qor_model.gnn.weights import load as load_weights  # noqa: E402
 from pom.qor_model.gnn.weights import save, shipped  # noqa: E402
 

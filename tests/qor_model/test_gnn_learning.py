@@ -20,10 +20,11 @@ pytest.importorskip("sklearn")
 
 from pom.qor_model.gnn.fine_tune import fine_tune
 from pom.qor_model.gnn.leave_out import groups_of, learning_curve
+from pom.qor_model.gnn.model import forward
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.shape import body_shape
-from pom.qor_model.gnn.train import forward, train
+from pom.qor_model.gnn.train import train
 from pom.qor_model.gnn.trees import grow, tree_inputs
 from pom.qor_model.gnn.weights import load, save
 

@@ -1,0 +1,181 @@
+"""How much of each correction is used, and how wide the intervals are: from unseen kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pom.qor_model.gnn.learning_set import LearningSet, Rows
+from pom.qor_model.gnn.model import TrainOptions, stretch
+from pom.qor_model.gnn.tables import Array
+
+COVERAGE = 0.9
+SHRINKAGE = (0.0, 0.25, 0.5, 0.75, 1.0)
+TREE_SHARES = (0.0, 0.5, 1.0)
+PROPORTIONAL = ("dsp",)
+"""Metrics that are the analytical estimate times a constant: place and route keeps the operators, so
+a design with more lanes never needs fewer of them."""
+_WORTH = 0.05
+"""By how much a correction has to be better than none: few kernels decide."""
+_NARROWER = 0.95
+"""Mean width, as a share of that of equal intervals, from which on the features set the width."""
+_RIDGES = (100.0, 1000.0)
+_FLOOR = 1e-3
+"""Errors below this (in log) are equally small."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What a network says of a kernel that it did not see; `rows` are the kernel's designs."""
+
+    rows: Rows
+    predicted: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Per metric; see the attributes of `pom.qor_model.gnn.model.Model`."""
+
+    use_centre: Array
+    shrinkage: Array
+    tree_share: Array
+    radius: Array
+    difficulty: Array
+
+
+def calibrate(
+    table: LearningSet, metrics: tuple[str, ...], held: Sequence[Held], trees: Array
+) -> Calibration:
+    """Choose shares and intervals.
+
+    Parameters
+    ----------
+    table : LearningSet
+    metrics : tuple of str
+    held : sequence of Held
+        One per network.
+    trees : ndarray, shape (samples, metrics)
+        Corrections of trees that did not see the design's kernel.
+    """
+    count, width = len(metrics), table.inputs.shape[1] + 1
+    chosen = Calibration(
+        np.ones(count), np.ones(count), np.zeros(count), np.zeros(count), np.zeros((count, width))
+    )
+    kernels = np.array([s.kernel for s in table.samples])
+    for column, metric in enumerate(metrics):
+        found = _best(table, metric, column, held, trees)
+        if found is None:
+            continue
+        share, shrink, tree = found
+        chosen.use_centre[column], chosen.shrinkage[column] = share, shrink
+        chosen.tree_share[column] = tree
+        rows, rest = _left_over(table, column, held, trees, found)
+        chosen.radius[column], chosen.difficulty[column] = _width(
+            np.abs(rest), table.inputs[rows], kernels[rows]
+        )
+    return chosen
+
+
+Mixture = tuple[float, float, float]
+"""Shares of the mean correction and of the networks', and of the trees in the whole."""
+
+
+def _best(
+    table: LearningSet, metric: str, column: int, held: Sequence[Held], trees: Array
+) -> Mixture | None:
+    """The mixture with the smallest error on kernels that were not seen; None without labels."""
+    candidates: list[tuple[float, Mixture]] = []
+    for mixture in _mixtures(table.options, metric):
+        errors = []
+        for one in held:
+            rest = _rest(table, column, one, trees, mixture)
+            known = np.abs(rest[~np.isnan(rest)])
+            if len(known):
+                errors.append(known.mean())
+        if errors:
+            worth = 1.0 if any(mixture) else 1.0 - _WORTH
+            candidates.append((float(np.mean(errors)) * worth, mixture))
+    return min(candidates)[1] if candidates else None
+
+
+def _mixtures(options: TrainOptions, metric: str) -> list[Mixture]:
+    if not options.is_residual:
+        return [(1.0, 1.0, 0.0)]
+    if metric in PROPORTIONAL:
+        return [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]
+    shares = TREE_SHARES if options.boosters else (0.0,)
+    return [
+        (share, shrink, tree)
+        for tree in shares
+        for share, shrink in (
+            [(0.0, 0.0)] if tree == 1.0 else [(a, b) for a in (0.0, 1.0) for b in SHRINKAGE]
+        )
+    ]
+
+
+def _rest(table: LearningSet, column: int, held: Held, trees: Array, mixture: Mixture) -> Array:
+    share, shrink, tree = mixture
+    centre, spread = table.centre[column], table.spread[column]
+    network = share * centre + shrink * spread * held.predicted[:, column]
+    whole = network + tree * (trees[held.rows, column] - network)
+    return np.asarray(table.correction[held.rows, column] - whole)
+
+
+def _left_over(
+    table: LearningSet, column: int, held: Sequence[Held], trees: Array, mixture: Mixture
+) -> tuple[Rows, Array]:
+    """Rows, and what the mixture leaves over there; all rows where no network has a say."""
+    _, shrink, tree = mixture
+    if shrink == 0.0 or tree == 1.0:
+        rows = np.arange(len(table.samples))
+        everything = Held(rows, np.zeros_like(table.correction))
+        rest = _rest(table, column, everything, trees, mixture)
+    else:
+        rows = np.concatenate([h.rows for h in held])
+        rest = np.concatenate([_rest(table, column, h, trees, mixture) for h in held])
+    known = ~np.isnan(rest)
+    return rows[known], rest[known]
+
+
+def _width(errors: Array, inputs: Array, kernels: Array) -> tuple[float, Array]:
+    """Half width of the interval and what it depends on (Lei et al. 2018, locally weighted).
+
+    The logarithm of the error is regressed on the features without each kernel in turn; the
+    half width is the quantile of the errors divided by what is expected of them.  Intervals of
+    one width stay where that does not make them narrower.
+    """
+    same, none = rank(errors), np.zeros(inputs.shape[1] + 1)
+    names = sorted(set(kernels))
+    if same <= _FLOOR or len(names) < 3:
+        return same, none
+    logs = np.log(np.maximum(errors, _FLOOR))
+    best = (_NARROWER * same, same, none)
+    for ridge in _RIDGES:
+        expected = np.ones(len(errors))
+        for name in names:
+            left = kernels == name
+            weights = _regress(inputs[~left], logs[~left], ridge)
+            expected[left] = stretch(weights[None], inputs[left])[:, 0]
+        radius = rank(errors / expected)
+        mean = radius * float(expected.mean())
+        if mean < best[0]:
+            best = (mean, radius, _regress(inputs, logs, ridge))
+    return best[1], best[2]
+
+
+def _regress(inputs: Array, logs: Array, ridge: float) -> Array:
+    """Weights and constant of a ridge regression of `logs` less their mean."""
+    middle = inputs.mean(0)
+    centred = inputs - middle
+    gram = centred.T @ centred + ridge * np.eye(inputs.shape[1])
+    weights = np.linalg.solve(gram, centred.T @ (logs - logs.mean()))
+    return np.append(weights, -middle @ weights)
+
+
+def rank(rest: Array) -> float:
+    """The error that `COVERAGE` of the designs stay below (split conformal)."""
+    ordered = np.sort(rest)
+    rank = min(len(ordered) - 1, int(np.ceil((len(ordered) + 1) * COVERAGE)) - 1)
+    return float(ordered[rank])
