@@ -106,34 +106,36 @@ def own_lut(answer: Evaluation) -> float:
     return max(answer.resources.lut - shared, 0.0)
 
 
-def loop_cycles(
-    loops: Sequence[LoopResult], around: frozenset[str], *, is_inside: bool = False
-) -> float:
-    """Cycles of loops that run one after the other, whatever else is beside them.
+def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = False) -> float:
+    """Cycles of the loops of a nest alone, whatever else is beside them in a whole design.
 
     Parameters
     ----------
     loops : sequence of LoopResult
-    around : frozenset of str
-        Loops that other code may be in, too; straight-line code in them counts nothing.
+    nest : Nest
+        Straight-line code in those loops of its prefix that are around other loops, too, counts
+        nothing.
     is_inside : bool
         Whether a loop is around them, where a pipelined one is a function of its own.
 
     Notes
     -----
     A loop takes one state of the code around it besides its own cycles, a call of it takes two.
+    With other code around it, a loop may be known to run less often at the least, and the middle
+    of its range is lower; trip counts of split loops are means, which stay.
     """
+    around = tuple(loop.name for loop in nest.prefix[: nest.apart])
+    unsplit = tuple(loop.name for loop in (*nest.prefix, *nest.band))
     total = 0.0
     for loop in loops:
         trips = loop.trip_count
-        middle = (loop.trip_count_min + loop.trip_count_max) // 2
-        if around and loop.trip_count_min < loop.trip_count_max and trips == middle:
-            # with other code around it, a loop may be known to run less often at the least
+        is_varying = loop.trip_count_min < loop.trip_count_max
+        if around and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
             trips = min(trips, loop.trip_count_max // 2)
         cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
-        is_shared = around.issuperset(loop.names)
+        is_shared = all(_is_one_of(name, around) for name in loop.names)
         if loop.children:
-            cycles = trips * loop_cycles(loop.children, around, is_inside=True)
+            cycles = trips * loop_cycles(loop.children, nest, is_inside=True)
         elif is_shared:
             continue
         if not is_shared:
@@ -143,6 +145,11 @@ def loop_cycles(
         # parts of states are rounded
         total += cycles if cycles.is_integer() else cycles - 0.5
     return total
+
+
+def _is_one_of(name: str, loops: Sequence[str]) -> bool:
+    """Whether a loop of level 3 is one of `loops`; equal names have the statement in front."""
+    return any(name == loop or name.endswith(f"_{loop}") for loop in loops)
 
 
 def parse_evaluation(record: dict[str, Any]) -> Evaluation:
@@ -254,8 +261,7 @@ class Evaluator:
         inside = 0.0
         if nest:
             chosen = self._nest(plan.structure, nest)
-            around = frozenset(loop.name for loop in chosen.prefix[: chosen.apart])
-            inside = loop_cycles(result.function(result.top).loops, around)
+            inside = loop_cycles(result.function(result.top).loops, chosen)
         return Evaluation(plan, nest, result.latency_cycles, resources, "", units, inside)
 
     def _nest(self, structure: str, handle: str) -> Nest:
