@@ -30,7 +30,9 @@ def test_bound_is_below_the_model_for_random_designs_that_fit(name):
     space = DesignSpace(problem_variants(problem, evaluator))
     rng = random.Random(7)
     compared = 0
-    for _ in range(12):
+    for _ in range(60):
+        if compared == 4:
+            break
         variant = rng.choice(space.variants)
         coordinates = tuple(rng.randrange(n) for n in space.shape(variant))
         answer = evaluator.evaluate(space.plan(variant, coordinates))
@@ -42,7 +44,7 @@ def test_bound_is_below_the_model_for_random_designs_that_fit(name):
             bounds = [float(b) for c in lists for b in c.bound]
             bound += bounds[position]
         assert variant.bound <= bound <= answer.latency_cycles
-    assert compared
+    assert compared >= 2
 
 
 def test_factors_that_save_no_iteration_are_left_out():
