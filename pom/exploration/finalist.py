@@ -6,6 +6,7 @@ translation validation, and run against the reference. One that does not pass gi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
@@ -90,9 +91,11 @@ def build_finalist(
 
 
 def first_finalist(
-    problem: Problem, ranked: Iterable[Evaluation]
+    problem: Problem, ranked: Iterable[Evaluation], deadline: float | None = None
 ) -> tuple[Finalist, tuple[Refusal, ...]]:
     """The best design that passes, with those before it that did not.
+
+    After `deadline`, a ``time.monotonic()``, designs are run on one input each.
 
     Raises
     ------
@@ -101,7 +104,8 @@ def first_finalist(
     """
     refused: list[Refusal] = []
     for evaluation in ranked:
-        found = build_finalist(problem, evaluation)
+        is_late = deadline is not None and time.monotonic() > deadline
+        found = build_finalist(problem, evaluation, 1 if is_late else MAX_CASES)
         if isinstance(found, Finalist):
             return found, tuple(refused)
         refused.append(found)

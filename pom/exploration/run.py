@@ -32,8 +32,8 @@ MAX_CHECKED_FRONT = 12
 """Designs of a front that are built and executed."""
 FRONT_CASES = 1
 """Inputs that they are run on; the design that is handed out is run on more."""
-SEARCH_SHARE = 0.5
-"""Of the time budget, where a whole front is built and executed in the rest."""
+SEARCH_SHARES: Mapping[Objective, float] = {"latency": 0.75, "pareto": 0.5}
+"""Of the time budget that the search has: the answer, or a whole front, is built in the rest."""
 
 
 def make_problem(
@@ -46,7 +46,29 @@ def make_problem(
     objective: Objective = "latency",
     fast_math: bool = False,
 ) -> Problem:
-    """The search problem that the arguments of `auto_dse` describe."""
+    """The search problem that the arguments of `auto_dse` describe.
+
+    Parameters
+    ----------
+    kernel : KernelFunction or Kernel
+    target : str or Device
+        A name that ``pom devices`` lists.
+    clock_ns : float, optional
+        Clock period; the device's default without it.
+    limits : sequence of str, or mapping
+        Of the device's resources: ``["dsp=80%", "lut=40000"]`` or ``{"dsp": 64}``.
+    latency_cap : int, optional
+        In cycles; slower designs are of no interest.
+    objective : {"latency", "pareto"}
+        ``pareto`` searches under a series of resource limits and checks every design on the front.
+    fast_math : bool
+        Floating-point reductions may be reassociated.
+
+    Raises
+    ------
+    PomError
+        POM-X112, POM-X113 the cap or the objective makes no sense; POM-X110, POM-X111 limits.
+    """
     from pom.ir.graph import Kernel as Graph
 
     device = target if isinstance(target, Device) else devices.load(target)
@@ -96,74 +118,61 @@ def auto_dse(
 
     Parameters
     ----------
-    kernel : KernelFunction or Kernel
-    target : str or Device
-        A name that ``pom devices`` lists.
-    clock_ns : float, optional
-        Clock period; the device's default without it.
-    strategy : str
-        ``exact``, ``exhaustive``, ``pom``, ``nsga2`` or ``random``.
-    limits : sequence of str, or mapping
-        Of the device's resources: ``["dsp=80%", "lut=40000"]`` or ``{"dsp": 64}``.
-    latency_cap : int, optional
-        In cycles; slower designs are of no interest.
-    objective : {"latency", "pareto"}
-        ``pareto`` searches under a series of resource limits and checks every design on the front.
-    fast_math : bool
-        Floating-point reductions may be reassociated.
+    kernel, target, clock_ns, limits, latency_cap, objective, fast_math
+        The question, as in `make_problem`.
+    strategy : {"exact", "exhaustive", "pom", "nsga2", "random"}
     time_budget_s : float, optional
-        The search ends with what it has; the gap says how good that is. Designs of a front that are
-        not executed by then are marked.
-    jobs : int
-        Local processes.
-    cluster : str, optional
-        Address of a Dask scheduler, ``tcp://host:port``.
-    store : path, optional
-        SQLite file that keeps every answer of the model; in memory without it.
-    resume : bool
-        Continue a run that `store` knows.
+        See `search_budget`. Designs of a front that are not executed by then are marked.
+    jobs, cluster : int and str
+        Local processes; or a Dask scheduler, ``tcp://host:port``.
+    store, resume : path and bool
+        SQLite file that keeps every answer of the model, in memory without it; continue its run.
     rerank : {"auto", "gnn", "none"}
-        Whether the networks have a word on the finalists, so that the design fits the
-        device after place and route: where they are trained for the device, always, or never.
+        Whether networks that predict place and route have a word on the finalists.
     synthesis : SynthesisOptions, optional
-        The best finalists are synthesised with Vitis HLS, where it is installed, and chosen by its
-        reports.
+        The best finalists are synthesised with Vitis HLS, where it is installed.
     progress : callable, optional
         Called after every evaluation, and when a later stage begins.
 
     Raises
     ------
     PomError
-        See `pom.dse.run.explore` and `pom.exploration.finalist.first_finalist`; POM-X151 `resume`
-        without a store.
+        POM-X151 `resume` without a store; what `make_problem`, `explore` and `first_finalist` raise.
     """
     started = time.monotonic()
     problem = make_problem(
-        kernel,
-        target,
-        clock_ns=clock_ns,
-        limits=limits,
-        latency_cap=latency_cap,
-        objective=objective,
-        fast_math=fast_math,
-    )
-    if resume and (store is None or not Path(store).is_file()):
-        raise PomError(
-            "POM-X151",
-            "there is no store to resume from" + (f" at {str(store)!r}" if store else ""),
-            hint="name the store of the interrupted run, or start without --resume",
-        )
-    search_s = time_budget_s
-    if time_budget_s is not None and objective == "pareto":
-        search_s = SEARCH_SHARE * time_budget_s
+        kernel, target, clock_ns=clock_ns, limits=limits, latency_cap=latency_cap,
+        objective=objective, fast_math=fast_math,
+    )  # fmt: skip
+    if resume:
+        _require_store(store)
+    budget = search_budget(time_budget_s, objective)
     deadline = None if time_budget_s is None else started + time_budget_s
     stages = _Stages(progress, started)
     with Store(None if store is None else Path(store)) as kept:
         with open_executor(jobs, cluster) as pool:
             batch = max(4, pool.helpers + 1)
-            run = Run(strategy, kept, pool, batch, search_s, resume, stages.search)
+            run = Run(strategy, kept, pool, batch, budget, resume, stages.search)
             outcome = explore(problem, run)
         return finish(outcome, started, rerank, synthesis, kept, deadline, stages.enter)
+
+
+def search_budget(time_budget_s: float | None, objective: Objective) -> float | None:
+    """Seconds of a time budget that the search has; the rest is for building and executing.
+
+    The search ends after the evaluation that it is in. Past the budget, the answer is run on one
+    input only, and no further design of a front.
+    """
+    return None if time_budget_s is None else SEARCH_SHARES[objective] * time_budget_s
+
+
+def _require_store(store: str | Path | None) -> None:
+    if store is None or not Path(store).is_file():
+        raise PomError(
+            "POM-X151",
+            "there is no store to resume from" + (f" at {str(store)!r}" if store else ""),
+            hint="name the store of the interrupted run, or start without --resume",
+        )
 
 
 class _Stages:
@@ -207,7 +216,8 @@ def finish(
     store : Store, optional
         Where what is measured is kept; needed for `synthesis`.
     deadline : float, optional
-        A ``time.monotonic()`` after which no more designs of the front are executed.
+        A ``time.monotonic()`` after which the answer is run on one input only, and no more designs
+        of the front are executed.
     enter : callable, optional
         Told what begins.
     """
@@ -223,7 +233,7 @@ def finish(
         finalist = chosen[0]
     else:
         enter("building and executing the design")
-        finalist, refused = first_finalist(problem, order)
+        finalist, refused = first_finalist(problem, order, deadline)
     if problem.objective == "pareto":
         enter("building and executing the front")
     return SearchResult(

@@ -22,7 +22,7 @@ from pom.dse.run import Run, does_not_fit, explore
 from pom.dse.store import Store
 from pom.errors import PomError
 from pom.exploration.finalist import Refusal, build_finalist, first_finalist
-from pom.exploration.run import finish, make_problem
+from pom.exploration.run import finish, make_problem, search_budget
 from pom.schedule import load_schedule
 from tests.dse.kernels import gemm, scale_add
 
@@ -140,6 +140,19 @@ def test_pareto_says_which_designs_there_was_no_time_for():
     assert "not executed" in late.report_html()
     shares = [p["share"] for p in late.to_json()["front"]]
     assert shares == sorted(shares, reverse=True)
+
+
+def test_the_answer_is_built_within_the_time_budget_too():
+    assert search_budget(None, "latency") is None
+    assert search_budget(8.0, "latency") == 6.0
+    assert search_budget(8.0, "pareto") == 4.0
+    problem = make_problem(scale_add(), TARGET)
+    with Store(None) as store:
+        outcome = explore(problem, Run("exact", store, SerialExecutor()))
+    late, _ = first_finalist(problem, outcome.ranked, 0.0)
+    timely, _ = first_finalist(problem, outcome.ranked)
+    runs = [sum(r.cases for r in f.check.results) for f in (late, timely)]
+    assert 0 < runs[0] < runs[1]
 
 
 def test_latency_cap_shapes_the_front(result):
