@@ -29,6 +29,8 @@ from pom.passes.reductions import relaxed_statements
 
 MOST_ORDERS = 24
 """Orders of one nest that are tried, those that move the fewest loops first."""
+MUCH_MORE = 4.0
+"""Structures that leave so many times more to do one after the other than the best are left out."""
 LANES, WAIT, FILL = 64.0, 8.0, 20.0
 """Instances side by side, cycles between two that wait for each other, and cycles that a pipeline
 takes to fill: roughly, to tell orders apart."""
@@ -100,7 +102,9 @@ def _best(state: _State, nest: Loop) -> _State:
     """The order of one nest that leaves least to wait for."""
     least = sequential_work(state.distributed, nest.statements, state.fast_math, has_copies=True)
     chosen = state
-    if all(not c.prefix for c in find_chains(state.distributed.schedule) if _shares(c, nest)):
+    chains = [c for c in find_chains(state.distributed.schedule) if _shares(c, nest)]
+    carried = carrying_loops(state.distributed, relaxed_statements(state.program, state.fast_math))
+    if all(not c.prefix and len(c.carrying(carried)) < len(c.loops) for c in chains):
         # the loops of a nest without others around it are permuted by the search
         return state
     for statement, order in _orders(state.program, nest):

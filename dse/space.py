@@ -12,7 +12,7 @@ from pom.dse.bounds import Budget, Candidates, candidates, max_lanes
 from pom.dse.chains import FREE, OperatorCost
 from pom.dse.instance_count import count_instances
 from pom.dse.nests import Nest
-from pom.dse.outward import sequential_work
+from pom.dse.outward import MUCH_MORE, sequential_work
 from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
 from pom.dse.problem import Problem
 from pom.dse.structures import Structure, find_structures
@@ -28,8 +28,6 @@ FREE_LANES = 256
 """Lanes of nests whose operators cost next to nothing, such as integer additions."""
 COPY_LANES = 16
 """Lanes of nests without arithmetic, where no nest has any."""
-MUCH_MORE = 4.0
-"""Structures that leave so many times more to do one after the other than the best are left out."""
 
 _FLOATS = {"h": F16, "f": F32, "d": F64}
 _IN_DSP = ("add", "sub", "mul")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pom.dse.nests import BandLoop, Nest, find_nests
-from pom.dse.outward import outward
+from pom.dse.outward import MUCH_MORE, outward, sequential_work
+from pom.dse.private_arrays import private_arrays
 from pom.dse.read_buffers import read_buffers
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
@@ -50,13 +51,23 @@ def _dependence_aware(program: PolyProgram, fast_math: bool) -> _Made:
     return _run(program, DependenceAware().primitives(program))
 
 
-@lru_cache(maxsize=4)
 def _auto(program: PolyProgram, fast_math: bool) -> _Made:
     return _run(program, (AutoSchedule(),))
 
 
 def _distributed(program: PolyProgram, fast_math: bool) -> _Made:
     """Loops cut as far as possible, after the loops were put in the order that leaves most free."""
+    first, apart = _private(program)
+    primitives, result = _cut(apart, fast_math)
+    return (*first, *primitives), result
+
+
+@lru_cache(maxsize=4)
+def _private(program: PolyProgram) -> _Made:
+    return _run(program, private_arrays(program))
+
+
+def _cut(program: PolyProgram, fast_math: bool) -> _Made:
     primitives, result = _run(program, outward(program, fast_math))
     copies, result = _run(result, read_buffers(result, fast_math))
     return (*primitives, *copies), result
@@ -64,9 +75,10 @@ def _distributed(program: PolyProgram, fast_math: bool) -> _Made:
 
 def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
     """The same from isl's schedule, whose loops can be permuted where those written cannot."""
-    first, scheduled = _auto(program, fast_math)
-    primitives, result = _distributed(scheduled, fast_math)
-    return (*first, *primitives), result
+    first, apart = _private(program)
+    second, scheduled = _run(apart, (AutoSchedule(local=False),))
+    primitives, result = _cut(scheduled, fast_math)
+    return (*first, *second, *primitives), result
 
 
 def _interleaved(program: PolyProgram, fast_math: bool) -> _Made:
@@ -129,9 +141,15 @@ def make_structure(name: str, program: PolyProgram, fast_math: bool = False) -> 
 
 
 def find_structures(program: PolyProgram, fast_math: bool = False) -> tuple[Structure, ...]:
-    """Every variant, those with the same schedule once."""
+    """Every variant, those with the same schedule once.
+
+    isl's scheduler takes long to keep dependences short, which matters to caches: it is asked where
+    the other variants leave about as much to do in sequence as the kernel as it is written.
+    """
     found: list[Structure] = []
-    for name in _MAKERS:
+    for name in sorted(_MAKERS, key=lambda name: name == "auto-schedule"):
+        if name == "auto-schedule" and _is_much_better(found, fast_math):
+            continue
         try:
             structure = make_structure(name, program, fast_math)
         except PomError:
@@ -139,3 +157,9 @@ def find_structures(program: PolyProgram, fast_math: bool = False) -> tuple[Stru
         if all(s.program.schedule != structure.program.schedule for s in found):
             found.append(structure)
     return tuple(found)
+
+
+def _is_much_better(found: list[Structure], fast_math: bool) -> bool:
+    """Whether the best variant leaves far less to do in sequence than the first, as written."""
+    work = [sequential_work(s.program, fast_math=fast_math) for s in found]
+    return min(work) * MUCH_MORE < work[0]

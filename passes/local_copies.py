@@ -169,7 +169,7 @@ def footprint(program: PolyProgram, region: Region, array: str) -> Footprint:
             if access == statement.body.target:
                 writes = writes.union(tagged)
                 written = written.union(part)
-    unmet = _undecided(
+    unmet = decided(
         f"the footprint of {array!r}", lambda: unwritten(reads, writes, schedule_union(program))
     )
     listed = unmet.range().get_set_list()
@@ -454,7 +454,7 @@ def local_array(name: str, like: Array, shape: tuple[int, ...]) -> Array:
     return Array(name, ArrayType(like.type.element, shape), like.location)
 
 
-def _undecided(what: str, compute: Callable[[], T]) -> T:
+def decided(what: str, compute: Callable[[], T]) -> T:
     """`compute()`; POM-P076 where isl gives up, as it does on some sets with many strides."""
     context = isl.DEFAULT_CONTEXT
     context.reset_operations()
@@ -479,15 +479,16 @@ def checked(
     arrays: Iterable[str],
     copies: Iterable[str],
     what: str,
+    dropped: Iterable[str] = (),
 ) -> PolyProgram:
-    """`new`, if every read sees the value that it saw in `old`.
+    """`new`, if every read sees the value that it saw in `old`; see `different_values`.
 
     Raises
     ------
     PomError
         POM-P062 with an instance that sees another value; what `check_loop_directives` raises.
     """
-    difference = _undecided(what, lambda: different_values(old, new, arrays, copies))
+    difference = decided(what, lambda: different_values(old, new, arrays, copies, dropped))
     if difference is not None:
         raise PomError(
             "POM-P062",

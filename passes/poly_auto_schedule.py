@@ -54,11 +54,14 @@ class AutoSchedule(PolyPass):
         moves there, or else the sum of the band's loops, called ``wave``, takes its place.
     fast_math : bool
         Reductions on floats may be reassociated.
+    local : bool
+        Keep what depends on each other near. Without, the simplest loops are found, much faster: what
+        an explorer permutes and distributes.
 
     Notes
     -----
     The scheduler is isl's ``schedule_constraints_compute_schedule`` with every conflict as
-    validity, proximity and coincidence constraint. Its answer is checked like any other schedule.
+    validity, coincidence and, for `local`, proximity constraint. Its answer is checked like any other schedule.
     """
 
     name: ClassVar[str] = "poly-auto-schedule"
@@ -67,6 +70,7 @@ class AutoSchedule(PolyPass):
     fuse: bool = False
     wavefront: bool = False
     fast_math: bool = False
+    local: bool = True
 
     def run(self, program: PolyProgram) -> PolyProgram:
         if self.algorithm not in ("pluto", "feautrier"):
@@ -90,8 +94,9 @@ class AutoSchedule(PolyPass):
         for conflict in kept_order(program, relaxed_statements(program, self.fast_math)):
             relations = relations.union(isl.UnionMap.from_map(conflict.relation))
         constraints = isl.ScheduleConstraints.on_domain(union_domain(program))
-        constraints = constraints.set_validity(relations).set_proximity(relations)
-        constraints = constraints.set_coincidence(relations)
+        constraints = constraints.set_validity(relations).set_coincidence(relations)
+        if self.local:
+            constraints = constraints.set_proximity(relations)
         if self.algorithm == "pluto":
             with _options(0, not self.fuse, _MOST_OPERATIONS):
                 try:

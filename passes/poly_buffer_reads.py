@@ -13,14 +13,15 @@ from pom.ir.expr import Access, Expr, Load, rebuild
 from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram, PolyStatement, ScheduleNode, Sequence
 from pom.passes.base import PolyPass
-from pom.passes.isl_build import access_relation
+from pom.passes.isl_build import access_relation, accesses, schedule_times
+from pom.passes.legality import reversed_pairs
 from pom.passes.local_copies import (
     Insertion,
     Region,
     Window,
-    checked,
     copy_body,
     covering,
+    decided,
     element_names,
     fresh_name,
     local_array,
@@ -32,6 +33,7 @@ from pom.passes.local_copies import (
     window,
     with_insertion,
 )
+from pom.passes.loop_directives import check_loop_directives
 from pom.passes.schedule_tree import describe
 
 _OUT = isl.dim_type.out
@@ -52,7 +54,7 @@ class BufferReads(PolyPass):
     The copy is made where the part of the loop's body begins that the statement is in. What the
     statement writes is then in another array than what it reads: a tool that cannot tell the elements
     apart would take every lane to wait for the one before. Legal where no element that is read
-    changes between the copy and the read; checked by value-based dataflow.
+    is written between the copy and the read; decided exactly.
 
     Parameters
     ----------
@@ -124,7 +126,45 @@ class BufferReads(PolyPass):
             local_array(local, declared, box.shape),
         )
         what = describe("buffer_reads", self.statement, self.array, self.loop)
-        return checked(program, new, (self.array, local), (name,), what)
+        changing = decided(
+            what, lambda: _changed_before(program, region, statement, relation, self.array)
+        )
+        if changing is not None:
+            raise PomError(
+                "POM-P062",
+                f"{what} would change what is computed",
+                hint="choose a loop within which no other statement changes these elements",
+                notes=(changing,),
+            )
+        check_loop_directives(new, what)
+        return new
+
+
+def _changed_before(
+    program: PolyProgram, region: Region, reader: PolyStatement, read: isl.Map, array: str
+) -> str | None:
+    """A write in the region, before the read in the same iteration, of an element that is read.
+
+    Any such write comes between the copy and the read, and nothing else does.
+    """
+    times = schedule_times(program)
+    outer = outer_values(program, region, reader.name)
+    for name in region.node.statements:
+        writer = program.statement(name)
+        together = outer.apply_range(outer_values(program, region, name).reverse())
+        for info in accesses(program, writer):
+            if not info.is_write or info.array != array:
+                continue
+            pairs = read.apply_range(info.relation.reverse()).intersect(together)
+            if name == reader.name:
+                # an instance reads before it writes
+                pairs = pairs.subtract(isl.Map.identity(pairs.get_space()))
+            earlier = reversed_pairs(
+                pairs.wrap(), reader, writer, times[reader.name], times[writer.name]
+            )
+            if earlier is not None and not earlier[0].is_empty():
+                return f"{name!r} writes to what {reader.name!r} reads later in the same iteration"
+    return None
 
 
 def _part(body: Region, statement: str) -> ScheduleNode:

@@ -29,18 +29,24 @@ _LONGEST_CHAIN = 256
 
 
 def different_values(
-    old: PolyProgram, new: PolyProgram, arrays: Iterable[str], copies: Iterable[str]
+    old: PolyProgram,
+    new: PolyProgram,
+    arrays: Iterable[str],
+    copies: Iterable[str],
+    dropped: Iterable[str] = (),
 ) -> str | None:
     """Where `new` computes something else than `old`; None where it does not.
 
     Parameters
     ----------
     old, new : PolyProgram
-        `new` has the statements of `old`, with other accesses, and `copies`.
+        `new` has the statements of `old` but for `dropped`, with other accesses, and `copies`.
     arrays : iterable of str
         Arrays whose accesses may differ: of `old`, and local arrays of `new`.
     copies : iterable of str
         Statements of `new` of the form ``x = y``.
+    dropped : iterable of str
+        Statements of `old` of the form ``x = y`` that `new` does not have.
 
     Returns
     -------
@@ -49,14 +55,15 @@ def different_values(
     """
     names = frozenset(arrays)
     before, after = _Flow(old, names), _Flow(new, names)
-    copied = _CopyResolver(after, frozenset(copies))
+    gone, added = (
+        _CopyResolver(before, frozenset(dropped)),
+        _CopyResolver(after, frozenset(copies)),
+    )
     for position in range(max(before.most_reads, after.most_reads)):
-        expected = before.sources(position)
-        found = copied.resolve(after.sources(position, frozenset(copies)))
-        difference = _difference(expected, found)
+        difference = _difference(*(flow.sources(position) for flow in (gone, added)))
         if difference is not None:
             return difference
-    return _difference(before.last_writes(), copied.resolve(after.last_writes()))
+    return _difference(gone.last_writes(), added.last_writes())
 
 
 def _difference(expected: isl.UnionMap, found: isl.UnionMap) -> str | None:
@@ -81,6 +88,14 @@ class _CopyResolver:
 
     flow: _Flow
     copies: frozenset[str]
+
+    def sources(self, position: int) -> isl.UnionMap:
+        """What the reads at `position` of the other statements see."""
+        return self.resolve(self.flow.sources(position, self.copies))
+
+    def last_writes(self) -> isl.UnionMap:
+        """What the elements of arguments hold in the end."""
+        return self.resolve(self.flow.last_writes())
 
     def resolve(self, sources: isl.UnionMap) -> isl.UnionMap:
         if not self.copies:

@@ -152,11 +152,12 @@ class Schedule:
         algorithm: Literal["pluto", "feautrier"] = "pluto",
         fuse: bool = False,
         wavefront: bool = False,
+        local: bool = True,
     ) -> Schedule:
         """See `pom.passes.poly_auto_schedule.AutoSchedule`."""
         from pom.passes.poly_auto_schedule import AutoSchedule
 
-        return self.record(lambda fast: AutoSchedule(algorithm, fuse, wavefront, fast))
+        return self.record(lambda fast: AutoSchedule(algorithm, fuse, wavefront, fast, local))
 
     def dependence_aware(self, fuse: bool = True, skew: bool = True) -> Schedule:
         """Record the primitives of `pom.passes.poly_dependence_aware.DependenceAware`."""

@@ -13,9 +13,11 @@ from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_buffer_reads import BufferReads
+from pom.passes.poly_coalesce import Coalesce
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_double_buffer import DoubleBuffer
+from pom.passes.poly_expand import Expand
 from pom.passes.poly_flatten import Flatten
 from pom.passes.poly_guard import Guard
 from pom.passes.poly_interchange import Interchange
@@ -154,6 +156,14 @@ class StatementHandle:
     def buffer_reads(self, array: str, loop: str = "", read: int = 0, buffer: str = "") -> Self:
         """See `pom.passes.poly_buffer_reads.BufferReads`."""
         return self._record(lambda _: BufferReads(self.name, array, loop, read, buffer))
+
+    def coalesce(self, array: str) -> Self:
+        """See `pom.passes.poly_coalesce.Coalesce`."""
+        return self._record(lambda _: Coalesce(self.name, array))
+
+    def expand(self, array: str, loop: str, expanded: str = "") -> Self:
+        """See `pom.passes.poly_expand.Expand`."""
+        return self._record(lambda _: Expand(self.name, array, loop, expanded))
 
     def reuse_at(self, array: str, loop: str, addressing: str = "shift", buffer: str = "") -> Self:
         """See `pom.passes.poly_reuse_at.ReuseAt`."""

@@ -10,11 +10,14 @@ import pom
 from pom.dse.evaluation import Evaluator
 from pom.dse.outward import sequential_work
 from pom.dse.plan import NestPlan, Plan
+from pom.dse.private_arrays import private_arrays
 from pom.dse.problem import Problem
 from pom.dse.realise import with_partitions
 from pom.dse.space import problem_variants
 from pom.dse.structures import find_structures, make_structure
 from pom.errors import PomError
+from pom.passes.poly_coalesce import Coalesce
+from pom.passes.poly_expand import Expand
 from tests.dse.problems import example
 from tests.dse.test_realise import assert_computes, check
 
@@ -141,3 +144,25 @@ def test_scalars_inside_a_nest_can_be_estimated_with_lanes() -> None:
     """symm accumulates in a scalar of its own beside an update with lanes."""
     evaluator = Evaluator(example("polybench/symm"))
     assert not evaluator.evaluate(plan_of(evaluator, "distributed", lanes=4)).is_refused
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [("deriche", "distributed"), ("symm", "distributed"), ("ludcmp", "distributed-anew")],
+)
+def test_storage_that_iterations_share_does_not_keep_them_in_sequence(
+    name: str, structure: str
+) -> None:
+    problem = example(f"polybench/{name}")
+    evaluator = Evaluator(problem)
+    found = evaluator.structure(structure)
+    assert any(isinstance(p, Coalesce | Expand) for p in found.primitives)
+    assert sequential_work(found.program) < sequential_work(evaluator.program) / 10
+    assert_computes(problem, evaluator.realised(plan_of(evaluator, structure, lanes=3)))
+
+
+def test_large_local_arrays_are_not_expanded() -> None:
+    """doitgen's sums get a dim of 60, not one of 50 more."""
+    program = Evaluator(example("polybench/doitgen", "medium")).program
+    steps = private_arrays(program)
+    assert [s.loop for s in steps if isinstance(s, Expand)] == ["q"]

@@ -17,11 +17,13 @@ from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_bind_storage import BindStorage
 from pom.passes.poly_buffer_at import BufferAt
 from pom.passes.poly_buffer_reads import BufferReads
+from pom.passes.poly_coalesce import Coalesce
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_dependence_aware import DependenceAware
 from pom.passes.poly_distribute import Distribute, distribute
 from pom.passes.poly_distribute_all import DistributeAll
 from pom.passes.poly_double_buffer import DoubleBuffer
+from pom.passes.poly_expand import Expand
 from pom.passes.poly_flatten import Flatten
 from pom.passes.poly_guard import Guard
 from pom.passes.poly_inline import Inline
@@ -226,6 +228,19 @@ def _buffer_reads(site: _Site) -> PolyPass:
     return BufferReads(site.statement, site.array().name, loop, read, _fresh(site, "in"))
 
 
+def _expand(site: _Site) -> PolyPass:
+    return Expand(site.statement, _local(site), site.loop, _fresh(site, "x"))
+
+
+def _coalesce(site: _Site) -> PolyPass:
+    return Coalesce(site.statement, _local(site))
+
+
+def _local(site: _Site) -> str:
+    names = [a.name for a in site.program.locals]
+    return site.rng.choice(names) if names else site.array().name
+
+
 def _reuse_at(site: _Site) -> PolyPass:
     addressing = site.rng.choice(("shift", "circular"))
     return ReuseAt(site.statement, site.array().name, site.loop, addressing, _fresh(site, "win"))
@@ -281,5 +296,5 @@ _ARRAYS: tuple[Callable[[_Site], PolyPass], ...] = (
 )  # fmt: skip
 _DATA: tuple[Callable[[_Site], PolyPass], ...] = (
     _buffer_at, _buffer_at, _buffer_reads, _buffer_reads, _reuse_at, _promotion, _promotion, _interleave, _interleave,
-    _double_buffer,
+    _double_buffer, _expand, _coalesce,
 )  # fmt: skip
