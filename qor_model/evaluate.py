@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pom.errors import PomError
 from pom.qor_model.instances import estimated_instances, measured_instances
-from pom.qor_model.labels import METRICS, Label, LabelFile, LabelKind
+from pom.qor_model.labels import (
+    EVERY_DIM,
+    METRICS,
+    NO_DIM,
+    Label,
+    LabelFile,
+    LabelKind,
+)
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import OperatorLibrary
@@ -22,6 +29,7 @@ from pom.qor_model.region import (
     Op,
     OpKind,
     Partition,
+    PartitionKind,
     Region,
 )
 from pom.qor_model.resources import ResourceModel
@@ -30,6 +38,8 @@ from pom.qor_model.schedule_result import DesignResult, LoopResult
 from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, VIVADO_2018, ToolSettings
 
 _EXACT = 0.5
+_FIRST_VITIS_HLS = 2020
+_FLATTENS_IMPERFECT = 2023
 
 
 class DesignSource(Protocol):
@@ -203,17 +213,15 @@ class _Runner:
         self.settings = settings
         self.source = source
         self.library_of = library_of
-        self.models: dict[tuple[str, ...], LatencyModel] = {}
-        self.failed: dict[tuple[str, ...], PomError] = {}
-        self.resources: dict[tuple[str, float], ResourceModel] = {}
+        self.models: dict[tuple[object, ...], LatencyModel] = {}
+        self.failed: dict[tuple[object, ...], PomError] = {}
+        self.resources: dict[tuple[str, float, str], ResourceModel] = {}
 
     def outcome(self, label: Label) -> Outcome:
         model = self._model(label)
         loops = dict(label.loops)
-        partitions = dict(label.partitions)
         check_names(model.design, label)
-        if "*" in partitions:
-            partitions = every_array(model.design, partitions["*"])
+        partitions = partitions_of(model.design, label)
         if label.top_loop:
             return self._alone(model, label, loops)
         result = model.estimate(loops, partitions)
@@ -224,7 +232,8 @@ class _Runner:
         wanted = [m for m in METRICS[1:] if m in truths and self.settings is None]
         operators = None
         if wanted:
-            measured = self._resource_model(label).estimate(
+            settings = model.settings
+            measured = self._resource_model(label, settings).estimate(
                 model.with_directives(loops, partitions), result
             )
             total = measured.total
@@ -242,10 +251,10 @@ class _Runner:
     def check(self, label: Label) -> None:
         """Compare with the design that the schedule primitives make."""
         model = self._model(label)
-        partitions = dict(label.partitions)
-        if "*" in partitions or label.top_loop:
+        if any(name == "*" for name, _ in label.partitions) or label.top_loop:
             return
-        design = self.source.scheduled(label)
+        partitions = partitions_of(self._model(label).design, label)
+        design = self.source.scheduled(replace(label, partitions=tuple(partitions.items())))
         if self.kind is LabelKind.HGNN_DESIGNS:
             design = outline_nests(design)
         direct = model.estimate(dict(label.loops), partitions).latency_cycles
@@ -258,7 +267,15 @@ class _Runner:
             )
 
     def _model(self, label: Label) -> LatencyModel:
-        key = (label.kernel, label.size, label.dtype, label.part, str(label.clock_ns))
+        settings = self.settings or label_settings(self.kind, label)
+        key = (
+            label.kernel,
+            label.size,
+            label.dtype,
+            label.part,
+            str(label.clock_ns),
+            str(settings),
+        )
         if key in self.failed:
             raise self.failed[key]
         found = self.models.get(key)
@@ -271,14 +288,16 @@ class _Runner:
             if self.kind in (LabelKind.HGNN_DESIGNS, LabelKind.HGNN_INNER):
                 design = outline_nests(design)
             library = self.library_of(library_part(self.kind, label.part), label.clock_ns)
-            found = LatencyModel(design, library, self.settings or settings_of(self.kind))
+            found = LatencyModel(design, library, settings)
             self.models[key] = found
         return found
 
-    def _resource_model(self, label: Label) -> ResourceModel:
-        key = (library_part(self.kind, label.part), label.clock_ns)
+    def _resource_model(self, label: Label, settings: ToolSettings) -> ResourceModel:
+        part = library_part(self.kind, label.part)
+        key = (part, label.clock_ns, settings.resource_constants)
         if key not in self.resources:
-            self.resources[key] = resource_model(self.library_of(*key), settings_of(self.kind))
+            library = self.library_of(part, label.clock_ns)
+            self.resources[key] = resource_model(library, settings)
         return self.resources[key]
 
     def _alone(
@@ -319,6 +338,63 @@ def settings_of(kind: LabelKind) -> ToolSettings:
             return DIRECTIVES_ONLY
 
 
+def label_settings(kind: LabelKind, label: Label) -> ToolSettings:
+    """How the tool was set when a label was made, which in reports of one's own differs.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q026`` if the label does not say which version of the tool it is from.
+    """
+    if kind is not LabelKind.REPORTS:
+        return settings_of(kind)
+    year = label.tool.partition(".")[0]
+    if not year.isdigit():
+        raise PomError(
+            "POM-Q026", f"{label.design} does not say which version of the tool made it",
+            hint="write it into the column tool, such as 2022.1",
+        )  # fmt: skip
+    if int(year) < _FIRST_VITIS_HLS:
+        return VIVADO_2018
+    settings = replace(VITIS_DEFAULTS, flatten_imperfect=int(year) >= _FLATTENS_IMPERFECT)
+    if label.pipeline_loops is not None:
+        settings = replace(settings, pipeline_loops=label.pipeline_loops)
+    return settings
+
+
+def partitions_of(design: Design, label: Label) -> dict[str, tuple[Partition, ...]]:
+    """The partitions of a label by array and dimension of the kernel.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q027`` if it leaves open which dimension of a matrix is meant.
+    """
+    found = dict(label.partitions)
+    if "*" in found:
+        return every_array(design, found["*"])
+    shapes = {a.name: a.shape for function in design.functions for a in function.arrays}
+    return {
+        name: tuple(one for part in parts for one in _dims(name, part, shapes.get(name, ())))
+        for name, parts in found.items()
+    }
+
+
+def _dims(name: str, part: Partition, shape: tuple[int, ...]) -> tuple[Partition, ...]:
+    dims: tuple[int, ...] = (part.dim,)
+    if part.dim == EVERY_DIM:
+        dims = tuple(range(len(shape)))
+    elif part.dim == NO_DIM:
+        if len(shape) != 1:
+            raise PomError(
+                "POM-Q027", f"the partition of {name} does not say which of {len(shape)} dimensions",
+                hint="give dim in the directive, or in the column partitions as NAME.DIM",
+            )  # fmt: skip
+        dims = (0,)
+    is_complete = part.kind is PartitionKind.COMPLETE
+    return tuple(Partition(d, part.kind, shape[d] if is_complete else part.factor) for d in dims)
+
+
 def resource_model(library: OperatorLibrary, settings: ToolSettings) -> ResourceModel:
     """The resource model with the constants of the tool version that `settings` describe."""
     version = settings.resource_constants
@@ -357,7 +433,8 @@ def check_names(design: Design, label: Label) -> None:
             continue
         if name not in ranks:
             raise PomError("POM-Q027", f"the kernel has no array {name}")
-        wrong = [item.dim + 1 for item in splits if not 0 <= item.dim < ranks[name]]
+        given = [item for item in splits if item.dim not in (NO_DIM, EVERY_DIM)]
+        wrong = [item.dim + 1 for item in given if not 0 <= item.dim < ranks[name]]
         if wrong:
             raise PomError(
                 "POM-Q027", f"array {name} has {ranks[name]} dimensions, not a dimension {wrong[0]}"

@@ -30,13 +30,17 @@ class LabelKind(StrEnum):
     HGNN_INNER = "hgnn_inner_loops"
     HLSFACTORY = "hlsfactory_polybench"
     ML4ACCEL = "ml4accel_postroute"
+    REPORTS = "reports"
+    """What `pom qor import` writes."""
 
 
+NO_DIM, EVERY_DIM = -2, -3
 _SIGNATURES = {
     LabelKind.HGNN_DESIGNS: {"lp1_pipe", "config", "latency"},
     LabelKind.HGNN_INNER: {"top_loop", "loops", "latency"},
     LabelKind.HLSFACTORY: {"variant", "pipelined_loops"},
     LabelKind.ML4ACCEL: {"prj", "hls_lut"},
+    LabelKind.REPORTS: {"design", "tool", "loops", "partitions", "other"},
 }
 """Columns that tell the kinds of files apart."""
 
@@ -56,7 +60,8 @@ class Label:
         Problem size and number format, where the kernel file offers several.
     loops : tuple of (str, LoopDirectives)
     partitions : tuple of (str, tuple of Partition)
-        By array; ``*`` stands for every array, and dimension -1 for its last one.
+        By array; ``*`` stands for every array, and dimension -1 for its last one. Otherwise
+        `NO_DIM` is the only dimension of an array, and `EVERY_DIM` each of them.
     optional_loops : tuple of str
         Those of `loops` that a kernel need not have.
     top_loop : str
@@ -66,6 +71,10 @@ class Label:
     values : tuple of (str, float)
         Measured latency (cycles), lut, ff, dsp, and the estimated clock period (est_clock_ns);
         what the file does not have is absent.
+    tool : str
+        Version of the HLS tool where the file says it, such as ``2022.1``.
+    pipeline_loops : int or None
+        Its threshold of automatic pipelining, where it was set.
     routed : tuple of (str, float)
         Likewise after place and route: lut, ff, dsp, bram_18k, srl, lutram, power_mw, clock_ns.
     ii, iteration_latency : int or None
@@ -92,6 +101,8 @@ class Label:
     operators: str | None = None
     unsafe_math: bool = False
     routed: tuple[tuple[str, float], ...] = ()
+    tool: str = ""
+    pipeline_loops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,8 @@ def read_labels(path: Path) -> LabelFile:
         if missing:
             raise PomError("POM-Q021", f"{path.name} has no column {', '.join(missing)}")
         return _label_file(LabelKind.ML4ACCEL, rows, _ml4accel)
+    if _SIGNATURES[LabelKind.REPORTS] <= columns:
+        return _label_file(LabelKind.REPORTS, rows, _report)
     near = min(_SIGNATURES, key=lambda kind: len(_SIGNATURES[kind] - columns))
     raise PomError(
         "POM-Q021",
@@ -285,3 +298,44 @@ def _ml4accel_routed(row: Row) -> tuple[tuple[str, float], ...]:
         blocks = sum(_number(row[name]) * count for name, count in _ML4ACCEL_BLOCKS.items())
         found = (*found, ("bram_18k", blocks))
     return found
+
+
+_REPORT_ROUTED = {
+    "lut": "impl_lut", "ff": "impl_ff", "dsp": "impl_dsp", "bram_18k": "impl_bram_18k",
+    "srl": "impl_srl", "lutram": "impl_lutram", "power_mw": "impl_power_mw",
+    "clock_ns": "impl_clock_ns",
+}  # fmt: skip
+
+
+def _report(row: Row) -> Label:
+    if row["other"]:
+        raise ValueError(f"a label cannot say: {row['other']}")
+    loops: list[tuple[str, LoopDirectives]] = []
+    flattens = {"-": None, "f": True, "n": False}
+    for entry in row["loops"].split():
+        name, pipeline, unroll, flatten = entry.split(":")
+        if flatten not in flattens or not re.fullmatch(r"-|n|p\d*", pipeline):
+            raise ValueError(f"the loop directives {entry!r} are not NAME:PIPELINE:UNROLL:FLATTEN")
+        is_pipelined = None if pipeline == "-" else pipeline != "n"
+        ii = int(pipeline[1:]) if len(pipeline) > 1 else None
+        loops.append((name, LoopDirectives(is_pipelined, ii, int(unroll), flattens[flatten])))
+    values = (*METRICS, "est_clock_ns")
+    threshold = row.get("pipeline_loops", "")
+    return Label(
+        f"{row['kernel']}/{row['design']}", row["kernel"], row["part"], float(row["clock_ns"]),
+        _values(row, {m: m for m in values}), loops=tuple(loops),
+        partitions=_report_partitions(row["partitions"]), routed=_values(row, _REPORT_ROUTED),
+        tool=row["tool"], pipeline_loops=int(threshold) if threshold else None,
+    )  # fmt: skip
+
+
+def _report_partitions(text: str) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
+    found: dict[str, list[Partition]] = {}
+    for entry in text.split():
+        place, _, split = entry.partition("=")
+        array, _, dim = place.partition(".")
+        kind, _, factor = split.partition(":")
+        where = NO_DIM if not dim else EVERY_DIM if dim == "0" else int(dim) - 1
+        parts = found.setdefault(array, [])
+        parts.append(Partition(where, PartitionKind(kind), int(factor) if factor else 0))
+    return tuple((a, tuple(p)) for a, p in sorted(found.items()))

@@ -12,11 +12,11 @@ from pom.qor_model.evaluate import (
     DesignSource,
     LibraryOf,
     check_names,
-    every_array,
+    label_settings,
     library_part,
     outline_nests,
+    partitions_of,
     resource_model,
-    settings_of,
 )
 from pom.qor_model.gnn.encode import EncodedDesign, GraphArrays, encode_design
 from pom.qor_model.gnn.nests import NestMaker
@@ -202,15 +202,13 @@ class _Runner:
         self._source = source
         self._library_of = library_of
         self._models: dict[tuple[object, ...], LatencyModel] = {}
-        self._makers: dict[tuple[str, float], SampleMaker] = {}
+        self._makers: dict[tuple[str, float, ToolSettings], SampleMaker] = {}
 
     def sample(self, row: Measured) -> Sample:
         label = row.label
         model, maker = self._model(label), self._maker(label)
         check_names(model.design, label)
-        loops, partitions = dict(label.loops), dict(label.partitions)
-        if "*" in partitions:
-            partitions = every_array(model.design, partitions["*"])
+        loops, partitions = dict(label.loops), partitions_of(model.design, label)
         result = model.estimate(loops, partitions)
         design = model.with_directives(loops, partitions)
         found = maker.sample(design, result, label.design, label.kernel)
@@ -221,20 +219,22 @@ class _Runner:
         )  # fmt: skip
 
     def _model(self, label: Label) -> LatencyModel:
-        key = (label.kernel, label.size, label.dtype, label.part, label.clock_ns)
+        settings = label_settings(self._kind, label)
+        key = (label.kernel, label.size, label.dtype, label.part, label.clock_ns, settings)
         if key not in self._models:
             design = self._source.design(label.kernel, label.size, label.dtype)
             if self._kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
             library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
-            self._models[key] = LatencyModel(design, library, settings_of(self._kind))
+            self._models[key] = LatencyModel(design, library, settings)
         return self._models[key]
 
     def _maker(self, label: Label) -> SampleMaker:
-        key = (label.part, label.clock_ns)
+        settings = label_settings(self._kind, label)
+        key = (label.part, label.clock_ns, settings)
         if key not in self._makers:
             library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
-            self._makers[key] = SampleMaker(library, settings_of(self._kind))
+            self._makers[key] = SampleMaker(library, settings)
         return self._makers[key]
 
 
