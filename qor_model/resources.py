@@ -17,9 +17,10 @@ from pom.qor_model.banks import stride_of_copies
 from pom.qor_model.defaults import operations
 from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import Operator, OperatorLibrary
-from pom.qor_model.region import Array, Design, Function, Loop, Partition
+from pom.qor_model.region import Access, Array, Design, Function, Loop, Partition
 from pom.qor_model.resources_address import AddressMultipliers
 from pom.qor_model.resources_bodies import BodyMeter, BodyTerms
+from pom.qor_model.resources_body import bank_shift
 from pom.qor_model.resources_constants import (
     FF_TERMS,
     LUT_TERMS,
@@ -101,6 +102,19 @@ class Counts:
     dual_banks: dict[str, int] = field(default_factory=dict)
     bodies: dict[int, BodyTerms] = field(default_factory=dict)
     states: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the bodies of a function stand in: arrays, and loop variables.
+
+    `steps` are the strides of the variables after unrolling (0 for a loop that is completely
+    unrolled), `strides` those before.
+    """
+
+    arrays: Mapping[str, Array]
+    steps: Mapping[str, int]
+    strides: Mapping[str, int]
 
 
 class ResourceModel:
@@ -238,10 +252,11 @@ class ResourceModel:
             if not loop.is_fully_unrolled:
                 copies = stride_of_copies(inner, loop.unroll, arrays.values())
                 steps[inner.name] = copies // inner.step
+        frame = _Frame(arrays, steps, {name: loop.step for name, loop in regions.items()})
         for body in timing.schedules:
-            self._add_body(counts, body, arrays, steps, frozenset(), 1)
+            self._add_body(counts, body, frame, frozenset(), 1, {})
         for loop in timing.loops:
-            self._add_loop(counts, loop, arrays, steps, 1)
+            self._add_loop(counts, loop, frame, 1, {})
         counts.instances = self._instances(timing.schedules, timing.loops, counts.bodies)
         if function.dataflow:
             # tasks run at the same time: none lends its operators to another
@@ -320,15 +335,19 @@ class ResourceModel:
         self,
         counts: Counts,
         loop: LoopResult,
-        arrays: Mapping[str, Array],
-        steps: Mapping[str, int],
+        frame: _Frame,
         copies: int,
+        copy: Mapping[str, int],
     ) -> None:
         copies *= max(1, loop.copies)
         for body in loop.schedules:
-            self._add_body(counts, body, arrays, steps, frozenset(loop.names), copies)
+            self._add_body(counts, body, frame, frozenset(loop.names), copies, copy)
+        seen: Counter[tuple[str, ...]] = Counter()
+        variable = loop.names[-1]
         for child in loop.children:
-            self._add_loop(counts, child, arrays, steps, copies)
+            more = seen[child.names] * frame.strides[variable]
+            seen[child.names] += 1
+            self._add_loop(counts, child, frame, copies, {**copy, variable: more})
         if loop.is_fully_unrolled:
             return
         trips = max(1, loop.trip_count_max) * max(1, loop.unroll)
@@ -348,11 +367,12 @@ class ResourceModel:
         self,
         counts: Counts,
         body: BodySchedule,
-        arrays: Mapping[str, Array],
-        steps: Mapping[str, int],
+        frame: _Frame,
         ivs: frozenset[str],
         copies: int,
+        copy: Mapping[str, int],
     ) -> None:
+        arrays, steps = frame.arrays, frame.steps
         terms = counts.bodies[id(body)] = self._meter.terms(body, arrays, steps, ivs)
         for name, banks in terms.dual_banks:
             counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
@@ -363,6 +383,10 @@ class ResourceModel:
         counts.states += copies * terms.states
         cost = terms.cost
         for source, bits in cost.shared_bits.items():
+            access, *rest = source
+            if isinstance(access, Access):
+                shift = bank_shift(access, arrays[access.array], steps, copy)
+                source = (access.array, *rest, shift)
             counts.shared_bits[source] = max(counts.shared_bits.get(source, 0), bits)
         for key, _ in cost.instances:
             if cost.is_pipelined:

@@ -146,7 +146,7 @@ def _lut(cost: BodyCost) -> Amounts:
         "accumulators": 9 * cost.accumulators,
         "address_adders": sum(w + 7 for w in cost.address_adders),
         "address_offsets": cost.address_or_bits,
-        "run_time_banks": cost.demux_stores,
+        "run_time_banks": cost.demux_bits,
     }
     if cost.is_pipelined:
         found["pipelined_control"] = mux_lut(cost.states + 1)
@@ -165,7 +165,7 @@ def _ff(cost: BodyCost) -> Amounts:
         "register_elements": cost.element_bits,
         "chained_accumulators": cost.chained_accumulators,
         "select_muxes": len(cost.bank_mux),
-        "run_time_banks": cost.demux_stores,
+        "run_time_banks": cost.demux_bits,
     }
     if cost.is_pipelined:
         found["pipelined_control"] = cost.states

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pom.qor_model.region import Access, Array, Op, OpKind, Partition, PartitionKind
-from pom.qor_model.resources_sharing import operator_instances, sequential_starts
+from pom.qor_model.resources_lifetimes import (
+    SHIFT_REGISTER_MIN,
+    bind,
+    last_uses,
+    late_starts,
+    value_registers,
+)
+from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
-
-SHIFT_REGISTER_MIN = 2
-"""Copies of a value from which on the tool makes a shift register of the chain."""
-
-_SELECT_LATE = 2
-"""Most banks whose values are all kept until one is selected."""
 
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
@@ -67,8 +68,8 @@ class BodyCost:
         Widths of the adders that compute addresses.
     address_or_bits : int
         Bits of constant offsets merged into addresses.
-    demux_stores : int
-        Banks written by stores whose bank is decided at run time.
+    demux_bits : int
+        Bits of the banks that a store may write, where its bank is decided at run time.
     hoisted_bits : int
         Bits of elements that are loaded in front of the loop and selected inside.
     accumulator_bits : int
@@ -93,7 +94,7 @@ class BodyCost:
     ports: tuple[PortUse, ...]
     address_adders: tuple[int, ...]
     address_or_bits: int
-    demux_stores: int
+    demux_bits: int
     hoisted_bits: int
     accumulator_bits: int
     element_bits: int
@@ -118,10 +119,11 @@ def measure_body(
         Induction variables of the loop (or flattened loops) that the body belongs to.
     """
     ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
-    starts = _late_starts(body, ii)
+    instances = operator_instances(body)
+    starts = late_starts(body, ii, dict(instances))
     # with an interval of 1 every operation has an operator and registers of its own
-    binding = _bind(body.ops, starts, ii) if ii > 1 else []
-    last_use = _last_uses(body.ops, starts)
+    binding = bind(body.ops, starts, ii) if ii > 1 else []
+    last_use = last_uses(body.ops, starts)
     sites = _sites(body.ops, arrays, steps, ivs)
     candidates = [
         1
@@ -129,13 +131,13 @@ def measure_body(
         else sites[id(op.op.access)].candidates
         for op in body.ops
     ]
-    values = _value_registers(body, starts, binding, last_use, candidates)
+    values = value_registers(body, starts, binding, last_use, candidates)
     memory = _memory(body, arrays, steps, sites, starts, ii)
     return BodyCost(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
         is_pipelined=body.is_pipelined,
-        instances=operator_instances(body),
+        instances=instances,
         register_bits=values.bits,
         shared_bits=values.shared_bits,
         address_bits=memory.register_bits,
@@ -146,149 +148,12 @@ def measure_body(
         ports=memory.ports,
         address_adders=memory.adders,
         address_or_bits=memory.or_bits,
-        demux_stores=memory.demux_stores,
+        demux_bits=memory.demux_bits,
         hoisted_bits=memory.hoisted_bits,
         accumulator_bits=values.accumulator_bits,
         element_bits=memory.element_bits,
         chained_accumulators=values.chained,
     )
-
-
-def _late_starts(body: BodySchedule, ii: int) -> list[int]:
-    """Start cycles with loads (and what only depends on loads) moved as late as possible.
-
-    Without port conflicts (an interval of 1) the tool keeps an address waiting rather than the
-    data: a load and the operators fed by nothing but loads start as late as their consumers
-    allow.
-    """
-    ops = body.ops
-    starts = [op.start_cycle for op in ops]
-    if not body.is_pipelined:
-        return sequential_starts(body)
-    if ii > 1:
-        return starts
-    movable = [False] * len(ops)
-    for index, op in enumerate(ops):
-        fed = all(p < index and movable[p] for p in op.operands)
-        movable[index] = fed and op.op.kind is not OpKind.STORE
-    slack = [10**9] * len(ops)
-    for index in range(len(ops) - 1, -1, -1):
-        if movable[index] and 0 < slack[index] < 10**9:
-            starts[index] += slack[index]
-        shift = starts[index] - ops[index].start_cycle
-        for producer in ops[index].operands:
-            if producer >= index:
-                continue
-            gap = ops[index].start_cycle - ops[producer].end_cycle
-            slack[producer] = min(slack[producer], shift + max(0, gap - 1))
-    return starts
-
-
-def _bind(ops: tuple[ScheduledOp, ...], starts: list[int], ii: int) -> list[int]:
-    """Instance number of every operation within its key: first free in its slot."""
-    used: dict[tuple[OperatorKey, int], int] = defaultdict(int)
-    bound = []
-    for index, op in enumerate(ops):
-        slot = (op.key, starts[index] % ii)
-        bound.append(used[slot])
-        used[slot] += 1
-    return bound
-
-
-def _held_longer(ops: tuple[ScheduledOp, ...]) -> list[int]:
-    """States for which a product must stay after the sum that reads it has started.
-
-    The tool keeps both inputs of a floating-point sum until its result exists.
-    """
-    longer = [0] * len(ops)
-    for op in ops:
-        if op.op.kind in (OpKind.ADD, OpKind.SUB):
-            for producer in op.operands:
-                if ops[producer].op.kind is OpKind.MUL:
-                    longer[producer] = max(longer[producer], op.end_cycle - op.start_cycle)
-    return longer
-
-
-def _last_uses(ops: tuple[ScheduledOp, ...], starts: list[int]) -> list[int]:
-    last = [-1] * len(ops)
-    for index, op in enumerate(ops):
-        for producer in op.operands:
-            last[producer] = max(last[producer], starts[index])
-    return last
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    bits: int
-    shared_bits: dict[tuple[object, ...], int]
-    shifts: int
-    accumulators: int
-    accumulator_bits: int
-    chained: int
-    identity: list[object]
-
-
-def _value_registers(
-    body: BodySchedule,
-    starts: list[int],
-    binding: list[int],
-    last_use: list[int],
-    candidates: list[int],
-) -> _Values:
-    """Bits of value registers, shift registers, and which register each value sits in.
-
-    Values of one operator instance (or memory port) share registers when they are not alive in
-    the same slot: first fit, in program order (in a pipeline only results that are used at once
-    do).  A value that is selected among banks and has to
-    wait is kept per bank, and selected when it is used.
-    """
-    ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
-    bits = shifts = accumulators = carried = chained = 0
-    identity: list[object] = list(range(len(body.ops)))
-    pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
-    longer = _held_longer(body.ops)
-    for index, op in enumerate(body.ops):
-        kind, width = op.op.kind, op.op.dtype.width
-        if kind in _FREE or kind is OpKind.STORE:
-            continue
-        if last_use[index] < 0:
-            carried += width
-            accumulators += not op.op.is_memory
-            chained += any(body.ops[p].key == op.key for p in op.operands)
-            continue
-        end = starts[index] + op.end_cycle - op.start_cycle
-        if last_use[index] <= end:
-            continue
-        length = last_use[index] - end
-        if length > 1 and candidates[index] <= _SELECT_LATE:
-            width *= candidates[index]
-        chain = max(0, math.ceil(length / ii) - 1) if body.is_pipelined else 0
-        if chain >= SHIFT_REGISTER_MIN:
-            shifts += 1
-        else:
-            bits += chain * width
-        if ii == 1:
-            bits += width
-            continue
-        access = op.op.access
-        source = (
-            (op.key, binding[index], width) if access is None else (access.array, op.bank, width)
-        )
-        if body.is_pipelined and length > 1:
-            bits += width
-            continue
-        alive = min(length + longer[index], ii)
-        slots = {cycle % ii for cycle in range(end + 1, end + 1 + alive)}
-        pool = pools[source]
-        place = next((n for n, used in enumerate(pool) if not used & slots), len(pool))
-        if place == len(pool):
-            pool.append(set())
-            if body.is_pipelined:
-                bits += width
-        pool[place] |= slots
-        identity[index] = (*source, place)
-    shared = {} if body.is_pipelined else {s: int(str(s[-1])) * len(p) for s, p in pools.items()}
-    return _Values(bits, shared, shifts, accumulators, carried, chained, identity)
 
 
 def _operand_muxes(
@@ -313,7 +178,7 @@ class _Memory:
     ports: tuple[PortUse, ...]
     adders: tuple[int, ...]
     or_bits: int
-    demux_stores: int
+    demux_bits: int
     hoisted_bits: int
     element_bits: int
 
@@ -388,7 +253,7 @@ def _memory(
         if not is_store:
             muxes += site.muxes
         elif site.candidates > 1:
-            demux += site.candidates
+            demux += site.candidates * site.array.dtype.width
         ports[access.array, op.bank, is_store] += 1
         port = (access, op.copy, op.bank, is_store)
         address = (access, op.copy, op.bank, seen[port])
@@ -474,7 +339,8 @@ def _address_registers(held: Iterable[_Held], is_pipelined: bool, ii: int) -> tu
         if not item.is_stored:
             bits += item.width * item.banks if is_pipelined and item.first else 0
             continue
-        begin = 0 if is_pipelined else item.first
+        # an address that is loaded from and stored to is kept from the load on
+        begin = 0 if is_pipelined and item.first == item.last else item.first
         if item.last <= begin:
             continue
         chain = max(0, math.ceil((item.last - begin) / ii) - 1) if is_pipelined else 0
@@ -572,6 +438,33 @@ def unresolved_banks(access: Access, array: Array, steps: Mapping[str, int]) -> 
             common = math.gcd(common, abs(coefficient) * steps.get(name, 1))
         result.append(factor // common if common else 1)
     return tuple(result)
+
+
+def bank_shift(
+    access: Access,
+    array: Array,
+    steps: Mapping[str, int],
+    copy: Mapping[str, int],
+) -> tuple[int, ...]:
+    """How far the bank of an access in a copy of a loop is from the one in the first copy.
+
+    Where the bank is decided at run time every copy selects for itself.
+
+    Parameters
+    ----------
+    copy : mapping
+        Which value the variable of each unrolled loop around it has more than in its first copy.
+    """
+    found = []
+    parts = sorted(array.partitions, key=lambda p: p.dim)
+    for part, choices in zip(parts, unresolved_banks(access, array, steps), strict=True):
+        subscript = access.subscripts[part.dim]
+        if subscript is None or choices > 1:
+            found.append(sum(copy.values()))
+        else:
+            shift = sum(subscript.coef(name) * more for name, more in copy.items())
+            found.append(shift % partition_factor(array, part))
+    return tuple(found)
 
 
 def nested_muxes(unresolved: Iterable[int]) -> list[int]:

@@ -111,11 +111,18 @@ def load_constants(tool: str = "") -> CostConstants:
 def mux_lut(inputs: int) -> float:
     """LUTs of a multiplexer that the controller selects, as the tool's table prints them.
 
-    2 inputs cost 9, 3 cost 14, 4 cost 20, 8 cost 43: the width does not enter.
+    2 inputs cost 9, 3 cost 14, 4 cost 20, 8 cost 43: the width does not enter. From 12 on it is
+    the core behind memory banks.
     """
-    return 0.0 if inputs < 2 else max(9.0, 5.45 * inputs - 1.2)
+    if inputs < 2:
+        return 0.0
+    if inputs < _SMALLEST_CORE:
+        return max(9.0, 5.45 * inputs - 1.2)
+    return max(_BANK_MUX[16], _CORE_LUT_PER_INPUT * inputs)
 
 
+_SMALLEST_CORE = 12
+_CORE_LUT_PER_INPUT = 4.27
 _BANK_MUX = {2: 9.0, 4: 20.0, 8: 43.0, 16: 65.0, 32: 137.0, 64: 273.0}
 
 
@@ -124,4 +131,4 @@ def bank_mux_lut(inputs: int) -> float:
     found = _BANK_MUX.get(inputs)
     if found is not None:
         return found
-    return mux_lut(inputs) if inputs < 16 else 4.27 * inputs
+    return mux_lut(inputs)

@@ -3,11 +3,14 @@
 The model is linear in its constants, so that fitting is a weighted non-negative least-squares
 problem: relative errors, the absolute value of which is minimised by reweighting, and a weak pull
 towards the mechanism's own numbers, which keeps constants that the data do not determine sane.
-Operators, logic and memories are not fitted: their coefficient stays 1.
+What is physical is not fitted: operators, logic, memories, the adders of addresses, the
+multiplexers of memory ports, the registers of values. Terms that hold no hardware of their own are
+left out. Only for tools whose schedules are known less well, all but the operators are fitted.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,30 @@ from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-_FIXED = ("operators", "logic", "memory")
+_OPERATORS = frozenset({"operators", "logic", "memory"})
+_FIXED = {
+    "lut": _OPERATORS | {"address_adders", "port_muxes", "run_time_banks"},
+    "ff": _OPERATORS | {"values", "shift_registers", "register_elements"},
+}
+"""Terms that are counted in LUTs or bits themselves: their coefficient is 1."""
+
+_UNUSED = {
+    "lut": frozenset(
+        {
+            "sequential_control", "pipelined_control", "counters", "pipeline_stages",
+            "shared_operators", "accumulators", "function_ports", "shared_ports", "pipelines",
+            "address_offsets",
+        }
+    ),
+    "ff": frozenset(
+        {
+            "accesses", "accumulators", "loops", "operator_controllers", "pipelines",
+            "port_controllers", "run_time_banks", "select_muxes", "shared_pipelines",
+        }
+    ),
+}  # fmt: skip
+"""Terms that other terms imply: without them, designs of unseen kernels are estimated better."""
+
 _PRIOR = {
     "shared_ports": 20.0,
     "pipelines": 15.0,
@@ -29,7 +55,7 @@ _PRIOR = {
     "pipeline_stages": 2.0,
     "functions": 50.0,
     "loops": 5.0,
-    "run_time_banks": 5.0,
+    "run_time_banks": 0.2,
     "shared_operators": 0.0,
     "accesses": 2.0,
     "port_controllers": 11.0,
@@ -92,6 +118,8 @@ def fit_constants(
     source: str,
     prior: CostConstants | None = None,
     pull: float | None = None,
+    *,
+    fits_all: bool = False,
 ) -> CostConstants:
     """Return the constants that fit `samples` best.
 
@@ -105,31 +133,34 @@ def fit_constants(
         What to stay close to; the mechanism's own numbers by default.
     pull : float, optional
         How strongly; small samples want 0.1.
+    fits_all : bool
+        Fit every coefficient but those of operators, logic and memories.
     """
-    near_lut = prior.lut if prior else tuple(_PRIOR.get(n, 1.0) for n in LUT_TERMS)
-    near_ff = prior.ff if prior else tuple(_PRIOR.get(n, 1.0) for n in FF_TERMS)
-    pull_lut, pull_ff = (_PULL["lut"], _PULL["ff"]) if pull is None else (pull, pull)
-    lut = np.array([s.lut_terms for s in samples])
-    ff = np.array([s.ff_terms for s in samples])
-    lut_labels = np.array([float(s.lut) for s in samples])
-    ff_labels = np.array([float(s.ff) for s in samples])
+    lut = _Problem.of("lut", LUT_TERMS, prior.lut if prior else None, pull, fits_all)
+    ff = _Problem.of("ff", FF_TERMS, prior.ff if prior else None, pull, fits_all)
     return CostConstants(
-        lut=tuple(_fit(lut, lut_labels, LUT_TERMS, near_lut, pull_lut)),
-        ff=tuple(_fit(ff, ff_labels, FF_TERMS, near_ff, pull_ff)),
+        lut=lut.solve([s.lut_terms for s in samples], [s.lut for s in samples]),
+        ff=ff.solve([s.ff_terms for s in samples], [s.ff for s in samples]),
         source=source,
     )
 
 
 def leave_one_out(
-    samples: Sequence[Sample], prior: CostConstants | None = None, pull: float | None = None
+    samples: Sequence[Sample],
+    prior: CostConstants | None = None,
+    pull: float | None = None,
+    *,
+    fits_all: bool = False,
 ) -> tuple[FitError, ...]:
     """Return the error on every kernel, with constants fitted with it and without it."""
-    everything = fit_constants(samples, "", prior, pull)
+    everything = fit_constants(samples, "", prior, pull, fits_all=fits_all)
     rows = []
     for kernel in sorted({s.kernel for s in samples}):
         inside = [s for s in samples if s.kernel == kernel]
         others = [s for s in samples if s.kernel != kernel]
-        without = fit_constants(others, "", prior, pull) if others else everything
+        without = everything
+        if others:
+            without = fit_constants(others, "", prior, pull, fits_all=fits_all)
         rows.append(
             FitError(
                 kernel,
@@ -186,28 +217,55 @@ def _dot(terms: Sequence[float], constants: Sequence[float]) -> float:
     return sum(t * c for t, c in zip(terms, constants, strict=True))
 
 
-def _fit(
-    terms: Matrix, labels: Vector, names: tuple[str, ...], near: tuple[float, ...], pull: float
-) -> list[float]:
-    fixed = [i for i, name in enumerate(names) if name in _FIXED]
-    free = [i for i, name in enumerate(names) if name not in _FIXED]
-    inputs = terms[:, free] / labels[:, None]
-    target = 1.0 - terms[:, fixed].sum(axis=1) / labels
-    prior = np.array([near[i] for i in free])
-    towards = np.sqrt(pull * len(labels)) * np.diag(np.abs(inputs).mean(axis=0) + 1e-9)
-    weights = np.ones(len(labels))
-    found = prior
-    for _ in range(_ROUNDS):
-        system = np.vstack([inputs * weights[:, None], towards])
-        goal = np.concatenate([target * weights, towards @ prior])
-        scale = np.abs(system).max(axis=0) + 1e-12
-        found = non_negative_least_squares(system / scale, goal) / scale
-        error = np.abs(inputs @ found - target)
-        weights = 1.0 / np.sqrt(np.maximum(error, _SMALLEST_ERROR))
-        weights /= weights.mean()
-    result = np.ones(len(names))
-    result[free] = found
-    return [float(value) for value in result]
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Which coefficients of LUTs or flip-flops are known, and what the others stay close to."""
+
+    known: Mapping[int, float]
+    near: tuple[float, ...]
+    pull: float
+
+    @classmethod
+    def of(
+        cls,
+        metric: str,
+        names: tuple[str, ...],
+        prior: tuple[float, ...] | None,
+        pull: float | None,
+        fits_all: bool,
+    ) -> _Problem:
+        known = {i: 1.0 for i, n in enumerate(names) if n in _OPERATORS}
+        if not fits_all:
+            known |= {i: 1.0 for i, n in enumerate(names) if n in _FIXED[metric]}
+            known |= {i: 0.0 for i, n in enumerate(names) if n in _UNUSED[metric]}
+        near = prior or tuple(_PRIOR.get(n, 1.0) for n in names)
+        return cls(known, near, _PULL[metric] if pull is None else pull)
+
+    def solve(self, rows: list[tuple[float, ...]], truths: list[int]) -> tuple[float, ...]:
+        """Minimise the mean relative error, by reweighted least squares."""
+        terms, labels = np.array(rows), np.array(truths, dtype=np.float64)
+        free = [i for i in range(terms.shape[1]) if i not in self.known]
+        inputs = terms[:, free] / labels[:, None]
+        target = np.ones(len(labels))
+        result = np.zeros(terms.shape[1])
+        for index, value in self.known.items():
+            target -= terms[:, index] * value / labels
+            result[index] = value
+        prior = np.array([self.near[i] for i in free])
+        towards = math.sqrt(self.pull * len(labels))
+        pulled = towards * np.diag(np.abs(inputs).mean(axis=0) + 1e-9)
+        weights = np.ones(len(labels))
+        found = prior
+        for _ in range(_ROUNDS):
+            system = np.vstack([inputs * weights[:, None], pulled])
+            goal = np.concatenate([target * weights, pulled @ prior])
+            scale = np.abs(system).max(axis=0) + 1e-12
+            found = non_negative_least_squares(system / scale, goal) / scale
+            error = np.abs(inputs @ found - target)
+            weights = 1.0 / np.sqrt(np.maximum(error, _SMALLEST_ERROR))
+            weights /= weights.mean()
+        result[free] = found
+        return tuple(float(value) for value in result)
 
 
 def non_negative_least_squares(system: Matrix, goal: Vector) -> Vector:

@@ -48,7 +48,7 @@ def measure_folded(
         ports=tuple(PortUse(a, b, s, n) for a, b, s, n in fold.ports if (a, s) in used),
         address_adders=_things(weights, [c.address_adders for c in costs]),
         address_or_bits=total(c.address_or_bits for c in costs),
-        demux_stores=total(c.demux_stores for c in costs),
+        demux_bits=total(c.demux_bits for c in costs),
         hoisted_bits=total(c.hoisted_bits for c in costs),
         accumulator_bits=total(c.accumulator_bits for c in costs),
         element_bits=total(c.element_bits for c in costs),

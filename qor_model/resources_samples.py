@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from pom.errors import PomError
-from pom.qor_model.evaluate import DesignSource, LibraryOf, outline_nests, settings_of
+from pom.qor_model.evaluate import (
+    DesignSource,
+    LibraryOf,
+    every_array,
+    library_part,
+    outline_nests,
+    settings_of,
+)
 from pom.qor_model.labels import LabelFile, LabelKind
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.resources import ResourceModel
@@ -40,11 +47,13 @@ def collect_samples(
             design = source.design(label.kernel, label.size, label.dtype)
             if file.kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
-            library = library_of(label.part, label.clock_ns)
+            library = library_of(library_part(file.kind, label.part), label.clock_ns)
             latency = LatencyModel(design, library, settings_of(file.kind))
             models[key] = (latency, ResourceModel(library))
         scheduler, counter = models[key]
         loops, partitions = dict(label.loops), dict(label.partitions)
+        if "*" in partitions:
+            partitions = every_array(scheduler.design, partitions["*"])
         result = scheduler.estimate(loops, partitions)
         counts = counter.count(scheduler.with_directives(loops, partitions), result)
         samples.append(sample(label.kernel, counts, round(truth["lut"]), round(truth["ff"])))

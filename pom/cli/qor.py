@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,12 +80,25 @@ def refit(labels: Path, kernels: Path, every: int) -> None:
     "--near", metavar="TOOL", help="Stay close to the constants of a tool (for few designs)."
 )
 @click.option("--pull", type=float, help="How close; 0.1 with --near.")
+@click.option("--every", default=1, metavar="N", show_default=True, help="Use every N-th design.")
+@click.option(
+    "--all",
+    "fits_all",
+    is_flag=True,
+    help="Fit the coefficients of registers and multiplexers that are counted bit by bit too.",
+)
 @click.option(
     "-o", "--output", metavar="TOML", type=click.Path(dir_okay=False, path_type=Path),
     help="Write the constants here.",
 )  # fmt: skip
 def refit_resources(
-    labels: Path, kernels: Path, near: str | None, pull: float | None, output: Path | None
+    labels: Path,
+    kernels: Path,
+    near: str | None,
+    pull: float | None,
+    every: int,
+    fits_all: bool,
+    output: Path | None,
 ) -> None:
     """Fit the constants of the resource model, and again without each kernel in turn."""
     from pom.qor_model.labels import read_labels
@@ -92,13 +106,15 @@ def refit_resources(
     from pom.qor_model.resources_fit import fit_constants, leave_one_out, overall, write_constants
     from pom.qor_model.resources_samples import collect_samples
 
-    samples = collect_samples(read_labels(labels), KernelFiles(kernels), library_of())
+    file = read_labels(labels)
+    file = replace(file, labels=file.labels[::every])
+    samples = collect_samples(file, KernelFiles(kernels), library_of())
     prior = load_constants(near) if near else None
     pull = 0.1 if near and pull is None else pull
     click.echo(
         f"{'kernel':<16}{'designs':>8}{'LUT %':>9}{'left out':>10}{'FF %':>9}{'left out':>10}"
     )
-    rows = leave_one_out(samples, prior, pull)
+    rows = leave_one_out(samples, prior, pull, fits_all=fits_all)
     for row in (*rows, overall(rows)):
         click.echo(
             f"{row.kernel:<16}{row.designs:>8}{row.lut_mape:>9.2f}{row.lut_mape_left_out:>10.2f}"
@@ -106,7 +122,8 @@ def refit_resources(
         )
     if output is not None:
         source = f"{labels.name}, {len(samples)} designs"
-        write_constants(fit_constants(samples, source, prior, pull), output)
+        found = fit_constants(samples, source, prior, pull, fits_all=fits_all)
+        write_constants(found, output)
 
 
 def library_of() -> LibraryOf:

@@ -175,6 +175,9 @@ def test_nested_muxes_select_the_last_dimension_first() -> None:
 
 def test_multiplexer_table() -> None:
     assert [round(mux_lut(n)) for n in (1, 2, 4, 8)] == [0, 10, 21, 42]
+    assert [round(mux_lut(n)) for n in (12, 16, 32, 64)] == [65, 68, 137, 273]
+    costs = [mux_lut(n) for n in range(2, 80)]
+    assert costs == sorted(costs)
 
 
 @given(st.integers(1, 1 << 20))

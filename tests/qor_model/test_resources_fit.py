@@ -49,14 +49,29 @@ def _samples(seed: int, count: int) -> tuple[list[Sample], CostConstants]:
 
 def test_known_constants_are_found_again() -> None:
     samples, truth = _samples(1, 400)
-    found = fit_constants(samples, "made up", pull=1e-6)
+    found = fit_constants(samples, "made up", pull=1e-6, fits_all=True)
     assert max(mape(samples, found)) < 1.0
     assert np.allclose(found.lut, truth.lut, rtol=0.25)
 
 
+def test_what_is_counted_bit_by_bit_is_not_fitted() -> None:
+    samples, _ = _samples(1, 100)
+    found = fit_constants(samples, "made up")
+    lut, ff = (
+        dict(zip(LUT_TERMS, found.lut, strict=True)),
+        dict(zip(FF_TERMS, found.ff, strict=True)),
+    )
+    assert {lut[n] for n in ("operators", "address_adders", "port_muxes", "run_time_banks")} == {
+        1.0
+    }
+    assert {ff[n] for n in ("operators", "values", "shift_registers")} == {1.0}
+    assert lut["sequential_control"] == ff["accesses"] == 0.0
+    assert lut["accesses"] > 0.0
+
+
 def test_left_out_errors_are_reported_per_kernel() -> None:
     samples, _ = _samples(2, 300)
-    rows = leave_one_out(samples, pull=1e-6)
+    rows = leave_one_out(samples, pull=1e-6, fits_all=True)
     assert [r.kernel for r in rows] == ["k0", "k1", "k2"]
     assert all(r.lut_mape_left_out < 2.0 for r in rows)
     assert sum(r.designs for r in rows) == 300
@@ -96,7 +111,7 @@ def test_the_command_fits_labelled_designs(tmp_path: Path) -> None:
     labels, output = tmp_path / "labels.csv", tmp_path / "out.toml"
     labels.write_text(LABELS)
     arguments = ["refit-resources", "--labels", str(labels), "--kernels", str(KERNELS / "hgnn")]
-    arguments += ["--near", "Vitis HLS 2022.1", "-o", str(output)]
+    arguments += ["--near", "Vitis HLS 2022.1", "--all", "--every", "1", "-o", str(output)]
     found = CliRunner().invoke(qor, arguments)
     assert found.exit_code == 0, found.output
     assert [line.split()[:2] for line in found.output.splitlines()[1:]] == [
