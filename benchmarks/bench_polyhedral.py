@@ -6,8 +6,11 @@ Every PolyBench kernel of the examples; milliseconds of processor time, the medi
 runs. Dependences are found with cold caches, down to isl's objects for domains and accesses.
 Legality is the verdict on one primitive for dependences that are known, the worst of: split,
 interchange of the outer two loops, tile, skew and reverse on the statement in most loops. A refusal
-is the whole error: every violation, a witness, and a hint that was tried. Targets: dependences
-20 ms, legality 2 ms, scheduling 1000 ms.
+is the whole error: every violation, a witness, and a hint that was tried. Validation is that of one
+compilation with cold caches, without its code generation: of the kernel as it is, after
+`auto_schedule`, and with the innermost loop of every statement split by 7 (full and remainder parts
+everywhere, the worst case). Targets: dependences 20 ms, legality 2 ms, scheduling 1000 ms, validation
+100 ms.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mlir.ir import Module
+
 import pom
 from pom.ir.poly import PolyProgram
-from pom.passes import distances, isl_build, last_writes
+from pom.passes import distances, isl_build, last_writes, validate_order
 from pom.passes.base import PolyPass
 from pom.passes.conflicts import find_conflicts
 from pom.passes.dependences import dependences_from
@@ -33,6 +38,9 @@ from pom.passes.poly_reverse import Reverse, reversed_loop
 from pom.passes.poly_skew import Skew, skew
 from pom.passes.poly_split import Split, split
 from pom.passes.poly_tile import Tile, tiled
+from pom.passes.poly_to_affine import poly_to_affine
+from pom.passes.validate import validate
+from pom.schedule import Schedule
 
 POLYBENCH = Path(__file__).resolve().parents[1] / "examples" / "polybench"
 
@@ -80,10 +88,33 @@ def primitives(program: PolyProgram) -> list[tuple[PolyPass, PolyProgram]]:
     return found
 
 
-def attempt(primitive: PolyPass, program: PolyProgram) -> None:
+def validations(path: Path, size: str, repeat: int) -> list[float]:
+    """Milliseconds of validating the kernel as it is, scheduled by isl, and split everywhere."""
+    kernel = pom.load_kernel(path, size=size)
+    plain, scheduled, split_up = (Schedule(kernel) for _ in range(3))
+    scheduled.apply(AutoSchedule())
+    for statement in split_up.program.statements:
+        for loop in split_up.program.loops(statement.name)[-1:]:
+            attempt(Split(statement.name, loop.name, 7), split_up)
+    found = []
+    for s in (plain, scheduled, split_up):
+        module, reference = poly_to_affine(s.program), s.reference_program
+
+        def cold(reference: PolyProgram = reference, module: Module = module) -> None:
+            validate_order._dependences.cache_clear()
+            validate(reference, module)
+
+        found.append(milliseconds(cold, repeat))
+    return found
+
+
+def attempt(primitive: PolyPass, to: PolyProgram | Schedule) -> None:
     """Run a primitive, whether it is accepted or not."""
     try:
-        primitive.run(program)
+        if isinstance(to, Schedule):
+            to.apply(primitive)
+        else:
+            primitive.run(to)
     except pom.PomError:
         return
 
@@ -95,8 +126,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     paths = sorted(p for p in POLYBENCH.glob("*.py") if not p.stem.startswith("_"))
-    headings = ("statements", "dependences", "ms", "legality", "refusal", "schedule")
-    widths = (10, 11, 8, 8, 8, 9)
+    headings = (
+        *("statements", "dependences", "ms", "legality", "refusal", "schedule"),
+        *("validate", "scheduled", "split"),
+    )
+    widths = (10, 11, 8, 8, 8, 9, 9, 9, 9)
     columns = (f"{h:>{w}}" for h, w in zip(headings, widths, strict=True))
     print(f"{'kernel':16} {' '.join(columns)}")
     for path in paths:
@@ -117,9 +151,11 @@ def main() -> None:
                     refusal, milliseconds(lambda q=primitive, p=program: attempt(q, p), 1)
                 )
         scheduling = milliseconds(lambda p=program: AutoSchedule().run(p), 1)
+        validation = " ".join(f"{v:9.1f}" for v in validations(path, options.size, options.repeat))
         print(
             f"{path.stem:16} {len(program.statements):10} {len(found):11} {analysis:8.1f} "
-            f"{verdict:8.2f} {refusal:8.1f} {scheduling:9.1f}",
+            f"{verdict:8.2f} {refusal:8.1f} {scheduling:9.1f} "
+            f"{validation}",
             flush=True,
         )
 

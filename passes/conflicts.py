@@ -28,11 +28,11 @@ from pom.passes.isl_build import (
     AccessInfo,
     Time,
     accesses,
-    by_definition,
     compact_times,
     has_remainders,
     schedule_times,
     time_map,
+    within_budget,
 )
 from pom.passes.last_writes import LastWrites, TimedAccess, TooComplicated
 from pom.passes.reductions import reductions
@@ -230,7 +230,7 @@ class _Tagged:
         """
         nearest = self._nearest_by_isl(sink, schedule)
         if nearest is None:
-            nearest = by_definition(lambda: self.nearest_by_subtraction(sink, schedule))
+            nearest = within_budget(lambda: self.nearest_by_subtraction(sink, schedule))
         if nearest is None:
             nearest = self._earlier(sink, schedule.lex_lt_union_map(schedule))
         found = nearest.get_map_list()

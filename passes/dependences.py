@@ -16,7 +16,7 @@ import islpy as isl
 
 from pom.ir.poly import Loop, PolyProgram
 from pom.passes.conflicts import Conflict, Kind, conflicts
-from pom.passes.isl_build import Difference, difference
+from pom.passes.isl_build import Difference, difference, within_budget
 from pom.passes.reductions import Reduction, reductions
 
 Direction = Literal["<", "=", ">", "<=", ">=", "*"]
@@ -135,6 +135,12 @@ def _common(source: Path, target: Path) -> tuple[Loop, ...]:
 def _interval(pairs: isl.Set, later: Difference) -> Distance:
     if later.constant is not None:
         return Distance(later.constant, later.constant)
+    reach = within_budget(lambda: _extrema(pairs, later))
+    # bounds, where there are too many remainders for the extrema
+    return reach or _extrema(pairs.remove_divs(), later)
+
+
+def _extrema(pairs: isl.Set, later: Difference) -> Distance:
     low, high = pairs.min_val(later.value), pairs.max_val(later.value)
     return Distance(low.to_python(), high.to_python())
 
@@ -151,8 +157,9 @@ def _split_by_level(
             return parts
         if reach.maximum > 0:
             later = pairs.subtract(value.same).coalesce()
-            known = [Distance(0, 0)] * (level - 1) + [_interval(later, value)]
-            parts.append((later, level, known))
+            if not later.is_empty():
+                known = [Distance(0, 0)] * (level - 1) + [_interval(later, value)]
+                parts.append((later, level, known))
             pairs = pairs.intersect(value.same).coalesce()
             if pairs.is_empty():
                 return parts

@@ -448,11 +448,11 @@ def has_remainders(relation: isl.UnionMap) -> bool:
 
 
 _MOST_OPERATIONS = 300_000
-"""Operations of isl for an answer from the definition, about a tenth of a second."""
+"""Of isl, for one answer among remainders: about a tenth of a second."""
 
 
-def by_definition(compute: Callable[[], T]) -> T | None:
-    """`compute()`; None where it takes isl long, as subtraction among remainders can."""
+def within_budget(compute: Callable[[], T]) -> T | None:
+    """`compute()`; None where it takes isl long, as subtraction or extrema among remainders can."""
     context = isl.DEFAULT_CONTEXT
     before = context.get_max_operations()
     context.reset_operations()

@@ -19,9 +19,9 @@ from pom.ir.poly import PolyProgram
 from pom.passes.isl_build import (
     access_relation,
     accesses,
-    by_definition,
     has_remainders,
     schedule_map,
+    within_budget,
 )
 
 _OUT, _SET = isl.dim_type.out, isl.dim_type.set
@@ -205,7 +205,7 @@ class _Flow:
         if any(map(has_remainders, (sinks, self.must, self.may))) or (
             not self.may.is_empty() and has_remainders(self.schedule)
         ):
-            found = by_definition(lambda: self._flow_by_definition(sinks))
+            found = within_budget(lambda: self._flow_by_definition(sinks))
             if found is not None:
                 return found
         # isl's analysis is faster, and crashes less, where equalities are explicit.

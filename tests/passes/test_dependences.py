@@ -17,7 +17,13 @@ from pom.ir.poly import Loop
 from pom.ir.types import ArrayType, BoolType, FixedType, IntType, f32
 from pom.passes import isl_build
 from pom.passes.conflicts import assumed_conflicts, conflicts, find_conflicts
-from pom.passes.dependences import Distance, common_loops, dependences
+from pom.passes.dependences import (
+    Dependence,
+    Distance,
+    common_loops,
+    dependences,
+    dependences_from,
+)
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.isl_build import accesses
 from pom.passes.poly_pipeline import Pipeline
@@ -368,3 +374,33 @@ def test_iterators_may_be_isl_words() -> None:
     (flow,) = [d for d in dependences(program) if d.kind == "flow"]
     assert (flow.source, flow.loop, flow.distance) == ("max", "mod", (Distance(1, 1),))
     assert isinstance(program.schedule, Loop)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_bounds_in_place_of_extrema_hold(seed: int) -> None:
+    """What is said where the extrema take too long: intervals that hold the exact ones."""
+    program = graph_to_poly(random_kernel(random.Random(seed)))
+    known = find_conflicts(program)
+    exact = dependences_from(program, known)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isl_build, "_MOST_OPERATIONS", 1)
+        bounds = dependences_from(program, known)
+
+    def by_loop(found: tuple[Dependence, ...]) -> dict[object, list[Dependence]]:
+        result: dict[object, list[Dependence]] = {}
+        for d in found:
+            key = d.kind, d.source, d.target, d.source_access, d.target_access, d.level
+            result.setdefault(key, []).append(d)
+        return result
+
+    wide = by_loop(bounds)
+    for key, found in by_loop(exact).items():
+        for one in found:
+            assert any(
+                all(
+                    w.minimum <= e.minimum and e.maximum <= w.maximum
+                    for e, w in zip(one.distance, other.distance, strict=True)
+                )
+                for other in wide[key]
+            )
