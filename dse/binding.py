@@ -17,6 +17,7 @@ class BindingKind(StrEnum):
     RECURRENCE = "recurrence"
     PORTS = "memory ports"
     ENTRIES = "pipeline entries"
+    LATENCY = "operator latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Binding:
     kind : BindingKind
     subject : str
         The resource whose operators are missing, the loop that carries the recurrence, the array
-        whose ports are busy, or the loops in whose iterations the pipeline is filled.
+        whose ports are busy, or the loops in whose iterations the pipeline is filled; empty where
+        operators follow each other once.
     detail : str
         In words.
     cycles : float

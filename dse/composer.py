@@ -2,9 +2,9 @@
 
 The heaviest nest chooses first. The banks that it wants bind the nests after it: lanes along a dim
 that is split into another number of banks would select among them at run time, so in every dim
-that two nests share, the lighter one takes the same factor or a single lane. A cap on the operators, which all nests use,
-leaves room for what each needs besides, and a price on LUT keeps light nests small; after that each
-nest takes what the others leave.
+that two nests share, the lighter one takes the same factor or a single lane. A cap on the operators,
+which all nests use, leaves room for what each needs besides, and a price on LUT keeps light nests
+small; after that each nest takes what the others leave.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Composer:
         """
         guesses = [self._guess(n, is_known) for n in range(len(self.tables))]
         best: Choice | None = None
-        if not all(len(g.rows) for g in guesses):
+        if not guesses or not all(len(g.rows) for g in guesses):
             return None
         corners: list[tuple[float, float]] = list(product(CAPS, PRICES))
         alternatives, few = ALTERNATIVES, FEW

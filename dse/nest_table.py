@@ -220,6 +220,9 @@ class NestTable:
         extents = chosen.chains.shape.extents
         trips = extents // factors if self.nest.is_box else -(-extents // factors)
         interval = float(self.interval[row])
+        if filled >= 0.5 * self.least_cycles()[row] and self.runs[row] <= 1.0:
+            detail = f"{self.depth[row]:,.0f} cycles from operands to results"
+            return Binding(self.nest.handle, BindingKind.LATENCY, "", detail, cycles)
         if filled >= 0.5 * self.least_cycles()[row]:
             detail = f"filled {self.runs[row]:,.0f} times, {self.depth[row]:,.0f} cycles each"
             around = [loop.name for loop in self.nest.prefix] or list(chosen.order)

@@ -151,7 +151,7 @@ def _summary(data: ReportData) -> str:
     )
     tiles = (
         *(
-            (f"{latency / data.best_latency:,.1f}×", f"faster than {name}")
+            (f"{max(latency, 1.0) / max(data.best_latency, 1.0):,.1f}×", f"faster than {name}")
             for name, latency in data.baselines
         ),
         (number(data.best_latency), f"cycles, {duration(seconds)}"),

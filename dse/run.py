@@ -86,8 +86,12 @@ class Outcome:
     @property
     def gap(self) -> float:
         """Relative distance of the best design from the lower bound."""
-        best = self.best.latency_cycles
-        return max(0.0, (best - self.lower_bound) / best)
+        return relative_gap(self.best.latency_cycles, self.lower_bound)
+
+
+def relative_gap(latency_cycles: float, lower_bound: float) -> float:
+    """How far a latency is from a bound at the most; a design that does nothing takes no cycle."""
+    return max(0.0, (latency_cycles - lower_bound) / max(latency_cycles, 1.0))
 
 
 @dataclass

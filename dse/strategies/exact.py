@@ -61,6 +61,11 @@ class Exact:
             return False
         self._sampled.clear()
         self._plain(search, branches)
+        for branch in branches:
+            if not branch.variant.candidates:
+                # without loops there is nothing to choose
+                (answer,) = search.evaluate([(branch.plan(()), "")])
+                branch.bound, branch.is_exhausted = answer.latency_cycles, True
         patience = _Patience(search, self.patience)
         is_complete = True
         while True:

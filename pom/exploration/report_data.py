@@ -60,7 +60,7 @@ def report_data(result: SearchResult) -> ReportData:
         peak_ops=peak_operations(resources, problem.limits.items()),
         bandwidth=port_bandwidth(result.design.program),
         intensity=moved.intensity,
-        achieved_ops=moved.operations / result.latency_cycles,
+        achieved_ops=moved.operations / max(result.latency_cycles, 1.0),
         checks=_checks(result),
         schedule_text=result.schedule_source(),
         cpp_text=result.cpp,

@@ -14,7 +14,7 @@ from pom.dse.binding import binding_text
 from pom.dse.charts import duration
 from pom.dse.evaluation import Evaluation
 from pom.dse.problem import Resources
-from pom.dse.run import Outcome
+from pom.dse.run import Outcome, relative_gap
 from pom.errors import PomError
 from pom.exploration.baseline import Baseline
 from pom.exploration.finalist import Finalist, Refusal
@@ -115,7 +115,7 @@ class SearchResult:
     @property
     def gap(self) -> float:
         """How far the design is from `lower_bound` at the most, as a share of its latency."""
-        return max(0.0, (self.latency_cycles - self.lower_bound) / self.latency_cycles)
+        return relative_gap(self.latency_cycles, self.lower_bound)
 
     @property
     def bound_text(self) -> str:
@@ -125,12 +125,12 @@ class SearchResult:
     @property
     def speedup(self) -> float:
         """Over the design without pragmas in which nothing is pipelined."""
-        return self.baselines[0].latency_cycles / self.latency_cycles
+        return max(self.baselines[0].latency_cycles, 1.0) / max(self.latency_cycles, 1.0)
 
     @property
     def speedup_over_defaults(self) -> float:
         """Over the design without pragmas as Vitis pipelines it by default."""
-        return self.baselines[1].latency_cycles / self.latency_cycles
+        return max(self.baselines[1].latency_cycles, 1.0) / max(self.latency_cycles, 1.0)
 
     @property
     def usage(self) -> tuple[tuple[str, int, int], ...]:

@@ -142,6 +142,26 @@ def test_pareto_says_which_designs_there_was_no_time_for():
     assert shares == sorted(shares, reverse=True)
 
 
+@pom.kernel
+def nothing(x: pom.f32[8]):
+    for i in pom.loop("i", 5, 5):
+        x[i] = 1.0
+
+
+@pom.kernel
+def one_state(x: pom.f32[2]):
+    x[0] = x[1] * 3.0
+
+
+@pytest.mark.parametrize("kernel", [nothing, one_state])
+def test_kernels_without_iterations_have_a_complete_answer(kernel):
+    found = pom.auto_dse(kernel, TARGET)
+    assert (found.gap, found.outcome.is_complete) == (0.0, True)
+    assert found.speedup >= 1.0
+    assert "gap" in found.report_html()
+    assert str(found)
+
+
 def test_the_answer_is_built_within_the_time_budget_too():
     assert search_budget(None, "latency") is None
     assert search_budget(8.0, "latency") == 6.0
