@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -12,6 +13,7 @@ from pom.errors import PomError
 
 R = TypeVar("R")
 
+ADDRESS = re.compile(r"\w+://.+:\d+")
 RETRIES = 3
 """How often a call is done again after its worker died."""
 
@@ -29,7 +31,7 @@ class Cluster(Workers):
     Raises
     ------
     PomError
-        POM-X120 the scheduler does not answer or has no workers; POM-X121 `distributed` is not
+        POM-X120 the address is none, the scheduler does not answer or has no workers; POM-X121 `distributed` is not
         installed.
     """
 
@@ -42,6 +44,12 @@ class Cluster(Workers):
                 "--cluster needs the package distributed",
                 hint="pip install 'pom[cluster]'",
             ) from None
+        if not ADDRESS.fullmatch(address):
+            raise PomError(
+                "POM-X120",
+                f"{address!r} is no address of a Dask scheduler",
+                hint="give it as tcp://host:port, as the scheduler prints it",
+            )
         try:
             self._client = Client(address, timeout=timeout_s, set_as_default=False)
         except (OSError, ValueError) as error:

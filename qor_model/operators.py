@@ -202,7 +202,7 @@ class OperatorLibrary:
     def for_device(cls, device: Device, clock_ns: float | None = None) -> OperatorLibrary:
         """Return the library for `device` at `clock_ns` (the device's own clock by default)."""
         clock = device.clock_ns if clock_ns is None else clock_ns
-        if clock <= 0:
+        if not 0 < clock < math.inf:
             raise PomError("POM-Q010", f"a clock period must be positive, got {clock} ns")
         family = _SAME_FABRIC.get(device.family, device.family)
         technology = _TECHNOLOGY.get(family, "ultrascale_plus")

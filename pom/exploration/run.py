@@ -162,8 +162,21 @@ def search_budget(time_budget_s: float | None, objective: Objective) -> float | 
 
     The search ends after the evaluation that it is in. Past the budget, the answer is run on one
     input only, and no further design of a front.
+
+    Raises
+    ------
+    PomError
+        POM-X114 the budget is negative or no number.
     """
-    return None if time_budget_s is None else SEARCH_SHARES[objective] * time_budget_s
+    if time_budget_s is None:
+        return None
+    if not time_budget_s >= 0.0:
+        raise PomError(
+            "POM-X114",
+            f"a time budget of {time_budget_s} seconds makes no sense",
+            hint="give a number of seconds, or leave it out",
+        )
+    return SEARCH_SHARES[objective] * time_budget_s
 
 
 def _require_store(store: str | Path | None) -> None:

@@ -13,7 +13,9 @@ import time
 
 import pytest
 
+from pom.dse.cluster import Cluster
 from pom.dse.executor import open_executor
+from pom.errors import PomError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -170,3 +172,10 @@ def test_pom_dse_on_a_cluster_that_loses_a_worker(tmp_path):
     one, both = json.loads(alone.stdout), json.loads(output)
     for name in ("plan", "latency_cycles", "lower_bound", "front", "evaluated", "pruned"):
         assert both[name] == one[name]
+
+
+@pytest.mark.parametrize("address", ["foo", "tcp://host", "localhost:8786", ""])
+def test_what_is_no_address_is_refused_at_once(address):
+    with pytest.raises(PomError, match="POM-X120") as caught:
+        Cluster(address, 60.0)
+    assert "tcp://host:port" in str(caught.value.hint)

@@ -198,7 +198,15 @@ def test_cap_that_was_not_met():
 
 
 @pytest.mark.parametrize(
-    ("options", "code"), [({"latency_cap": 0}, "POM-X112"), ({"objective": "fame"}, "POM-X113")]
+    ("options", "code"),
+    [
+        ({"latency_cap": 0}, "POM-X112"),
+        ({"objective": "fame"}, "POM-X113"),
+        ({"time_budget_s": -1.0}, "POM-X114"),
+        ({"time_budget_s": float("nan")}, "POM-X114"),
+        ({"clock_ns": float("nan")}, "POM-Q010"),
+        ({"clock_ns": float("inf")}, "POM-Q010"),
+    ],
 )
 def test_questions_without_sense(options, code):
     with pytest.raises(PomError, match=code):
