@@ -232,7 +232,7 @@ class _Tagged:
         if nearest is None:
             nearest = within_budget(lambda: self.nearest_by_subtraction(sink, schedule))
         if nearest is None:
-            nearest = self._earlier(sink, schedule.lex_lt_union_map(schedule))
+            nearest = self._earlier(sink, schedule)
         found = nearest.get_map_list()
         return [found.get_at(position) for position in range(found.n_map())]
 
@@ -257,15 +257,15 @@ class _Tagged:
 
         A certain write touches one element, so a certain write between hides it from every sink.
         """
-        before = schedule.lex_lt_union_map(schedule)
-        pairs = self._earlier(sink, before)
-        to_write = self.must_writes.apply_range(self.must_writes.reverse()).intersect(before)
-        from_write = self.must_writes.apply_range(sink.reverse()).intersect(before)
+        pairs = self._earlier(sink, schedule)
+        certain = self.must_writes
+        to_write = _in_order(certain.apply_range(certain.reverse()), schedule)
+        from_write = _in_order(certain.apply_range(sink.reverse()), schedule)
         return pairs.subtract(to_write.apply_range(from_write))
 
-    def _earlier(self, sink: isl.UnionMap, before: isl.UnionMap) -> isl.UnionMap:
+    def _earlier(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
         writes = self.must_writes.union(self.may_writes)
-        return writes.apply_range(sink.reverse()).intersect(before)
+        return _in_order(writes.apply_range(sink.reverse()), schedule)
 
     def flow(self) -> Iterator[Conflict]:
         """Last write → read."""
@@ -302,6 +302,21 @@ class _Tagged:
     def _access(self, tag: str) -> tuple[str, AccessInfo]:
         statement, _, number = tag.rpartition("#")
         return statement, self.infos[statement][int(number)]
+
+
+def _in_order(pairs: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap:
+    """The pairs whose first instance runs before the second."""
+    times = {
+        time.get_tuple_name(isl.dim_type.in_): time
+        for time in map(schedule.get_map_list().get_at, range(schedule.n_map()))
+    }
+    found = isl.UnionMap("{ }")
+    for pair in map(pairs.get_map_list().get_at, range(pairs.n_map())):
+        first, second = (
+            times[pair.get_tuple_name(d)] for d in (isl.dim_type.in_, isl.dim_type.out)
+        )
+        found = found.union(isl.UnionMap.from_map(pair.intersect(first.lex_lt_map(second))))
+    return found
 
 
 def _tag(relation: isl.Map, name: str) -> isl.Map:

@@ -250,7 +250,10 @@ def legal(
     violations = violations_of(old, new, fast_math)
     if not violations:
         check_loop_directives(new, what)
-        _inherit(old, new, relaxed_statements(old, fast_math))
+        relaxed = relaxed_statements(old, fast_math)
+        _inherit(old, new, relaxed)
+        if relaxed and not illegal_dependences(new, kept_order(old, frozenset())):
+            _inherit(old, new, frozenset())
         return new
     worst = violations[0]
     more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
