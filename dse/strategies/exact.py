@@ -31,8 +31,8 @@ FEW = 3
 """Rounds before the first design of a branch."""
 MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
-
-
+PROGRESS = 1.001
+"""From this ratio on, a bound is better."""
 LIGHT = 0.02
 """Nests with less than this share of the cycles are looked at last."""
 
@@ -45,7 +45,7 @@ class Exact:
     tolerance : float
         Relative difference to the bound at which the search ends.
     patience : int
-        Evaluations without a better design after which it ends with a gap.
+        Evaluations without a better design or bound after which it ends with a gap.
     """
 
     name = "exact"
@@ -255,20 +255,22 @@ class Exact:
 
 
 class _Patience:
-    """Ends a search that evaluates a lot and finds nothing."""
+    """Ends a search that evaluates a lot and neither finds a better design nor a better bound."""
 
     def __init__(self, search: Search, most: int) -> None:
         self._search = search
         self._most = most
         self._best = float("inf")
+        self._bound = 0.0
         self._since = 0
 
     @property
     def is_over(self) -> bool:
-        if _best(self._search) < self._best:
-            self._best = _best(self._search)
-            self._since = self._search.judged_by_model
-        return self._search.judged_by_model - self._since > self._most
+        search = self._search
+        if _best(search) < self._best or search.lower_bound > PROGRESS * self._bound:
+            self._best, self._bound = _best(search), search.lower_bound
+            self._since = search.judged_by_model
+        return search.judged_by_model - self._since > self._most
 
 
 def _heavy(branch: Branch, bound: Bound) -> list[tuple[int, int]]:
