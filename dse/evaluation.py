@@ -132,13 +132,10 @@ def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = Fa
         is_varying = loop.trip_count_min < loop.trip_count_max
         if around and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
             trips = min(trips, loop.trip_count_max // 2)
-        cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
-        is_shared = all(_is_one_of(name, around) for name in loop.names)
-        if loop.children:
+        if all(_is_one_of(name, around) for name in loop.names):
             cycles = trips * loop_cycles(loop.children, nest, is_inside=True)
-        elif is_shared:
-            continue
-        if not is_shared:
+        else:
+            cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
             is_call = is_inside and loop.is_pipelined and loop.share == 1.0
             cycles += 2 if is_call else 1
         cycles *= loop.share
