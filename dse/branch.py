@@ -12,8 +12,13 @@ that add up to 1, ``max_n operators_n >= sum_n w_n operators_n`` and so
     bound = sum_n min_rows (latency + price (own + w_n operators)) - price * limit
 
 where every nest is minimised alone. Each nest also has to fit beside the least that the other nests
-need. The bound is over designs in which the nests run in order, and every nest is as fast as alone:
-that the banks which other nests want do not make it faster is taken for granted.
+need. Of a nest that was evaluated alone, what its loops take counts, and not the states around them,
+which other nests may share (`evaluation.loop_cycles`).
+
+The bound is over designs in which the nests run in order. Taken for granted is that the banks which
+other nests want do not make a nest faster. In small kernels they may: the least common multiple of
+many banks splits an array completely. In random designs whose nests agree on the banks, which are
+those that the composer makes, no bound was exceeded (tests/dse/test_bounds.py).
 """
 
 from __future__ import annotations
