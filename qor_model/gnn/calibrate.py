@@ -14,9 +14,9 @@ from pom.qor_model.gnn.tables import Array
 COVERAGE = 0.9
 SHRINKAGE = (0.0, 0.25, 0.5, 0.75, 1.0)
 TREE_SHARES = (0.0, 0.5, 1.0)
-PROPORTIONAL = ("dsp",)
-"""Metrics that are the analytical estimate times a constant: place and route keeps the operators, so
-a design with more lanes never needs fewer of them."""
+COUNTED = ("dsp",)
+"""Metrics that no network corrects: operators are counted, and place and route keeps them, so a
+design with more lanes needs no fewer unless the trees know from measured nests that it does."""
 _WORTH = 0.05
 """By how much a correction has to be better than none: few kernels decide."""
 _NARROWER = 0.95
@@ -85,27 +85,54 @@ Mixture = tuple[float, float, float]
 def _best(
     table: LearningSet, metric: str, column: int, held: Sequence[Held], trees: Array
 ) -> Mixture | None:
-    """The mixture with the smallest error on kernels that were not seen; None without labels."""
-    candidates: list[tuple[float, Mixture]] = []
-    for mixture in _mixtures(table.options, metric):
-        errors = []
-        for one in held:
-            rest = _rest(table, column, one, trees, mixture)
-            known = np.abs(rest[~np.isnan(rest)])
-            if len(known):
-                errors.append(known.mean())
-        if errors:
-            worth = 1.0 if any(mixture) else 1.0 - _WORTH
-            candidates.append((float(np.mean(errors)) * worth, mixture))
-    return min(candidates)[1] if candidates else None
+    """The mixture with the smallest error on kernels that were not seen; None without labels.
+
+    What needs no network is judged on all kernels. A mixture with networks, which know few kernels
+    that they did not see, has to be clearly better than that on those.
+    """
+    kernels = np.array([s.kernel for s in table.samples])
+    unseen = [np.flatnonzero(kernels == name) for name in sorted(set(kernels))]
+    everything = [Held(rows, np.zeros((len(rows), trees.shape[1]))) for rows in unseen]
+    mixtures = _mixtures(table.options, metric)
+    alone: list[tuple[float, Mixture]] = []
+    for mixture in filter(_is_alone, mixtures):
+        error = _error(table, column, everything, trees, mixture)
+        if error is not None:
+            alone.append((error * (1.0 if any(mixture) else 1.0 - _WORTH), mixture))
+    found: list[tuple[float, Mixture]] = []
+    for mixture in [min(alone)[1]] if alone else []:
+        error = _error(table, column, held, trees, mixture)
+        if error is not None:
+            found.append((error * (1.0 - _WORTH), mixture))
+    for mixture in mixtures:
+        error = None if _is_alone(mixture) else _error(table, column, held, trees, mixture)
+        if error is not None:
+            found.append((error, mixture))
+    return min(found or alone)[1] if found or alone else None
+
+
+def _is_alone(mixture: Mixture) -> bool:
+    """Whether no network has a say."""
+    _, shrink, tree = mixture
+    return shrink == 0.0 or tree == 1.0
+
+
+def _error(
+    table: LearningSet, column: int, held: Sequence[Held], trees: Array, mixture: Mixture
+) -> float | None:
+    """Mean over kernels of the mean error; None without labels."""
+    rests = (_rest(table, column, one, trees, mixture) for one in held)
+    known = [np.abs(rest[~np.isnan(rest)]) for rest in rests]
+    errors = [rest.mean() for rest in known if len(rest)]
+    return float(np.mean(errors)) if errors else None
 
 
 def _mixtures(options: TrainOptions, metric: str) -> list[Mixture]:
     if not options.is_residual:
         return [(1.0, 1.0, 0.0)]
-    if metric in PROPORTIONAL:
-        return [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]
     shares = TREE_SHARES if options.boosters else (0.0,)
+    if metric in COUNTED:
+        return [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), *((0.0, 0.0, t) for t in shares if t)]
     return [
         (share, shrink, tree)
         for tree in shares

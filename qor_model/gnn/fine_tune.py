@@ -12,6 +12,7 @@ from pom.qor_model.gnn.calibrate import rank
 from pom.qor_model.gnn.model import Model, forward, normalised, stretch
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
+from pom.qor_model.gnn.sums import take_apart
 from pom.qor_model.gnn.tables import features, measured
 
 
@@ -34,7 +35,7 @@ def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
     start = replace(model, nearby=None)
     predicted, truth = forward(start, samples), measured(samples)
     places = normalised(model, samples)
-    nearby, left = fit_nearby(places, truth - predicted)
+    nearby, left = fit_nearby(take_apart(samples), model.metrics, truth - predicted)
     radius = model.radius.copy()
     left = left / stretch(model.difficulty, places)
     for column in range(len(model.metrics)):

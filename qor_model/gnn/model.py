@@ -12,10 +12,11 @@ from pom.qor_model.design_graph import NUMBERS
 from pom.qor_model.gnn.batch import DesignBatch, GraphBatch, batch_designs
 from pom.qor_model.gnn.encode import NODE_WIDTH
 from pom.qor_model.gnn.gnng import GNNg
+from pom.qor_model.gnn.grove import Grove
 from pom.qor_model.gnn.nearby import Nearby
 from pom.qor_model.gnn.samples import Sample
+from pom.qor_model.gnn.sums import take_apart
 from pom.qor_model.gnn.tables import Array, base, features
-from pom.qor_model.gnn.trees import Forest, size, tree_inputs
 
 _SCHEDULER_NUMBERS = ("loop_latency_cycles", "start_cycle")
 GROUP = 128
@@ -81,8 +82,8 @@ class Model:
         chosen on kernels that a network did not see; 0 and 0 is the analytical estimate.
     tree_share : ndarray
         Share of the trees' correction in the whole one, per metric, chosen likewise.
-    forests : tuple of Forest
-        One per metric, or none.
+    grove : Grove or None
+        The trees of all metrics.
     nearby : Nearby or None
         What a few measured designs say about those that look like them (`fine_tune`).
     radius : ndarray
@@ -118,7 +119,7 @@ class Model:
     devices: tuple[str, ...]
     clock_ns: float
     nodes: Array
-    forests: tuple[Forest, ...] = ()
+    grove: Grove | None = None
     nearby: Nearby | None = None
 
 
@@ -130,12 +131,11 @@ def forward(model: Model, samples: Sequence[Sample]) -> Array:
         return np.clip(model.centre + model.spread * target, 0.0, model.ceiling)
     correction = model.use_centre * model.centre + model.shrinkage * model.spread * target
     start = base(samples, model.metrics)
-    if model.forests:
-        given, offset = tree_inputs(samples), size(samples, model.metrics) - start
-        trees = np.stack([f.predict(given) for f in model.forests], axis=1) + offset
+    if model.grove is not None:
+        trees = model.grove.predict(samples) - start
         correction = correction + model.tree_share * (trees - correction)
     if model.nearby is not None:
-        correction = correction + model.nearby.correction(inputs)
+        correction = correction + model.nearby.correction(take_apart(samples), model.metrics)
     return np.clip(start + correction, 0.0, model.ceiling)
 
 

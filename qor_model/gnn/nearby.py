@@ -1,4 +1,9 @@
-"""Corrections from a few measured designs to those that look like them: kernel ridge regression."""
+"""Corrections from a few measured designs to those that have similar nests: an additive Gaussian process.
+
+A design's error is the sum of its nests' errors, each by the nest's share of the design.  So a
+measured design speaks for every design with one of its nests, whatever the others are, and twenty
+designs say something about most of a kernel's nests.
+"""
 
 from __future__ import annotations
 
@@ -7,109 +12,97 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.tables import Array
 
-_LENGTHS = (0.25, 0.5, 1.0, 2.0)
-_RIDGES = (0.03, 0.1, 0.3, 1.0)
+_LENGTH = 0.3
+_COMMON = 3.0
+_NOISE = 0.1
+"""Variances of what all designs of a kernel share and of what nests do not explain; a nest's is 1."""
 _EXACT = 0.01
 """Most designs of a metric that is exact but for outliers are within this (in log)."""
+_COUNTS = {"lut": "nest_lut", "ff": "nest_ff"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nearby:
-    """A smooth function through what is left over at the measured designs.
+    """A smooth function of nests, through what is left over at the measured designs.
 
     Attributes
     ----------
-    places : ndarray, shape (designs, features)
-        The measured designs, in the normalised features of the model.
+    places : ndarray, shape (nests, features)
+        The nests of the measured designs.
+    scale : ndarray, shape (features,)
     offset : ndarray, shape (metrics,)
-        Mean of what was left over.
-    weights : ndarray, shape (designs, metrics)
+        What is common to all designs.
+    weights : ndarray, shape (nests, metrics)
     length : ndarray, shape (metrics,)
-        How far a design speaks for others, per metric; 0: not at all.
+        How far a nest speaks for others, per metric; 0: no correction.
     """
 
     places: Array
+    scale: Array
     offset: Array
     weights: Array
     length: Array
 
-    def correction(self, inputs: Array) -> Array:
-        """Return what to add, shape (samples, metrics)."""
-        found = np.tile(self.offset, (len(inputs), 1))
-        apart = _distances(inputs, self.places)
-        for column, length in enumerate(self.length):
+    def correction(self, parts: Parts, metrics: Sequence[str]) -> Array:
+        """Return what to add to the logarithms, shape (designs, metrics)."""
+        found = np.zeros((len(parts.designs), len(metrics)))
+        apart = _distances(parts.nests / self.scale, self.places / self.scale)
+        for column, (metric, length) in enumerate(zip(metrics, self.length, strict=True)):
             if length:
-                found[:, column] += np.exp(-apart / (2 * length**2)) @ self.weights[:, column]
+                own = np.exp(-apart / (2 * length**2)) @ self.weights[:, column]
+                found[:, column] = self.offset[column] + _shares(parts, metric) @ own
         return found
 
 
-def fit_nearby(places: Array, rest: Array) -> tuple[Nearby, Array]:
+def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearby, Array]:
     """Return the correction, and what is left at each design if it is judged without itself.
 
     Parameters
     ----------
-    places : ndarray, shape (designs, features)
+    parts : Parts
+        The measured designs.
+    metrics : sequence of str
     rest : ndarray, shape (designs, metrics)
         Measured minus predicted, in logarithms; NaN where nothing was measured.
 
     Notes
     -----
-    Length and ridge are those with the smallest leave-one-out error among a few; an offset alone
-    and no correction at all are among them, so that designs that say nothing change nothing.
+    A correction that does not make the leave-one-out error smaller is left away, so that designs
+    that say nothing change nothing. Length and variances are the same for all metrics: twenty
+    designs cannot choose them.
     """
-    count, metrics = rest.shape
-    offset, length = np.zeros(metrics), np.zeros(metrics)
-    weights, left = np.zeros((count, metrics)), np.abs(rest)
-    apart = _distances(places, places)
-    for column in range(metrics):
+    scale = parts.nests.std(0) + 0.1
+    apart = _distances(parts.nests / scale, parts.nests / scale)
+    offset, length = np.zeros(len(metrics)), np.zeros(len(metrics))
+    weights, left = np.zeros((len(parts.nests), len(metrics))), np.abs(rest)
+    between = np.exp(-apart / (2 * _LENGTH**2))
+    for column, metric in enumerate(metrics):
         known = ~np.isnan(rest[:, column])
         values = rest[known, column]
         if len(values) < 3 or np.median(np.abs(values)) < _EXACT:
             continue
-        best = (float(np.abs(values).mean()), 0.0, 0.0)
-        kept = np.abs(values)
-        for one, ridge in _choices():
-            found = _alone(apart[np.ix_(known, known)], values, one, ridge)
-            error = float(np.abs(found).mean())
-            if error < best[0]:
-                best, kept = (error, one, ridge), np.abs(found)
-        left[known, column] = kept
-        if not best[2]:
-            continue
-        offset[column] = _shrunk_mean(values)
-        if best[1]:
-            length[column] = best[1]
-            gram = np.exp(-apart[np.ix_(known, known)] / (2 * best[1] ** 2))
-            weights[known, column] = np.linalg.solve(
-                gram + best[2] * np.eye(len(values)), values - offset[column]
-            )
-    return Nearby(places, offset, weights, length), left
+        shares = _shares(parts, metric)[known]
+        gram = shares @ between @ shares.T + _COMMON + _NOISE * np.eye(len(values))
+        inverse = np.linalg.inv(gram)
+        solved = inverse @ values
+        alone = np.abs(solved / np.diag(inverse))
+        if alone.mean() < np.abs(values).mean():
+            left[known, column] = alone
+            length[column], offset[column] = _LENGTH, _COMMON * solved.sum()
+            weights[:, column] = shares.T @ solved
+    return Nearby(parts.nests, scale, offset, weights, length), left
 
 
-def _choices() -> Sequence[tuple[float, float]]:
-    """Lengths and ridges that are tried; length 0 with a ridge is the offset alone."""
-    return [(0.0, 1.0), *((one, ridge) for one in _LENGTHS for ridge in _RIDGES)]
-
-
-def _alone(apart: Array, values: Array, length: float, ridge: float) -> Array:
-    """What is left of every value when the others correct it."""
-    found = np.empty(len(values))
-    everything = np.arange(len(values))
-    for index in everything:
-        others = everything != index
-        offset = _shrunk_mean(values[others])
-        found[index] = values[index] - offset
-        if length:
-            gram = np.exp(-apart[np.ix_(others, others)] / (2 * length**2))
-            weights = np.linalg.solve(gram + ridge * np.eye(len(gram)), values[others] - offset)
-            found[index] -= np.exp(-apart[index, others] / (2 * length**2)) @ weights
+def _shares(parts: Parts, metric: str) -> Array:
+    """Share of every nest in every design, shape (designs, nests)."""
+    counts = parts.counts[_COUNTS.get(metric, "nest_lut")][parts.nest]
+    total = np.bincount(parts.design, counts, minlength=len(parts.designs))
+    found = np.zeros((len(parts.designs), len(parts.nests)))
+    np.add.at(found, (parts.design, parts.nest), counts / total[parts.design])
     return found
-
-
-def _shrunk_mean(values: Array) -> float:
-    return float(values.sum() / (len(values) + 1.0))
 
 
 def _distances(first: Array, second: Array) -> Array:

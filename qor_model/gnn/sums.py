@@ -190,6 +190,7 @@ def _boost(
     firsts = [part[0] for part in names]
     starts = [_start(parts, n, r) for n, r in zip(names, ratios, strict=True)]
     values, factors = list(starts), [np.zeros(len(start)) for start in starts]
+    single = [_inputs(parts, first).astype(np.float32) for first in firsts]
     grown: list[list[NDArray[np.void]]] = [[] for _ in names]
     for _ in range(rounds):
         total = np.zeros(len(truth))
@@ -205,9 +206,9 @@ def _boost(
             else:
                 data = parts.designs, before[place] / np.maximum(total, 1.0), step
             tree = _tree(data, first, rng.randint(1 << 30))
-            factors[place] += _RATE * tree.predict(_inputs(parts, first))
+            factors[place] += _RATE * tree.predict(single[place])[:, 0]
             values[place] = _times(starts[place], np.exp(factors[place]))
-            grown[place].append(_nodes(tree.tree_))
+            grown[place].append(_nodes(tree))
     return grown
 
 
@@ -219,7 +220,7 @@ def _step(error: Array) -> Array:
 
 
 def _tree(data: tuple[Array, Array, Array], first: str, seed: int) -> Any:
-    """One tree on inputs, weights and targets."""
+    """One tree of scikit-learn's on inputs, weights and targets."""
     from sklearn.tree import DecisionTreeRegressor
 
     inputs, weight, wanted = data
@@ -234,7 +235,11 @@ def _tree(data: tuple[Array, Array, Array], first: str, seed: int) -> Any:
             max_leaf_nodes=_LEAVES, min_samples_leaf=least, max_features=_COLUMNS,
             random_state=seed,
         )  # fmt: skip
-    return tree.fit(inputs, wanted, sample_weight=weight + 1e-9)
+    # the checks of the inputs would take longer than the tree
+    tree.fit(
+        inputs.astype(np.float32), wanted[:, None], sample_weight=weight + 1e-9, check_input=False
+    )
+    return tree.tree_
 
 
 def _added(place: Indices, values: Array, count: int) -> Array:

@@ -14,12 +14,12 @@ from pom.qor_model.gnn.checkpoints import checkpoint_key, forget
 from pom.qor_model.gnn.encode import NODE_WIDTH
 from pom.qor_model.gnn.fit import Ticker, fit
 from pom.qor_model.gnn.gnng import GNNg
+from pom.qor_model.gnn.grove import Grove, grow_grove
 from pom.qor_model.gnn.inner_loops import InnerLoop
 from pom.qor_model.gnn.learning_set import LearningSet
 from pom.qor_model.gnn.model import Model, TrainOptions
 from pom.qor_model.gnn.samples import TOTALS, Sample
 from pom.qor_model.gnn.tables import Array, base, measured
-from pom.qor_model.gnn.trees import Forest, grow, size, tree_inputs
 
 Progress = Callable[[str], None]
 
@@ -113,7 +113,7 @@ def train(
         scores.append(Held(rows, table.forward(network, rows)))
         if progress is not None:
             progress(f"member {number + 1}/{options.members}: {kernel} left out, loss {error:.4f}")
-    forests, held_out = _trees(table, metrics)
+    grove, held_out = _trees(table, metrics)
     found = calibrate(table, metrics, scores, held_out)
     forget(checkpoints, keys)
     return Model(
@@ -121,7 +121,7 @@ def train(
         table.raw.max(0), table.centre, table.spread, found.use_centre, found.shrinkage,
         found.tree_share, found.radius, found.difficulty, _ceiling(table, metrics),
         tuple(kernels), tuple(sorted({s.device for s in samples})), samples[0].clock_ns,
-        _highest(samples), forests,
+        _highest(samples), grove,
     )  # fmt: skip
 
 
@@ -130,28 +130,22 @@ def _beat(tick: Ticker, number: int, options: TrainOptions) -> Ticker:
     return lambda done, most: tick(number * options.epochs + done, options.members * most)
 
 
-def _trees(table: LearningSet, metrics: tuple[str, ...]) -> tuple[tuple[Forest, ...], Array]:
+def _trees(table: LearningSet, metrics: tuple[str, ...]) -> tuple[Grove | None, Array]:
     """Trees of all designs, and the corrections of trees that did not see a design's kernel."""
     options, samples = table.options, table.samples
     held_out = np.zeros_like(table.correction)
     if not options.is_residual or not options.boosters:
-        return (), held_out
-    inputs, start = tree_inputs(samples), size(samples, metrics)
-    target = measured(samples) - start
-    offset = start - base(samples, metrics)
+        return None, held_out
+    start = base(samples, metrics)
     kernels = np.array([s.kernel for s in samples])
     for kernel in sorted(set(kernels)):
-        seen = kernels != kernel
-        for column in range(len(metrics)):
-            forest = grow(
-                inputs[seen], target[seen, column], 2 * options.rounds // 3, 1, options.seed
-            )
-            held_out[~seen, column] = forest.predict(inputs[~seen]) + offset[~seen, column]
-    forests = tuple(
-        grow(inputs, target[:, column], options.rounds, options.boosters, options.seed)
-        for column in range(len(metrics))
-    )
-    return forests, held_out
+        own = kernels == kernel
+        seen = [s for s in samples if s.kernel != kernel]
+        left = [s for s in samples if s.kernel == kernel]
+        grove = grow_grove(seen, metrics, 2 * options.rounds // 3, 1, options.seed)
+        held_out[own] = grove.predict(left) - start[own]
+    grove = grow_grove(samples, metrics, options.rounds, options.boosters, options.seed)
+    return grove, held_out
 
 
 def _ceiling(table: LearningSet, metrics: tuple[str, ...]) -> Array:

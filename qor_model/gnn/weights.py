@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -16,13 +17,16 @@ from safetensors.torch import save_file
 from pom.errors import PomError
 from pom.qor_model.gnn.fit import new_network
 from pom.qor_model.gnn.gnng import GNNg
+from pom.qor_model.gnn.grove import Grove
 from pom.qor_model.gnn.model import Model, TrainOptions
 from pom.qor_model.gnn.nearby import Nearby
+from pom.qor_model.gnn.nests import NEST
 from pom.qor_model.gnn.samples import TERMS
+from pom.qor_model.gnn.sums import SumForest
 from pom.qor_model.gnn.trees import Forest
 
-FORMAT = 3
-_NEARBY = ("places", "offset", "weights", "length")
+FORMAT = 4
+_NEARBY = ("places", "scale", "offset", "weights", "length")
 _FOREST = {
     "feature": torch.int16, "threshold": torch.float64, "left": torch.int32,
     "right": torch.int32, "value": torch.float64, "roots": torch.int32,
@@ -55,7 +59,8 @@ def save(model: Model, path: Path, source: str) -> None:
     for number, network in enumerate(model.networks):
         for name, value in network.state_dict().items():
             tensors[f"network{number}.{name}"] = value.contiguous()
-    for number, forest in enumerate(model.forests):
+    forests, records = _flat(model.grove)
+    for number, forest in enumerate(forests):
         for name, kind in _FOREST.items():
             value = torch.from_numpy(np.asarray(getattr(forest, name)))
             tensors[f"forest{number}.{name}"] = value.to(kind)
@@ -67,7 +72,8 @@ def save(model: Model, path: Path, source: str) -> None:
         "kernels": model.kernels, "devices": model.devices, "clock_ns": model.clock_ns,
         "terms": TERMS, "networks": len(model.networks), "source": source,
         "is_corrected": model.nearby is not None,
-        "forests": [(forest.start, forest.scale) for forest in model.forests],
+        "forests": [(forest.start, forest.scale) for forest in forests], "grove": records,
+        "nests": NEST,
     }  # fmt: skip
     try:
         save_file(tensors, path, {"pom": json.dumps(record, sort_keys=True)})
@@ -101,7 +107,7 @@ def load(path: Path) -> Model:
             f"{path} has weights of format {record['format']}; this version reads {FORMAT}",
             hint="update POM" if is_newer else "train them again with `pom qor train`",
         )
-    if tuple(record.get("terms", ())) != TERMS:
+    if tuple(record.get("terms", ())) != TERMS or tuple(record.get("nests", ())) != NEST:
         raise PomError(
             "POM-Q044", f"the weights {path} read other features of a design than this version",
             hint="train them again with `pom qor train`",
@@ -135,8 +141,36 @@ def _model(record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Model:
     return Model(
         metrics=metrics, options=options, networks=networks,
         kernels=tuple(record["kernels"]), devices=tuple(record["devices"]),
-        clock_ns=float(record["clock_ns"]), forests=forests, nearby=nearby, **arrays,
+        clock_ns=float(record["clock_ns"]), grove=_grove(record, forests), nearby=nearby, **arrays,
     )  # fmt: skip
+
+
+def _flat(grove: Grove | None) -> tuple[list[Forest], list[list[list[float]]]]:
+    """All forests in a row, and the ratios of each metric's parts (none where it is no sum)."""
+    forests: list[Forest] = []
+    records: list[list[list[float]]] = []
+    for item in grove.forests if grove is not None else ():
+        if isinstance(item, SumForest):
+            forests += item.forests
+            records.append([ratio.tolist() for ratio in item.ratios])
+        else:
+            forests.append(item)
+            records.append([])
+    return forests, records
+
+
+def _grove(record: dict[str, Any], forests: Sequence[Forest]) -> Grove | None:
+    if not record["grove"]:
+        return None
+    rest = iter(forests)
+    found: list[Forest | SumForest] = []
+    for metric, ratios in zip(record["metrics"], record["grove"], strict=True):
+        if ratios:
+            parts = tuple(next(rest) for _ in ratios)
+            found.append(SumForest(metric, tuple(np.array(r) for r in ratios), parts))
+        else:
+            found.append(next(rest))
+    return Grove(tuple(record["metrics"]), tuple(found))
 
 
 def _wide(tensor: torch.Tensor) -> Any:

@@ -24,6 +24,7 @@ from pom.qor_model.gnn.model import forward
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.shape import body_shape
+from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.train import train
 from pom.qor_model.gnn.trees import grow, tree_inputs
 from pom.qor_model.gnn.weights import load, save
@@ -105,15 +106,24 @@ def _interrupt(line: str) -> None:
     raise KeyboardInterrupt
 
 
-def test_few_designs_correct_their_neighbours_and_nothing_that_is_exact() -> None:
+def test_few_designs_correct_their_nests_and_nothing_that_is_exact() -> None:
     rng = np.random.default_rng(1)
-    places = rng.normal(size=(40, 3))
-    rest = np.stack([0.3 + 0.2 * np.sin(places[:, 0]), np.zeros(40)], axis=1)
+    nests = rng.normal(size=(9, 4))
+    own = 0.3 + 0.3 * np.sin(2 * nests[:, 0])
+    pairs = np.array([(a, b) for a in range(9) for b in range(9) if a != b])
+    pairs = pairs[rng.permutation(len(pairs))]
+    counts = {"nest_lut": rng.uniform(100, 300, 9)}
+    parts = Parts(
+        nests, np.zeros((72, 1)), np.repeat(np.arange(72), 2), pairs.ravel(), counts
+    )  # fmt: skip
+    share = counts["nest_lut"][pairs] / counts["nest_lut"][pairs].sum(1, keepdims=True)
+    rest = np.stack([(share * own[pairs]).sum(1), np.zeros(72)], axis=1)
     rest[::8, 1] = 2.0
-    found, left = fit_nearby(places[:20], rest[:20])
-    after = np.abs(rest[20:] - found.correction(places[20:])).mean(0)
-    assert after[0] < 0.5 * np.abs(rest[20:, 0]).mean()
-    assert found.correction(places)[:, 1].tolist() == [0.0] * 40
+    first = np.arange(72) < 20
+    found, left = fit_nearby(parts.chosen(first), ("lut", "dsp"), rest[first])
+    after = found.correction(parts, ("lut", "dsp"))
+    assert np.abs(rest - after)[~first, 0].mean() < 0.2 * np.abs(rest[~first, 0]).mean()
+    assert after[:, 1].tolist() == [0.0] * 72
     assert left.shape == (20, 2)
 
 
