@@ -287,7 +287,7 @@ class Evaluator:
 
     def estimate(self, program: PolyProgram) -> tuple[float, Resources, DesignResult]:
         """Latency and resources of a program as it stands."""
-        result, report = self._judged(self._lowered(program))
+        result, report = self._judged(self._lowered(program), Effort())
         return result.latency_cycles, Resources(**asdict(report.total)), result
 
     def _lowered(self, program: PolyProgram) -> Design:
