@@ -127,3 +127,14 @@ def test_an_interval_shows_what_its_lower_end_shows() -> None:
     assert is_plainly_later(lambda: {"i": (4, 5)}, (i // 4,), (i // 4,))
     assert is_plainly_later(lambda: {"i": (-8, -5)}, ((i // 4) * -1,), ((i // 4) * -1,))
     assert not is_plainly_later(lambda: {"i": (-8, -3)}, ((i // 4) * -1,), ((i // 4) * -1,))
+
+
+def test_quotients_agree_only_where_their_places_say_so() -> None:
+    """What a place proves of a quotient, the remainder after it may use; and nothing else."""
+    # i = 0 and i' = 4 run at one time: (1, 0)
+    four = {"i": (4, 7), "j": (-1, -1)}
+    assert not is_plainly_later(lambda: four, (i // 4 + 1, i % 4), (i // 4, i % 4))
+    # places that agree may add up from quotients that do not
+    sums = (i // 4 + j, i % 4), (i // 4 + j, i % 4)
+    assert not is_plainly_later(lambda: {"i": (1, 4), "j": (0, 0)}, *sums)
+    assert not is_plainly_later(lambda: {"i": (4, 4), "j": (-1, -1)}, *sums)
