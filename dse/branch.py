@@ -24,7 +24,7 @@ those that the composer makes, no bound was exceeded (tests/dse/test_bounds.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,7 +37,7 @@ from pom.dse.footprint import Footprint
 from pom.dse.nest_table import KNOWN, OPEN, NestTable, Room
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Resources
-from pom.dse.realise import with_partitions
+from pom.dse.realise import implementations_of, with_partitions
 from pom.dse.search import Search
 from pom.dse.space import Variant
 from pom.qor_model.resources_constants import LUT_TERMS, load_constants
@@ -123,10 +123,15 @@ class Branch:
 
     def ask(self, wanted: Sequence[tuple[int, int]]) -> None:
         """Have rows of nests evaluated, each nest alone."""
-        asked = [(self.plan_of((self.tables[n].plan(r),)), self.tables[n].nest.handle)
-                 for n, r in wanted]  # fmt: skip
+        asked = [self._alone(self.tables[n], r) for n, r in wanted]
         for (n, row), answer in zip(wanted, self.search.evaluate(asked), strict=True):
             self.tables[n].learn(row, answer)
+
+    def _alone(self, table: NestTable, row: int) -> tuple[Plan, str]:
+        """A nest alone: branches that differ in operators of other nests share the answer."""
+        plan = self.plan_of((table.plan(row),))
+        own = implementations_of(table.nest, plan.implementations)
+        return replace(plan, implementations=own), table.nest.handle
 
     @property
     def evaluated(self) -> int:

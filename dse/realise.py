@@ -182,6 +182,14 @@ def bindings(
     return tuple(found)
 
 
+def implementations_of(
+    nest: Nest, implementations: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Those that a nest alone depends on: of operators that it has."""
+    used = {work.operator for work in nest.work}
+    return tuple((op, impl) for op, impl in implementations if op in used)
+
+
 def _uses(program: PolyProgram, statement: str, op: str) -> bool:
     from pom.ir.expr import Apply, walk
     from pom.passes.statement_text import operator_names

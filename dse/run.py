@@ -16,7 +16,7 @@ from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem, Resources
-from pom.dse.realise import with_partitions
+from pom.dse.realise import implementations_of, with_partitions
 from pom.dse.search import Progress, Search, identity, objectives
 from pom.dse.space import implementation_choices
 from pom.dse.store import Store, content_key
@@ -229,13 +229,16 @@ def _fill_front(search: Search) -> None:
     if best is None or not best.plan.nests:
         return
     structure = search.local.structure(best.plan.structure)
-    variant = (best.plan.structure, best.plan.implementations)
+    by_handle = {nest.handle: nest for nest in structure.nests}
     ladders = []
     for chosen in best.plan.nests:
+        own = implementations_of(by_handle[chosen.statement], best.plan.implementations)
         answers = [
             p
             for p in search.parts
-            if p.nest == chosen.statement and (p.plan.structure, p.plan.implementations) == variant
+            if p.nest == chosen.statement
+            and p.plan.structure == best.plan.structure
+            and p.plan.implementations in (own, best.plan.implementations)
         ]
         front = pareto_front(answers, lambda a: (a.latency_cycles, a.resources.lut))
         ladders.append(_thinned(front, 2 if len(best.plan.nests) > 3 else COMPOSED_DESIGNS))

@@ -8,6 +8,7 @@ import pytest
 from pom.dse.branch import Branch
 from pom.dse.executor import SerialExecutor
 from pom.dse.nest_table import KNOWN, Room
+from pom.dse.plan import NestPlan
 from pom.dse.realise import wanted_banks
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
@@ -72,3 +73,34 @@ def test_no_bound_is_above_a_design_that_fits():
         (whole,) = search.evaluate([(branch.plan(choice.rows), "")])
         if search.fits(whole.resources):
             assert branch.lower_bound(float("inf")).cycles <= whole.latency_cycles
+
+
+def test_branches_share_answers_of_nests_without_the_operators_that_differ():
+    search = Search(example("polybench/atax"), Store(None), SerialExecutor())
+    variants = problem_variants(search.problem, search.local)
+    first = next(v for v in variants if len(v.candidates) > 1)
+    other = next(
+        v
+        for v in variants
+        if v.structure.name == first.structure.name and v.implementations != first.implementations
+    )
+    branches = [Branch(search, variant) for variant in (first, other)]
+    idle = [n for n, t in enumerate(branches[0].tables) if not t.nest.work]
+    busy = [n for n, t in enumerate(branches[0].tables) if t.nest.work]
+    assert idle
+    assert busy
+    # a lane of each, in the order as written
+    plans = [
+        NestPlan(table.nest.handle, table.nest.orders[0], (1,) * len(table.nest.band))
+        for table in branches[0].tables
+    ]
+
+    def ask(branch, nests):
+        branch.ask([(n, branch.tables[n].row_of(plans[n])) for n in nests])
+
+    ask(branches[0], [*idle, *busy])
+    before = search.evaluated
+    ask(branches[1], idle)
+    assert search.evaluated == before
+    ask(branches[1], busy)
+    assert search.evaluated == before + len(busy)
