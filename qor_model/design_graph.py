@@ -155,6 +155,7 @@ class GraphMaker:
     library: OperatorLibrary
     settings: ToolSettings = VITIS_DEFAULTS
     _regions: dict[tuple[object, ...], tuple[LoopResult, RegionGraph]] = field(default_factory=dict)
+    _bodies: dict[int, tuple[BodySchedule, _Classes | None]] = field(default_factory=dict)
     _areas: dict[OperatorKey, tuple[float, ...]] = field(default_factory=dict)
 
     def graph(
@@ -193,7 +194,7 @@ class GraphMaker:
         """
         for loop in result.all_loops():
             for body in loop.schedules:
-                if body.fold is not None and _classes(body) is None:
+                if body.fold is not None and self._known_classes(body) is None:
                     return estimate_latency(design, self.library, self.settings)
         return result
 
@@ -281,13 +282,19 @@ class GraphMaker:
         runs: float,
     ) -> None:
         """Add one scheduled body: its operations, the banks that they reach, its constants."""
-        classes = _classes(body)
+        classes = self._known_classes(body)
         if classes is None:
             raise ValueError("a folded body without a known graph; see GraphMaker.readable")
         place = self._nodes(made, classes, banks, runs)
         for source, target, kind, number in classes.folded.edges:
             made.link(place[source], place[target], EdgeKind(str(kind)), number)
         self._attach(made, classes, place, control, banks)
+
+    def _known_classes(self, body: BodySchedule) -> _Classes | None:
+        found = self._bodies.get(id(body))
+        if found is None:
+            found = self._bodies[id(body)] = (body, _classes(body))
+        return found[1]
 
     def _nodes(
         self,
@@ -491,8 +498,14 @@ def _classes_of(body: BodySchedule) -> _Classes:
 _NO_OPERATOR = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
 
+_PLACES = {name: place for place, name in enumerate(NUMBERS)}
+
+
 def _numbers(**values: float) -> tuple[float, ...]:
-    return tuple(float(values.get(name, 0.0)) for name in NUMBERS)
+    found = [0.0] * len(NUMBERS)
+    for name, value in values.items():
+        found[_PLACES[name]] = float(value)
+    return tuple(found)
 
 
 def _split(array: Array, partitions: Mapping[str, tuple[Partition, ...]]) -> Array:

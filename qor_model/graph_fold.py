@@ -53,16 +53,17 @@ def fold(
     rounds : int
     """
     current = _number(colours)
-    around: list[list[tuple[bool, int, int]]] = [[] for _ in colours]
+    # a neighbour is one number: kind and direction, times more than there are colours, plus colour
+    around: list[list[tuple[int, int]]] = [[] for _ in colours]
     kinds: dict[Hashable, int] = {}
     for source, target, kind in edges:
-        number = kinds.setdefault(kind, len(kinds))
-        around[target].append((True, number, source))
-        around[source].append((False, number, target))
+        number = 2 * len(colours) * kinds.setdefault(kind, len(kinds))
+        around[target].append((number + len(colours), source))
+        around[source].append((number, target))
     for _ in range(rounds):
         refined = _number(
             [
-                (own, tuple(sorted((d, k, current[n]) for d, k, n in near)))
+                (own, tuple(sorted([number + current[n] for number, n in near])))
                 for own, near in zip(current, around, strict=True)
             ]
         )

@@ -81,7 +81,7 @@ def estimate(
     if model == "gnn":
         from pom.exploration.prediction import predict_designs, prediction_json, prediction_text
 
-        (predicted,) = predict_designs([(design, result)], library)
+        (predicted,) = predict_designs([design], library, tool=SETTINGS[tool])
         record["predicted"] = prediction_json(predicted)
         known = {name: float(getattr(resources.total, name)) for name, _ in available}
         text += "\n\nafter place and route, by the GNN:\n" + prediction_text(predicted, known)

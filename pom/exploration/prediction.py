@@ -8,12 +8,12 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from pom.errors import PomError
+from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
 if TYPE_CHECKING:
     from pom.qor_model.gnn.predict import Prediction
     from pom.qor_model.operators import OperatorLibrary
     from pom.qor_model.region import Design
-    from pom.qor_model.schedule_result import DesignResult
 
 ROUTED_RESOURCES = ("dsp", "lut", "ff", "bram_18k")
 """Resources of a device that are predicted after place and route."""
@@ -27,18 +27,22 @@ LABELS = {
 
 
 def predict_designs(
-    designs: Sequence[tuple[Design, DesignResult]],
+    designs: Sequence[Design],
     library: OperatorLibrary,
     stage: str = "routed",
+    tool: ToolSettings = VITIS_DEFAULTS,
 ) -> tuple[Prediction, ...]:
-    """Predict scheduled designs in one batch; PyTorch is imported here and nowhere before.
+    """Predict designs in one batch; PyTorch is imported here and nowhere before.
 
     Parameters
     ----------
-    designs : sequence of (Design, DesignResult)
+    designs : sequence of Design
+        With their directives.
     library : OperatorLibrary
         Of their device and clock.
     stage : {"routed", "synthesis"}
+    tool : ToolSettings
+        What the tool that will read them does by itself.
 
     Raises
     ------
@@ -46,16 +50,16 @@ def predict_designs(
         POM-X180 a package is missing; and what loading the weights raises.
     """
     try:
+        from pom.qor_model.gnn.designs import design_samples
         from pom.qor_model.gnn.predict import predict
-        from pom.qor_model.gnn.samples import SampleMaker
+        from pom.qor_model.gnn.targets import Stage
     except ModuleNotFoundError as error:
         raise PomError(
             "POM-X180",
             f"predictions need the package {error.name}",
             hint="pip install 'pom[gnn]'",
         ) from None
-    maker = SampleMaker(library)
-    return predict([maker.sample(design, result) for design, result in designs], stage)
+    return predict(design_samples(designs, library, Stage(stage), tool), stage)
 
 
 def trained_devices(stage: str = "routed") -> tuple[str, ...] | None:
@@ -75,8 +79,12 @@ def trained_devices(stage: str = "routed") -> tuple[str, ...] | None:
 
 def warnings_text(prediction: Prediction) -> str:
     """In what a design differs most from the training designs."""
-    shown = "; ".join(prediction.warnings[:SHOWN_WARNINGS])
-    more = len(prediction.warnings) - SHOWN_WARNINGS
+    return _first(prediction.warnings)
+
+
+def _first(texts: Sequence[str]) -> str:
+    shown = "; ".join(texts[:SHOWN_WARNINGS])
+    more = len(texts) - SHOWN_WARNINGS
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
@@ -101,6 +109,8 @@ def prediction_text(prediction: Prediction, estimated: dict[str, float]) -> str:
         for row in rows
     ]
     lines += [f"out of the trained range: {text}" for text in prediction.warnings]
+    if prediction.notes:
+        lines.append("less than in any training design: " + _first(prediction.notes))
     return "\n".join(lines)
 
 
@@ -112,4 +122,5 @@ def prediction_json(prediction: Prediction) -> dict[str, object]:
             for item in prediction.estimates
         },
         "warnings": list(prediction.warnings),
+        "notes": list(prediction.notes),
     }

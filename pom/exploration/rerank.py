@@ -168,7 +168,7 @@ def excess_text(verdict: Verdict) -> str:
 
 def _verdicts(problem: Problem, finalists: Sequence[Evaluation]) -> tuple[Verdict, ...]:
     evaluator = evaluator_of(without_wishes(problem))
-    designs = [evaluator.timed(evaluation.plan) for evaluation in finalists]
+    designs = [evaluator.timed(evaluation.plan)[0] for evaluation in finalists]
     predictions = predict_designs(designs, evaluator.library)
     found = []
     for evaluation, prediction in zip(finalists, predictions, strict=True):

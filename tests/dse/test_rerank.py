@@ -123,3 +123,34 @@ def test_missing_packages(monkeypatch):
     assert "torch" in found.reason
     with pytest.raises(PomError, match="POM-X181"):
         rerank(problem, outcome.ranked, "tarot")
+
+
+def test_a_design_of_the_tool_has_the_features_that_it_would_have_in_training(tmp_path):
+    """The same directives, once as a label of the training collection and once as a design."""
+    from pom.cli.qor import KernelFiles, library_of
+    from pom.qor_model.evaluate import partitions_of
+    from pom.qor_model.gnn.designs import design_samples
+    from pom.qor_model.gnn.samples import labelled_samples
+    from pom.qor_model.gnn.targets import Stage, read_measured
+    from pom.qor_model.latency import LatencyModel
+    from pom.qor_model.settings import VITIS_DEFAULTS, VIVADO_2018
+
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "kernel,part,prj,io,hls_lut,hls_ff,hls_dsp,impl_lut,impl_lutram,impl_srl,impl_ff,"
+        "impl_ramb36,impl_ramb18,impl_dsp,impl_dyn_mW\n"
+        "gemm,{},io4_l2n1n1p4_l4n1p2,4,1,1,1,1,1,1,1,1,1,1,1\n"
+        "gemm,{},io4_l2n1n1p4_l4n1p2,4,1,1,1,1,1,1,1,1,1,1,1\n".format("xczu9eg", "xc7v585t")
+    )
+    file, source = read_measured(path), KernelFiles(KERNELS / "ml4accel")
+    learned, refused = labelled_samples(file, source, library_of())
+    assert not refused
+    for row, sample in zip(file.rows, learned, strict=True):
+        library = library_of()("xczu9eg", 10.0)
+        model = LatencyModel(source.design("gemm", "", ""), library, VIVADO_2018)
+        parts = partitions_of(model.design, row.label)
+        design = model.with_directives(dict(row.label.loops), parts)
+        library = replace(library, device=row.label.part)
+        (found,) = design_samples([design], library, Stage.ROUTED, VITIS_DEFAULTS)
+        assert found.terms == sample.terms
+        assert (found.graph.application.nodes == sample.graph.application.nodes).all()

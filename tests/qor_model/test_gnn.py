@@ -10,7 +10,7 @@ import pytest
 
 from pom import devices
 from pom.errors import PomError
-from pom.qor_model.gnn.samples import Sample, SampleMaker
+from pom.qor_model.gnn.samples import TERMS, Sample, SampleMaker
 from pom.qor_model.latency import estimate_latency
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Design, LoopDirectives, OpKind
@@ -208,3 +208,21 @@ def test_shipped_weights_are_small_and_predict(stage: str, samples: list[Sample]
         assert 0.0 <= lut.low <= lut.value <= lut.high
     with pytest.raises(PomError, match="POM-Q044"):
         shipped("none")
+
+
+def test_the_farthest_feature_comes_first_and_less_of_something_is_only_noted(
+    samples: list[Sample], model: Model
+) -> None:
+    place = {name: n for n, name in enumerate(TERMS)}
+    terms = list(samples[0].terms)
+    terms[place["lut_accesses"]] = terms[place["ff_accesses"]] = 1e6
+    terms[place["dsp"]] = 3.0 * float(np.expm1(model.high[place["dsp"]]))
+    low = replace(model, low=model.low.copy())
+    low.low[place["memory_bits"]] = 9.0
+    low.low[place["lut"]] = 12.0
+    (found,) = predict([replace(samples[0], terms=tuple(terms))], low)
+    words = [text.partition(" ")[0] for text in found.warnings]
+    assert words == ["accesses", "LUT", "DSP"]
+    assert "1e+06: the most in training is" in found.warnings[0]
+    assert "the least in training is" in found.warnings[1]
+    assert [text.rpartition(": ")[0] for text in found.notes] == ["memory bits 0"]
