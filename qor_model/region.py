@@ -465,6 +465,8 @@ class PartitionKind(StrEnum):
     BLOCK = "block"
     COMPLETE = "complete"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

@@ -96,7 +96,7 @@ class Counts:
     ports: dict[tuple[str, int, bool], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0])
     )
-    controllers: Counter[OperatorKey] = field(default_factory=Counter)
+    controllers: dict[OperatorKey, int] = field(default_factory=lambda: defaultdict(int))
     shared_bits: dict[tuple[object, ...], int] = field(default_factory=dict)
     own_operators: set[OperatorKey] = field(default_factory=set)
     dual_banks: dict[str, int] = field(default_factory=dict)
@@ -194,17 +194,20 @@ class ResourceModel:
     ) -> Counts:
         """Return the terms of the whole design, before the constants."""
         total = Counts()
-        users: Counter[OperatorKey] = Counter()
+        users: dict[OperatorKey, int] = defaultdict(int)
         dataflow = design.function(result.top).dataflow
         seen: Counter[tuple[str, int, bool]] = Counter()
         for timing in result.functions:
             function = design.function(timing.name)
             counts = self.count_function(function, timing, partitions)
             for name, value in counts.lut.items():
-                total.lut[name] += value
+                if value:
+                    total.lut[name] += value
             for name, value in counts.ff.items():
-                total.ff[name] += value
-            seen.update(counts.ports.keys())
+                if value:
+                    total.ff[name] += value
+            if len(result.functions) > 1:
+                seen.update(counts.ports.keys())
             for name, banks in counts.dual_banks.items():
                 total.dual_banks[name] = max(total.dual_banks.get(name, 0), banks)
             for key, number in counts.instances.items():

@@ -46,17 +46,20 @@ class AddressMultipliers:
 
     def of(
         self, function: Function, loops: tuple[LoopResult, ...], arrays: Mapping[str, Array]
-    ) -> Counter[OperatorKey]:
+    ) -> dict[OperatorKey, int]:
         """Return the multipliers of all flattened loops of a function."""
-        found: Counter[OperatorKey] = Counter()
+        found: dict[OperatorKey, int] = {}
         for result in loops:
+            parts: tuple[Mapping[OperatorKey, int], ...] = ()
             if len(result.names) > 1:
                 group = self._group(function, result.names)
                 if group is not None:
-                    found.update(_products(group, arrays))
-                    found.update(group.trip_counts)
+                    parts = _products(group, arrays), group.trip_counts
             elif result.children:
-                found.update(self.of(function, result.children, arrays))
+                parts = (self.of(function, result.children, arrays),)
+            for part in parts:
+                for key, number in part.items():
+                    found[key] = found.get(key, 0) + number
         return found
 
     def _group(self, function: Function, names: tuple[str, ...]) -> _Group | None:

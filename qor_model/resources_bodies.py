@@ -102,7 +102,9 @@ class BodyMeter:
 
     def _read(self, body: BodySchedule) -> _Facts:
         parts = (body,) if body.fold is None else [part for part, _ in body.fold.corners]
-        accesses = {a for part in parts for op in part.ops if (a := op.op.access) is not None}
+        # copies of an operation share its access
+        found = {id(a): a for part in parts for op in part.ops if (a := op.op.access) is not None}
+        accesses = found.values()
         names = {n for a in accesses for s in a.subscripts if s is not None for n, _ in s.terms}
         content: tuple[object, ...] = (id(body),)
         if body.fold is None:

@@ -262,15 +262,14 @@ def _memory(
             offsets[access.array, access][op.bank] += 1
         start = starts[index]
         known = held.get(address)
-        held[address] = _Held(
-            min(start, known.first) if known else start,
-            max(start, known.last) if known else start,
-            site.candidates,
-            is_store or (known is not None and known.is_stored),
-            site.selects,
-            site.moving_selects,
-            site.width,
-        )
+        if known is None:
+            held[address] = _Held(
+                start, start, site.candidates, is_store, site.selects, site.moving_selects,
+                site.width,
+            )  # fmt: skip
+        else:
+            known.first, known.last = min(start, known.first), max(start, known.last)
+            known.is_stored = known.is_stored or is_store
     bits, shifts = _address_registers(held.values(), body.is_pipelined, ii)
     adders, or_bits = _address_logic(offsets, arrays, steps)
     uses = [PortUse(a, b, s, n) for (a, b, s), n in sorted(ports.items())]
@@ -309,7 +308,7 @@ def _all_banks(array: Array, unresolved: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Held:
     """An address and the states between which it is needed."""
 

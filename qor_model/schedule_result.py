@@ -96,6 +96,8 @@ class LimitKind(StrEnum):
     OPERATOR = "operator"
     NOT_PIPELINED = "not pipelined"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
