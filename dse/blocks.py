@@ -96,7 +96,7 @@ class BlockCounts:
     def __init__(self, program: PolyProgram, nest: Nest) -> None:
         self.nest = nest
         self._matrix = _loop_matrix(program, nest)
-        self._instances = domain(program.statement(nest.handle))
+        self._instances = _over_loops(domain(program.statement(nest.handle)), self._matrix)
         loops = (*nest.prefix, *nest.band)
         self._extents = {loop.name: loop.extent for loop in loops}
         self._least = {loop.name: loop.minimum for loop in loops}
@@ -239,6 +239,17 @@ class BlockCounts:
             if name != inner
         }
         return _Points(outer, ends[0], ends[1])
+
+
+def _over_loops(
+    instances: isl.Set, matrix: tuple[dict[str, _Ints], dict[str, int]] | None
+) -> isl.Set:
+    """`instances` without what constrains iterators that no loop runs over: others decide them."""
+    if matrix is not None:
+        used = sum((np.abs(row) for row in matrix[0].values()), np.zeros(instances.dim(_SET)))
+        for dim in np.flatnonzero(used == 0).tolist():
+            instances = instances.eliminate(_SET, dim, 1)
+    return instances
 
 
 def _is_constrained_with_others(instances: isl.Set, dim: int) -> bool:

@@ -240,7 +240,10 @@ def candidates(
     extents = shape.extents
     cap = max_lanes(nest, costs, budget, ceiling)
     only_divisors = len(nest.statements) > 1 and nest.is_box
-    choices = [useful_factors(int(e), cap, only_divisors) for e in extents]
+    choices = [
+        useful_factors(int(extent), cap, only_divisors) if nest.may_have_lanes(order, loop) else [1]
+        for loop, extent in zip(order, extents, strict=True)
+    ]
     factors = _within(choices, cap)
     lanes = factors.prod(axis=1)
     chains = Chains(shape, costs)

@@ -138,6 +138,15 @@ class Nest:
         """Points of the box around one execution of the band."""
         return prod(loop.extent for loop in self.band)
 
+    def may_have_lanes(self, order: tuple[str, ...], loop: str) -> bool:
+        """Whether iterations of a loop may run inside of the loops after it in `order`.
+
+        A dependence that keeps the loop from going innermost is between iterations of one block, too.
+        """
+        if len(self.band) > MAX_PERMUTED_LOOPS:
+            return True
+        return (*(name for name in order if name != loop), loop) in self.orders
+
     def loop(self, name: str) -> BandLoop:
         return next(loop for loop in self.band if loop.name == name)
 

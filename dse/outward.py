@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import permutations
 from math import prod
 
-from pom.dse.instance_count import count_points
+from pom.dse.instance_count import count_instances
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
-from pom.ir.poly import Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence, walk_loops
+from pom.ir.poly import Loop, PolyProgram, ScheduleNode, Sequence, walk_loops
 from pom.passes.base import PolyPass
 from pom.passes.carried import inversions
-from pom.passes.isl_build import domain
 from pom.passes.loop_ranges import value_range
 from pom.passes.poly_distribute_all import DistributeAll, carrying_loops
 from pom.passes.poly_reorder import Reorder, is_reorderable
@@ -163,7 +161,7 @@ def sequential_work(
         inside = [name for name in chain.statements if name in statements]
         if not inside:
             continue
-        count = max(_instances(program.statement(name)) for name in inside)
+        count = max(count_instances(program.statement(name))[0] for name in inside)
         carrying = chain.carrying(carried)
         is_told_apart = has_copies or not any(_has_row_reads(program, name) for name in inside)
         if len(carrying) < len(chain.loops) and is_told_apart:
@@ -173,11 +171,6 @@ def sequential_work(
         else:
             total += count * WAIT
     return total
-
-
-@lru_cache(maxsize=256)
-def _instances(statement: PolyStatement) -> float:
-    return count_points(domain(statement))[0]
 
 
 def _extent(program: PolyProgram, loop: Loop) -> int:

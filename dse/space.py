@@ -8,13 +8,17 @@ from itertools import product
 from math import log2, prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pom.dse.bounds import Budget, Candidates, candidates, max_lanes
 from pom.dse.chains import FREE, OperatorCost
 from pom.dse.instance_count import count_instances
 from pom.dse.nests import Nest
-from pom.dse.outward import MUCH_MORE, sequential_work
+from pom.dse.outward import FILL, MUCH_MORE, sequential_work
 from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
+from pom.dse.plan import NestPlan
 from pom.dse.problem import Problem
+from pom.dse.realise import wanted_banks
 from pom.dse.structures import Structure, find_structures
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
@@ -97,6 +101,57 @@ class Variant:
     def size(self) -> int:
         """Parallelisations, counted per nest and added up, since nests are searched one by one."""
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
+
+
+def capped_plans(variant: Variant, lanes: int) -> tuple[NestPlan, ...]:
+    """Every nest with up to so many lanes along one loop.
+
+    The heaviest nest chooses first. The others have as many lanes as it has, or one where they would
+    split an array in another dim.
+    """
+    program = variant.structure.program
+    split: dict[str, int] = {}
+    found: dict[str, NestPlan] = {}
+    allowed = range(1, lanes + 1)
+    for nest, lists in sorted(variant.candidates, key=lambda pair: -_plain_bound(pair[1])):
+        for plan in _single_loops(nest, lists, allowed):
+            dims = [key for key, banks in wanted_banks(program, nest, plan).items() if banks > 1]
+            if all(split.get(array, dim) == dim for array, dim in dims):
+                split.update(dims)
+                found[nest.handle] = plan
+                if plan.lanes > 1:
+                    allowed = range(plan.lanes, plan.lanes + 1)
+                break
+    return tuple(found[n.handle] for n, _ in variant.candidates if n.handle in found)
+
+
+def _plain_bound(lists: tuple[Candidates, ...]) -> float:
+    """The lowest bound with a single lane."""
+    return min((float(c.bound[c.lanes == 1].min(initial=np.inf)) for c in lists), default=0.0)
+
+
+def _single_loops(nest: Nest, lists: tuple[Candidates, ...], allowed: range) -> list[NestPlan]:
+    """Per order and loop the best with an allowed number of lanes along that only, the best first,
+    and those with a single lane.
+
+    Bounds know little of how often a pipeline of few iterations is filled: that is added.
+    """
+    found: list[tuple[float, NestPlan]] = []
+    for chosen in lists:
+        several = chosen.factors > 1
+        is_allowed = (chosen.lanes >= allowed.start) & (chosen.lanes < allowed.stop)
+        for column in range(-1, len(chosen.order)):
+            only = several[:, column] if column >= 0 else np.zeros(len(several), dtype=bool)
+            rows = np.flatnonzero(
+                (several.sum(axis=1) == only) & ((chosen.lanes == 1) | (only & is_allowed))
+            )
+            if len(rows):
+                # rows are sorted by bound
+                factors = tuple(int(f) for f in chosen.factors[rows[0]])
+                trips = nest.loop(chosen.order[-1]).extent / factors[-1]
+                plan = NestPlan(nest.handle, chosen.order, factors)
+                found.append((float(chosen.bound[rows[0]]) * (1 + FILL / max(trips, 1)), plan))
+    return [plan for _, plan in sorted(found, key=lambda each: each[0])]
 
 
 def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> OperatorCost:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from pom.dse.nests import BandLoop, Nest, find_nests
 from pom.dse.outward import MUCH_MORE, outward, sequential_work
+from pom.dse.pivots import pivot_cuts
 from pom.dse.private_arrays import private_arrays
 from pom.dse.read_buffers import read_buffers
 from pom.errors import PomError
@@ -81,6 +82,16 @@ def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
     return (*first, *second, *primitives), result
 
 
+def _pivoted(program: PolyProgram, fast_math: bool) -> _Made:
+    """Statements cut where loops meet, then distributed."""
+    first, apart = _private(program)
+    cuts, apart = _run(apart, pivot_cuts(apart))
+    if not cuts:
+        raise PomError("POM-X132", "no statement reads what it changes at a pivot")
+    primitives, result = _cut(apart, fast_math)
+    return (*first, *cuts, *primitives), result
+
+
 def _interleaved(program: PolyProgram, fast_math: bool) -> _Made:
     """Sums without a parallel loop get one: neighbours go to partial results of their own."""
     first, program = _dependence_aware(program, fast_math)
@@ -124,6 +135,7 @@ _MAKERS: dict[str, Callable[[PolyProgram, bool], _Made]] = {
     "auto-schedule": _auto,
     "distributed": _distributed,
     "distributed-anew": _distributed_anew,
+    "pivoted": _pivoted,
     "interleaved": _interleaved,
 }
 

@@ -11,7 +11,7 @@ from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence, sequenc
 from pom.passes.base import PolyPass
 from pom.passes.isl_build import affine, domain, set_text
 from pom.passes.loop_ranges import value_range
-from pom.passes.schedule_tree import require_loop
+from pom.passes.schedule_tree import enclosing, require_loop
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,12 @@ class Peel(PolyPass):
     statement : str
     loop : str
     at : int
-        Value of the loop from which on instances belong to the rest.
+        Value of the loop from which on instances belong to the rest; with `of`, how far that is from
+        the value of another loop.
     rest : str
         Name of the new statement; by default the old one's followed by ``_rest``.
+    of : str
+        A loop around `loop`; empty for a constant place.
     """
 
     name: ClassVar[str] = "poly-peel"
@@ -44,6 +47,7 @@ class Peel(PolyPass):
     loop: str
     at: int
     rest: str = ""
+    of: str = ""
 
     def run(self, program: PolyProgram) -> PolyProgram:
         node = require_loop(program, self.statement, self.loop)
@@ -73,6 +77,8 @@ class Peel(PolyPass):
                 f"loop {self.loop!r} has one value, {low}: there is nothing to peel",
                 hint="peel a loop that runs more than once",
             )
+        if self.of:
+            return self._cut(program, node, name)
         if not low < self.at <= high:
             raise PomError(
                 "POM-S151",
@@ -84,14 +90,30 @@ class Peel(PolyPass):
     def _cut(self, program: PolyProgram, node: Loop, name: str) -> PolyProgram:
         old = program.statement(self.statement)
         instances = domain(old)
-        beyond = affine(old, node.expr(self.statement) - Affine.const(self.at))
-        zero = affine(old, Affine.const(0))
-        part = beyond.ge_set(zero)
-        kept = replace(old, domain=set_text(instances.subtract(part)))
+        place = Affine.const(self.at)
+        if self.of:
+            outer = require_loop(program, self.statement, self.of)
+            if outer not in enclosing(program, self.statement, self.loop):
+                raise PomError(
+                    "POM-S151",
+                    f"loop {self.of!r} is not around loop {self.loop!r}",
+                    hint="peel the inner loop at the value of an outer one",
+                )
+            place = outer.expr(self.statement) + self.at
+        beyond = affine(old, node.expr(self.statement) - place)
+        part = instances.intersect(beyond.ge_set(affine(old, Affine.const(0))))
+        before = instances.subtract(part)
+        if self.of and (part.is_empty() or before.is_empty()):
+            raise PomError(
+                "POM-S151",
+                f"loop {self.loop!r} is always on one side of {self.of!r} + {self.at}",
+                hint="choose a place that both loops reach",
+            )
+        kept = replace(old, domain=set_text(before))
         moved = replace(
             old,
             name=name,
-            domain=set_text(instances.intersect(part).set_tuple_name(name)),
+            domain=set_text(part.set_tuple_name(name)),
             body=replace(old.body, name=name),
         )
         statements = tuple(

@@ -125,9 +125,9 @@ class StatementHandle:
         """See `pom.passes.poly_distribute.Distribute`."""
         return self._record(lambda fast: Distribute(self.name, loop, fast))
 
-    def peel(self, loop: str, at: int, rest: str = "") -> Self:
+    def peel(self, loop: str, at: int, rest: str = "", of: str = "") -> Self:
         """See `pom.passes.poly_peel.Peel`."""
-        return self._record(lambda _: Peel(self.name, loop, at, rest))
+        return self._record(lambda _: Peel(self.name, loop, at, rest, of))
 
     def unroll(self, loop: str, factor: int = 0) -> Self:
         """See `pom.passes.poly_unroll.Unroll`."""

@@ -21,7 +21,7 @@ from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
-from pom.dse.space import problem_variants
+from pom.dse.space import capped_plans, problem_variants
 
 SHRINKS = 10
 """How often a design that does not fit as a whole is composed again within smaller limits."""
@@ -33,6 +33,8 @@ MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
 PROGRESS = 1.001
 """From this ratio on, a bound is better."""
+FIRST_LANES, BISECTIONS = 16, 6
+"""Lanes of every nest in a first design of structures with guards, and how often there are others."""
 LIGHT = 0.02
 """Nests with less than this share of the cycles are looked at last."""
 
@@ -117,6 +119,28 @@ class Exact:
                 for nest in structure.nests
             )
             search.evaluate([(branch.plan_of(ones), "")])
+            if branch.variant.has_guards and len(structure.nests) > 1:
+                self._widened(search, branch)
+
+    @staticmethod
+    def _widened(search: Search, branch: Branch) -> None:
+        """As many lanes in every nest as fit, by bisection.
+
+        Where nests have guards, it takes long to learn what lanes are worth, nest by nest.
+        """
+        fits, fails, lanes = 1, 0, FIRST_LANES
+        for _ in range(BISECTIONS):
+            if search.is_out_of_time:
+                return
+            plans = capped_plans(branch.variant, lanes)
+            (answer,) = search.evaluate([(branch.plan_of(plans), "")])
+            if not answer.is_refused and search.fits(answer.resources):
+                fits = lanes
+            else:
+                fails = lanes
+            lanes = (fits + fails) // 2 if fails else 2 * fits
+            if lanes in (fits, fails):
+                return
 
     def _step(self, search: Search, branch: Branch) -> None:
         """Look for a better design in a branch, later for a better bound, too."""

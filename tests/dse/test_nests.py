@@ -67,3 +67,12 @@ def test_statements_outside_of_all_loops_are_in_no_nest() -> None:
 
     (nest,) = find_nests(graph_to_poly(one.graph))
     assert nest.statements == ("S1",)
+
+
+def test_lanes_along_a_loop_that_has_to_stay_outside_are_left_out() -> None:
+    """Time steps of a stencil in place cannot run inside of the sweep."""
+    (sweep,) = nests_of("polybench/seidel_2d", "dependence-aware")
+    assert all(not sweep.may_have_lanes(order, "t") for order in sweep.orders)
+    assert any(sweep.may_have_lanes(order, "i") for order in sweep.orders)
+    _, mac = nests_of("polybench/gemm", "dependence-aware")
+    assert all(mac.may_have_lanes(order, loop) for order in mac.orders for loop in order)

@@ -13,7 +13,7 @@ from pom.dse.plan import NestPlan, Plan
 from pom.dse.private_arrays import private_arrays
 from pom.dse.problem import Problem
 from pom.dse.realise import with_partitions
-from pom.dse.space import problem_variants
+from pom.dse.space import capped_plans, problem_variants
 from pom.dse.structures import find_structures, make_structure
 from pom.errors import PomError
 from pom.passes.poly_coalesce import Coalesce
@@ -166,3 +166,29 @@ def test_large_local_arrays_are_not_expanded() -> None:
     program = Evaluator(example("polybench/doitgen", "medium")).program
     steps = private_arrays(program)
     assert [s.loop for s in steps if isinstance(s, Expand)] == ["q"]
+
+
+def test_pivots_are_cut_out() -> None:
+    """Shortest paths: row and column k change in the iteration in which all others read them."""
+    problem = example("polybench/floyd_warshall")
+    evaluator = Evaluator(problem)
+    pivoted = evaluator.structure("pivoted")
+    assert len([s for s in pivoted.program.statements if s.name.startswith("S0")]) == 9
+    assert sequential_work(pivoted.program) < sequential_work(evaluator.program) / 20
+    assert_computes(problem, evaluator.realised(plan_of(evaluator, "pivoted", lanes=3)))
+    with pytest.raises(PomError, match="POM-X132"):
+        make_structure("pivoted", Evaluator(example("polybench/gemm")).program)
+
+
+@pytest.mark.parametrize("name", ["lu", "floyd_warshall", "correlation"])
+def test_first_designs_split_every_array_in_one_dim(name: str) -> None:
+    problem = example(f"polybench/{name}")
+    evaluator = Evaluator(problem)
+    variant = problem_variants(problem, evaluator)[0]
+    plans = capped_plans(variant, 4)
+    structure = variant.structure
+    assert [p.statement for p in plans] == [n.handle for n in structure.nests]
+    assert {p.lanes for p in plans} == {1, 4}
+    plan = with_partitions(structure.program, structure.nests, Plan(structure.name, plans, (), ()))
+    assert all(len(partitions) == 1 for _, partitions in plan.partitions)
+    assert_computes(problem, evaluator.realised(plan))
