@@ -235,7 +235,9 @@ class NestTable:
         if demand.array and demand.interval >= interval:
             detail = f"{demand.array}, {demand.interval} cycles for the accesses of an iteration"
             return Binding(self.nest.handle, BindingKind.PORTS, demand.array, detail, cycles)
-        uses = {"DSP": self.dsp[row] / max(room.dsp, 1), "LUT": self.lut[row] / max(room.lut, 1)}
+        is_known = self.state[row] == KNOWN
+        lut = self.known_lut[row] if is_known else self.lut[row] / interval + self.own_lut[row]
+        uses = {"DSP": self.dsp[row] / interval / max(room.dsp, 1), "LUT": lut / max(room.lut, 1)}
         resource = max(uses, key=lambda name: uses[name])
         detail = f"{self.lanes[row]:,} lanes, {resource} for operators"
         return Binding(self.nest.handle, BindingKind.COMPUTE, resource, detail, cycles)
