@@ -149,6 +149,8 @@ def _lut(cost: BodyCost) -> Amounts:
         "address_adders": sum(w + 7 for w in cost.address_adders),
         "address_offsets": cost.address_or_bits,
         "run_time_banks": cost.demux_bits,
+        "port_muxes": sum(bank_mux_lut(n) for n in cost.hoisted_mux),
+        "accesses": cost.other_banks,
     }
     if cost.is_pipelined:
         found["pipelined_control"] = mux_lut(cost.states + 1)

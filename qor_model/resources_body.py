@@ -78,6 +78,10 @@ class BodyCost:
         Bits of array elements that are registers and are written here.
     chained_accumulators : int
         Accumulations of which one iteration holds several steps.
+    hoisted_mux : tuple of int
+        Numbers of inputs of the multiplexers behind elements that are loaded in front of the loop.
+    other_banks : int
+        Banks that loads address beyond the first, where their bank is decided at run time.
     """
 
     states: int
@@ -99,6 +103,8 @@ class BodyCost:
     accumulator_bits: int
     element_bits: int
     chained_accumulators: int
+    hoisted_mux: tuple[int, ...]
+    other_banks: int
 
 
 def measure_body(
@@ -153,6 +159,8 @@ def measure_body(
         accumulator_bits=values.accumulator_bits,
         element_bits=memory.element_bits,
         chained_accumulators=values.chained,
+        hoisted_mux=memory.hoisted_mux,
+        other_banks=memory.other_banks,
     )
 
 
@@ -181,6 +189,8 @@ class _Memory:
     demux_bits: int
     hoisted_bits: int
     element_bits: int
+    hoisted_mux: tuple[int, ...]
+    other_banks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +241,8 @@ def _memory(
 ) -> _Memory:
     ports: Counter[tuple[str, int, bool]] = Counter()
     muxes: list[int] = []
-    demux = 0
+    hoisted: list[int] = []
+    demux = other_banks = 0
     seen: Counter[tuple[object, ...]] = Counter()
     held: dict[tuple[object, ...], _Held] = {}
     offsets: dict[tuple[str, Access], Counter[int]] = defaultdict(Counter)
@@ -247,11 +258,12 @@ def _memory(
             elements += site.array.dtype.width
         if not is_store and site.is_hoisted:
             banks = _all_banks(site.array, site.unresolved)
-            muxes += nested_muxes(banks)
+            hoisted += nested_muxes(banks)
             registers[access.array, access] = math.prod(banks) * site.array.dtype.width
             continue
         if not is_store:
             muxes += site.muxes
+            other_banks += site.candidates - 1
         elif site.candidates > 1:
             demux += site.candidates * site.array.dtype.width
         ports[access.array, op.bank, is_store] += 1
@@ -275,7 +287,7 @@ def _memory(
     uses = [PortUse(a, b, s, n) for (a, b, s), n in sorted(ports.items())]
     return _Memory(
         bits, shifts, tuple(sorted(muxes)), tuple(uses), adders, or_bits, demux,
-        sum(registers.values()), elements,
+        sum(registers.values()), elements, tuple(sorted(hoisted)), other_banks,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ Matrix = NDArray[np.float64]
 
 _OPERATORS = frozenset({"operators", "logic", "memory"})
 _FIXED = {
-    "lut": _OPERATORS | {"address_adders", "port_muxes", "run_time_banks"},
+    "lut": _OPERATORS | {"address_adders", "bank_muxes", "port_muxes", "run_time_banks"},
     "ff": _OPERATORS | {"values", "shift_registers", "register_elements"},
 }
 """Terms that are counted in LUTs or bits themselves: their coefficient is 1."""

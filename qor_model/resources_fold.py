@@ -53,6 +53,8 @@ def measure_folded(
         accumulator_bits=total(c.accumulator_bits for c in costs),
         element_bits=total(c.element_bits for c in costs),
         chained_accumulators=total(c.chained_accumulators for c in costs),
+        hoisted_mux=_things(weights, [c.hoisted_mux for c in costs]),
+        other_banks=total(c.other_banks for c in costs),
     )
 
 
