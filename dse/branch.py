@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +143,7 @@ class Branch:
         """Rows that are in no design faster than `best`."""
         limits = self.search.problem.limits
         found = [
-            _beside_others(table, table.bounds(_room(limits, 0.0))[0]) for table in self.tables
+            self._beside_others(table, table.bounds(_room(limits, 0.0))[0]) for table in self.tables
         ]
         least = [float(f.min(initial=np.inf)) for f in found]
         total = sum(least)
@@ -170,7 +171,7 @@ class Branch:
                 for table, rest in zip(tables, others, strict=True)
             ]
             found = [
-                _beside_others(table, cycles)
+                self._beside_others(table, cycles)
                 for (cycles, _), table in zip(pairs, tables, strict=True)
             ]
             least = [float(f.min(initial=np.inf)) for f in found]
@@ -198,12 +199,36 @@ class Branch:
         ]
         return _dual(parts, bound, float(limits.lut))
 
+    def _beside_others(self, table: NestTable, cycles: _Floats) -> _Floats:
+        """Bounds of rows beside other nests, with which answers share the states around loops."""
+        inside = table.known_loops + self._waits[table.nest.handle] * (table.known_loops > 0)
+        least = np.maximum(inside, np.minimum(table.least_cycles(), cycles))
+        found: _Floats = np.where((table.state == KNOWN) & (cycles < np.inf), least, cycles)
+        return found
+
+    @cached_property
+    def _waits(self) -> dict[str, float]:
+        """By nest: states between loops that are called one after the other.
+
+        A single pipelined loop is called in the state behind the call before it. Other loops may be
+        entered without a state in between.
+        """
+        nests = [table.nest for table in self.tables]
+        found = {}
+        for nest in nests:
+            beside = [n for n in nests if n.prefix[: len(nest.prefix)] == nest.prefix]
+            is_called = (nest.is_apart and nest.is_box) or len(nest.prefix) == 1 == nest.apart
+            only_calls = all(n.prefix == nest.prefix and len(n.band) == 1 for n in beside)
+            executions = prod(float(loop.extent) for loop in nest.prefix)
+            found[nest.handle] = executions if is_called and only_calls else 0.0
+        return found
+
     def bindings(self, rows: Sequence[int] | None = None) -> tuple[Binding, ...]:
         """What the cycles of every nest come from: in rows of a design, or in its fastest rows."""
         room = _room(self.search.problem.limits, 0.0)
         found = []
         for n, table in enumerate(self.tables):
-            cycles = _beside_others(table, table.bounds(room)[0])
+            cycles = self._beside_others(table, table.bounds(room)[0])
             row = int(cycles.argmin()) if rows is None else rows[n]
             found.append(table.binding(row, float(cycles[row]), room))
         return tuple(found)
@@ -240,13 +265,6 @@ def _dual(parts: list[_Part], bound: Bound, limit: float) -> Bound:
             )
             shares = shares * used / (shares * used).sum()
     return bound
-
-
-def _beside_others(table: NestTable, cycles: _Floats) -> _Floats:
-    """Bounds of rows beside other nests, with which answers share the states around loops."""
-    least = np.maximum(table.known_loops, np.minimum(table.least_cycles(), cycles))
-    found: _Floats = np.where((table.state == KNOWN) & (cycles < np.inf), least, cycles)
-    return found
 
 
 def _own(table: NestTable) -> _Floats:

@@ -104,3 +104,15 @@ def test_branches_share_answers_of_nests_without_the_operators_that_differ():
     assert search.evaluated == before
     ask(branches[1], busy)
     assert search.evaluated == before + len(busy)
+
+
+def test_calls_one_after_the_other_take_a_state_each():
+    """Two pipelined loops in a time loop: what they take alone, less what they share, is exact."""
+    search = Search(example("polybench/jacobi_1d"), Store(None), SerialExecutor())
+    variants = problem_variants(search.problem, search.local)
+    branch = Branch(search, next(v for v in variants if v.structure.name == "written"))
+    rows = [int((table.lanes == 1).argmax()) for table in branch.tables]
+    branch.ask(list(enumerate(rows)))
+    (whole,) = search.evaluate([(branch.plan(rows), "")])
+    found = sum(b.cycles for b in branch.bindings(rows))
+    assert 0.995 * whole.latency_cycles <= found <= whole.latency_cycles
