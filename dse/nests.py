@@ -138,6 +138,16 @@ class Nest:
         """Points of the box around one execution of the band."""
         return prod(loop.extent for loop in self.band)
 
+    @property
+    def free_loops(self) -> tuple[str, ...]:
+        """Loops of the band that carry no recurrence where they are innermost."""
+        alone: set[str] = set()
+        for recurrence in self.recurrences:
+            along = [loop for loop, low, high in recurrence.distance if low or high]
+            if len(along) == 1:
+                alone.update(along)
+        return tuple(loop.name for loop in self.band if loop.name not in alone)
+
     def may_have_lanes(self, order: tuple[str, ...], loop: str) -> bool:
         """Whether iterations of a loop may run inside of the loops after it in `order`.
 

@@ -19,6 +19,7 @@ from pom.ir.expr import Access
 from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
+from pom.passes.isl_build import time_map
 from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_buffer_reads import BufferReads
 from pom.passes.poly_dataflow import Dataflow
@@ -147,25 +148,27 @@ def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyP
     }
     written = {body.target.array for body in bodies.values()}
     for statement, body in bodies.items():
-        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+        kept = [loop.name for loop in program.loops(statement) if loop.name not in lanes]
         places: dict[str, int] = {}
         reads = []
         for access in dict.fromkeys(body.reads):
             position = places.setdefault(access.array, 0)
             places[access.array] += 1
-            if access.array not in written and not _moves(access, [loops[n] for n in lanes]):
+            if access.array not in written and _is_one(program, statement, access, kept):
                 reads.append(BufferReads(statement, access.array, outer[-1], position))
         found += reversed(reads)
     return found
 
 
-def _moves(access: Access, loops: list[Affine]) -> bool:
-    """Whether an access may reach another element in another iteration of some loop."""
-    return any(
-        not isinstance(subscript, Affine)
-        or any(loop.variables & subscript.variables for loop in loops)
-        for subscript in access.subscripts
-    )
+def _is_one(program: PolyProgram, name: str, access: Access, kept: list[str]) -> bool:
+    """Whether an access is to one element for given values of some of the loops."""
+    statement = program.statement(name)
+    values = tuple(loop.expr(name) for loop in program.loops(name) if loop.name in kept)
+    subscripts = tuple(s for s in access.subscripts if isinstance(s, Affine))
+    if len(subscripts) < len(access.subscripts):
+        return False
+    around, element = time_map(statement, values), time_map(statement, subscripts)
+    return bool(around.reverse().apply_range(element).is_single_valued())
 
 
 def bindings(

@@ -83,19 +83,7 @@ class Variant:
     @property
     def is_parallel(self) -> bool:
         """Whether every nest with arithmetic has a loop that carries no recurrence."""
-        return all(
-            any(
-                all(
-                    low == high == 0
-                    for r in nest.recurrences
-                    for n, low, high in r.distance
-                    if n == b.name
-                )
-                for b in nest.band
-            )
-            for nest, _ in self.candidates
-            if nest.work
-        )
+        return all(nest.free_loops for nest, _ in self.candidates if nest.work)
 
     @property
     def size(self) -> int:
@@ -103,18 +91,27 @@ class Variant:
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
 
 
-def capped_plans(variant: Variant, lanes: int) -> tuple[NestPlan, ...]:
+def capped_plans(variant: Variant, lanes: int, avoided: str = "") -> tuple[NestPlan, ...]:
     """Every nest with up to so many lanes along one loop.
 
     The heaviest nest chooses first. The others have as many lanes as it has, or one where they would
     split an array in another dim.
+
+    Parameters
+    ----------
+    variant : Variant
+    lanes : int
+    avoided : str
+        A loop along which the heaviest nest has no lanes.
     """
     program = variant.structure.program
     split: dict[str, int] = {}
     found: dict[str, NestPlan] = {}
     allowed = range(1, lanes + 1)
-    for nest, lists in sorted(variant.candidates, key=lambda pair: -_plain_bound(pair[1])):
+    for nest, lists in by_weight(variant):
         for plan in _single_loops(nest, lists, allowed):
+            if not found and avoided and plan.factor(avoided) > 1:
+                continue
             dims = [key for key, banks in wanted_banks(program, nest, plan).items() if banks > 1]
             if all(split.get(array, dim) == dim for array, dim in dims):
                 split.update(dims)
@@ -123,6 +120,11 @@ def capped_plans(variant: Variant, lanes: int) -> tuple[NestPlan, ...]:
                     allowed = range(plan.lanes, plan.lanes + 1)
                 break
     return tuple(found[n.handle] for n, _ in variant.candidates if n.handle in found)
+
+
+def by_weight(variant: Variant) -> list[tuple[Nest, tuple[Candidates, ...]]]:
+    """The nests, those with most cycles on a single lane first."""
+    return sorted(variant.candidates, key=lambda pair: -_plain_bound(pair[1]))
 
 
 def _plain_bound(lists: tuple[Candidates, ...]) -> float:
@@ -136,11 +138,14 @@ def _single_loops(nest: Nest, lists: tuple[Candidates, ...], allowed: range) -> 
 
     Bounds know little of how often a pipeline of few iterations is filled: that is added.
     """
+    free = nest.free_loops
     found: list[tuple[float, NestPlan]] = []
     for chosen in lists:
         several = chosen.factors > 1
         is_allowed = (chosen.lanes >= allowed.start) & (chosen.lanes < allowed.stop)
         for column in range(-1, len(chosen.order)):
+            if free and column >= 0 and chosen.order[column] not in free:
+                continue
             only = several[:, column] if column >= 0 else np.zeros(len(several), dtype=bool)
             rows = np.flatnonzero(
                 (several.sum(axis=1) == only) & ((chosen.lanes == 1) | (only & is_allowed))

@@ -21,7 +21,7 @@ from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
-from pom.dse.space import capped_plans, problem_variants
+from pom.dse.space import by_weight, capped_plans, problem_variants
 
 SHRINKS = 10
 """How often a design that does not fit as a whole is composed again within smaller limits."""
@@ -35,6 +35,8 @@ PROGRESS = 1.001
 """From this ratio on, a bound is better."""
 FIRST_LANES, BISECTIONS = 16, 6
 """Lanes of every nest in a first design of structures with guards, and how often there are others."""
+MANY = 100
+"""Fewer parallelisations are better looked at one by one."""
 LIGHT = 0.02
 """Nests with less than this share of the cycles are looked at last."""
 
@@ -119,20 +121,25 @@ class Exact:
                 for nest in structure.nests
             )
             search.evaluate([(branch.plan_of(ones), "")])
-            if branch.variant.has_guards and len(structure.nests) > 1:
-                self._widened(search, branch)
+            if branch.variant.has_guards and branch.variant.size > MANY:
+                heaviest = by_weight(branch.variant)[0][0]
+                for loop in ("", *heaviest.free_loops):
+                    self._widened(search, branch, loop)
 
     @staticmethod
-    def _widened(search: Search, branch: Branch) -> None:
+    def _widened(search: Search, branch: Branch, avoided: str) -> None:
         """As many lanes in every nest as fit, by bisection.
 
         Where nests have guards, it takes long to learn what lanes are worth, nest by nest.
         """
         fits, fails, lanes = 1, 0, FIRST_LANES
+        before: tuple[NestPlan, ...] = ()
         for _ in range(BISECTIONS):
-            if search.is_out_of_time:
+            plans = capped_plans(branch.variant, lanes, avoided)
+            is_wide = any(plan.lanes > 1 for plan in plans)
+            if search.is_out_of_time or not is_wide or plans == before:
                 return
-            plans = capped_plans(branch.variant, lanes)
+            before = plans
             (answer,) = search.evaluate([(branch.plan_of(plans), "")])
             if not answer.is_refused and search.fits(answer.resources):
                 fits = lanes

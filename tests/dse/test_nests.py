@@ -76,3 +76,11 @@ def test_lanes_along_a_loop_that_has_to_stay_outside_are_left_out() -> None:
     assert any(sweep.may_have_lanes(order, "i") for order in sweep.orders)
     _, mac = nests_of("polybench/gemm", "dependence-aware")
     assert all(mac.may_have_lanes(order, loop) for order in mac.orders for loop in order)
+
+
+def test_free_loops_carry_nothing_where_they_are_innermost() -> None:
+    (sweep,) = nests_of("polybench/seidel_2d", "dependence-aware")
+    assert sweep.free_loops == ("i",)
+    assert nests_of("polybench/seidel_2d")[0].free_loops == ()
+    _, mac = nests_of("polybench/gemm", "dependence-aware")
+    assert set(mac.free_loops) == {"i", "j"}

@@ -192,3 +192,22 @@ def test_first_designs_split_every_array_in_one_dim(name: str) -> None:
     plan = with_partitions(structure.program, structure.nests, Plan(structure.name, plans, (), ()))
     assert all(len(partitions) == 1 for _, partitions in plan.partitions)
     assert_computes(problem, evaluator.realised(plan))
+
+
+def test_first_designs_can_leave_out_a_loop() -> None:
+    problem = example("polybench/trmm")
+    variant = problem_variants(problem, Evaluator(problem))[0]
+    update = next(p for p in capped_plans(variant, 4) if p.statement == "S0")
+    (loop,) = (name for name in update.order if update.factor(name) > 1)
+    other = next(p for p in capped_plans(variant, 4, loop) if p.statement == "S0")
+    assert other.lanes == 4
+    assert other.factor(loop) == 1
+
+
+def test_what_moves_with_lanes_in_skewed_loops_is_not_read_once() -> None:
+    """A wavefront's lanes have different iterators, though one of the loops stays."""
+    problem = example("polybench/nussinov")
+    evaluator = Evaluator(problem)
+    plan = plan_of(evaluator, "dependence-aware", lanes=4)
+    assert not evaluator.evaluate(plan).is_refused
+    assert_computes(problem, evaluator.realised(plan))
