@@ -83,7 +83,19 @@ class Variant:
     @property
     def is_parallel(self) -> bool:
         """Whether every nest with arithmetic has a loop that carries no recurrence."""
-        return all(nest.free_loops for nest, _ in self.candidates if nest.work)
+        return all(
+            any(
+                all(
+                    low == high == 0
+                    for r in nest.recurrences
+                    for n, low, high in r.distance
+                    if n == b.name
+                )
+                for b in nest.band
+            )
+            for nest, _ in self.candidates
+            if nest.work
+        )
 
     @property
     def size(self) -> int:
