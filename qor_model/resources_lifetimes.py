@@ -149,6 +149,15 @@ class Values:
     identity: list[object]
 
 
+def _banks_reached(body: BodySchedule, candidates: list[int]) -> dict[str, set[int]]:
+    """For every array, among how many banks its loads choose."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for op, number in zip(body.ops, candidates, strict=True):
+        if op.op.kind is OpKind.LOAD and op.op.access is not None:
+            found[op.op.access.array].add(number)
+    return found
+
+
 def value_registers(
     body: BodySchedule,
     starts: list[int],
@@ -169,10 +178,7 @@ def value_registers(
     pools: dict[tuple[object, ...], list[set[int]]] = defaultdict(list)
     longer = _held_longer(body.ops)
     firsts: dict[tuple[str, int], Access] = {}
-    reached: dict[str, set[int]] = defaultdict(set)
-    for op, number in zip(body.ops, candidates, strict=True):
-        if op.op.kind is OpKind.LOAD and op.op.access is not None:
-            reached[op.op.access.array].add(number)
+    reached = _banks_reached(body, candidates)
     for index, op in enumerate(body.ops):
         kind, width = op.op.kind, op.op.dtype.width
         if kind in FREE_KINDS or kind is OpKind.STORE:
