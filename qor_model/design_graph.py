@@ -156,6 +156,7 @@ class GraphMaker:
     settings: ToolSettings = VITIS_DEFAULTS
     _regions: dict[tuple[object, ...], tuple[LoopResult, RegionGraph]] = field(default_factory=dict)
     _bodies: dict[int, tuple[BodySchedule, _Classes | None]] = field(default_factory=dict)
+    _memories: dict[Array, ArrayBanks] = field(default_factory=dict)
     _areas: dict[OperatorKey, tuple[float, ...]] = field(default_factory=dict)
 
     def graph(
@@ -238,13 +239,15 @@ class GraphMaker:
     def _banks(
         self, design: Design, function: str, partitions: Mapping[str, tuple[Partition, ...]]
     ) -> dict[str, ArrayBanks]:
-        return {
-            a.name: array_banks(
-                _split(a, partitions),
-                self.settings.default_ram if a.is_argument else self.settings.local_ram,
-            )
-            for a in design.function(function).arrays
-        }
+        found: dict[str, ArrayBanks] = {}
+        for array in design.function(function).arrays:
+            key = _split(array, partitions)
+            banks = self._memories.get(key)
+            if banks is None:
+                ram = self.settings.default_ram if key.is_argument else self.settings.local_ram
+                banks = self._memories[key] = array_banks(key, ram)
+            found[array.name] = banks
+        return found
 
     def _region(
         self, loop: LoopResult, runs: float, banks: Mapping[str, ArrayBanks]

@@ -120,6 +120,14 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def _weights(name: str) -> Path:
+    """The file of shipped weights, by their stage, or another one."""
+    from pom.qor_model.gnn.targets import Stage
+    from pom.qor_model.gnn.weights import shipped
+
+    return shipped(name) if name in list(Stage) else Path(name)
+
+
 @click.command("train")
 @labels_option
 @kernels_option
@@ -133,8 +141,8 @@ def _say(line: str) -> None:
 @click.option("--leave-one-out/--no-leave-one-out", default=True, show_default=True,
               help="Also measure the error on kernels that were never seen.")  # fmt: skip
 @click.option("--fine-tune", "start", metavar="WEIGHTS",
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Correct these weights with the labels (20 designs are enough).")  # fmt: skip
+              help="Correct these weights with the labels (20 designs are enough): a file, or "
+              "routed or synthesis for the shipped ones.")  # fmt: skip
 @json_option
 def train_(
     labels: Path,
@@ -150,12 +158,12 @@ def train_(
     device: str,
     shots: int | None,
     leave_one_out: bool,
-    start: Path | None,
+    start: str | None,
     as_json: bool,
 ) -> None:
     """Train the networks on measured designs, or correct trained ones with a few."""
     from pom.qor_model.gnn.baselines import kernel_table
-    from pom.qor_model.gnn.fine_tune import fine_tune
+    from pom.qor_model.gnn.fine_tune import fine_tune, with_metrics
     from pom.qor_model.gnn.leave_out import leave_one_kernel_out
     from pom.qor_model.gnn.train import train
     from pom.qor_model.gnn.weights import load, save
@@ -164,7 +172,8 @@ def train_(
     file, samples = _read(labels, kernels, per_kernel, seed)
     protocol = None
     if start is not None:
-        model = fine_tune(load(start), samples)
+        known = load(_weights(start))
+        model = fine_tune(known, with_metrics(samples, file.metrics, known.metrics))
     else:
         with _bar(options.members * options.epochs, "epochs") as tick:
             model = train(

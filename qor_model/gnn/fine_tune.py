@@ -16,6 +16,28 @@ from pom.qor_model.gnn.sums import take_apart
 from pom.qor_model.gnn.tables import features, measured
 
 
+def with_metrics(
+    samples: Sequence[Sample], measured_metrics: Sequence[str], wanted: Sequence[str]
+) -> list[Sample]:
+    """The samples with the labels that a model predicts, in its order; NaN where there is none.
+
+    Raises
+    ------
+    PomError
+        ``POM-Q045`` if nothing that the model predicts was measured.
+    """
+    if not set(measured_metrics) & set(wanted):
+        raise PomError(
+            "POM-Q045", f"the labels have {', '.join(measured_metrics)}, none of {', '.join(wanted)}"
+        )  # fmt: skip
+    nan = float("nan")
+    return [
+        replace(s, labels=tuple(known.get(m, nan) for m in wanted))
+        for s in samples
+        for known in [dict(zip(measured_metrics, s.labels, strict=True))]
+    ]
+
+
 def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
     """Return the model with a correction for designs that look like the measured ones.
 

@@ -188,6 +188,27 @@ def test_imported_reports_are_learned_from_as_they_are(
     assert run(["qor", "train", *common, "-o", str(tuned), "--fine-tune", str(out)]) == 0
     said = capsys.readouterr().out
     assert ("clock_ns" if routed else "est_clock_ns") in said
+    # shipped weights predict other metrics, in another order
+    shipped = ["--fine-tune", "routed" if routed else "synthesis"]
+    assert run(["qor", "train", *common, "-o", str(tuned), *shipped]) == 0
+    said = capsys.readouterr().out
+    assert "clock_ns" not in said
+    assert "of 18 designs" in said
+
+
+def test_labels_without_anything_that_the_weights_predict_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch_geometric")
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "kernel,design,part,tool,loops,partitions,other,clock_ns,impl_clock_ns\n"
+        "atax,a,xczu9eg,2022.1,,,,10,7.5\n"
+    )
+    command = ["qor", "train", "--labels", str(path), "--kernels", str(KERNELS / "hgnn")]
+    out = str(tmp_path / "w.safetensors")
+    assert run([*command, "--fine-tune", "routed", "-o", out]) == 1
+    assert "POM-Q045" in capsys.readouterr().err
 
 
 def test_the_clock_after_place_and_route_is_the_period_less_the_slack(tmp_path: Path) -> None:
