@@ -176,20 +176,22 @@ def assumed_conflicts(
     relaxed: frozenset[str],
 ) -> tuple[Conflict, ...]:
     """The conflicts through `arrays`, whose accesses may be bounds, not ordered, or complicated."""
-    if not arrays:
-        return ()
-    tagged = _Tagged(program, infos, arrays, relaxed)
-    return (*tagged.flow(), *tagged.output(), *tagged.anti())
+    found: list[Conflict] = []
+    for array in sorted(arrays):
+        # one by one: where one has remainders, the others are still for isl's quick analysis
+        tagged = _Tagged(program, infos, array, relaxed)
+        found += (*tagged.flow(), *tagged.output(), *tagged.anti())
+    return tuple(found)
 
 
 class _Tagged:
-    """The accesses of a program as union maps; the instances of each have a name of their own."""
+    """The accesses to an array as union maps; the instances of each have a name of their own."""
 
     def __init__(
         self,
         program: PolyProgram,
         infos: dict[str, tuple[AccessInfo, ...]],
-        arrays: set[str],
+        array: str,
         relaxed: frozenset[str],
     ) -> None:
         self.infos = infos
@@ -202,10 +204,12 @@ class _Tagged:
         self.schedule, self.backwards = empty, empty
         times = compact_times(program)
         for statement in program.statements:
+            used = [(k, i) for k, i in enumerate(infos[statement.name]) if i.array == array]
+            if not used:
+                continue
             time = time_map(statement, times[statement.name]).detect_equalities()
             negated = tuple(-t for t in times[statement.name])
             reversed_time = time_map(statement, negated).detect_equalities()
-            used = [(k, i) for k, i in enumerate(infos[statement.name]) if i.array in arrays]
             for number, info in used:
                 tag = f"{statement.name}#{number}"
                 # isl's analysis is faster, and crashes less, where equalities are explicit.
