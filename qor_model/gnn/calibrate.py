@@ -19,6 +19,9 @@ COUNTED = ("dsp",)
 design with more lanes needs no fewer unless the trees know from measured nests that it does."""
 _WORTH = 0.05
 """By how much a correction has to be better than none: few kernels decide."""
+_WORTH_OF_NETWORKS = 0.3
+"""By how much a mixture with networks has to be better than trees on the one or two kernels that
+the networks did not see: with less, power of the other kernels got worse by half."""
 _NARROWER = 0.95
 """Mean width, as a share of that of equal intervals, from which on the features set the width."""
 _RIDGES = (100.0, 1000.0)
@@ -87,8 +90,8 @@ def _best(
 ) -> Mixture | None:
     """The mixture with the smallest error on kernels that were not seen; None without labels.
 
-    What needs no network is judged on all kernels. A mixture with networks, which know few kernels
-    that they did not see, has to be clearly better than that on those.
+    What needs no network is judged on all kernels. There are few kernels that a network did not
+    see, so that a mixture with networks has to be better than that by far.
     """
     kernels = np.array([s.kernel for s in table.samples])
     unseen = [np.flatnonzero(kernels == name) for name in sorted(set(kernels))]
@@ -103,7 +106,7 @@ def _best(
     for mixture in [min(alone)[1]] if alone else []:
         error = _error(table, column, held, trees, mixture)
         if error is not None:
-            found.append((error * (1.0 - _WORTH), mixture))
+            found.append((error * (1.0 - _WORTH_OF_NETWORKS), mixture))
     for mixture in mixtures:
         error = None if _is_alone(mixture) else _error(table, column, held, trees, mixture)
         if error is not None:
