@@ -214,16 +214,19 @@ class Exact:
     def _attempt(self, search: Search, branch: Branch, rounds: int, designs: int = SHRINKS) -> None:
         """Compose designs of rows that are known, evaluating rows until the best are."""
         limits = search.problem.limits
+        # past the deadline, what is known is still made a design that fits
+        late = 0
         for _ in range(designs):
             choice = self._settled(search, branch, limits, rounds)
             if choice is None or choice.cycles >= _best(search):
                 return
-            if len(branch.tables) > 1 and self._looked_inside(search, branch, choice):
+            late += search.is_out_of_time
+            if late > FEW:
+                return
+            if not late and len(branch.tables) > 1 and self._looked_inside(search, branch, choice):
                 continue
             (answer,) = search.evaluate([(branch.plan(choice.rows), "")])
-            if answer.is_refused or search.is_out_of_time:
-                return
-            if search.fits(answer.resources):
+            if answer.is_refused or search.fits(answer.resources):
                 return
             limits = _shrunk(limits, search.problem.limits, answer.resources)
 
