@@ -19,6 +19,7 @@ from pom.passes.conflicts import Conflict, assumed_conflicts, find_conflicts
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.isl_build import accesses, schedule_times
 from pom.passes.last_writes import LastWrites, TimedAccess, TooComplicated
+from pom.passes.poly_reverse import reversed_loop
 from tests.passes.brute_force import random_kernel
 from tests.passes.nests import access, add, assign, i, j, kernel, load, loop
 from tests.passes.random_schedules import random_primitive
@@ -145,3 +146,21 @@ def test_what_isl_leaves_out_among_remainders_and_relaxed_updates() -> None:
         found = by_access(assumed_conflicts(program, infos, {"A", "B"}, relaxed))
     assert found.keys() == expected.keys()
     assert all(found[key].is_equal(expected[key]) for key in found)
+
+
+def test_the_last_write_is_the_one_that_runs_last() -> None:
+    """Not the one with the largest iterators, where a loop runs backwards or was permuted."""
+    fill = loop("i", 0, 5, loop("j", 0, 3, assign("S", access("x", i * 0), load("y", i + j))))
+    read = assign("T", access("z", 0), load("x", 0))
+    program = graph_to_poly(kernel(fill, read))
+
+    def last(scheduled: PolyProgram) -> isl.Map:
+        (flow,) = (c for c in find_conflicts(scheduled) if c.kind == "flow" and c.array == "x")
+        return flow.relation
+
+    assert last(program).is_equal(isl.Map("{ S[4, 2] -> T[] }"))
+    backwards = reversed_loop(program, "S", "i")
+    assert last(backwards).is_equal(isl.Map("{ S[0, 2] -> T[] }"))
+    both = reversed_loop(backwards, "S", "j")
+    assert last(both).is_equal(isl.Map("{ S[0, 0] -> T[] }"))
+    assert_both_agree(both)
