@@ -75,6 +75,13 @@ class Expand(PolyPass):
             require_fresh_name(program, self.expanded)
         local = self.expanded or fresh_name(program, f"{self.array}_x")
         low, high = value_range(program, loop)
+        if high < low:
+            raise PomError(
+                "POM-P077",
+                f"{what}: the loop never runs, so there is nothing to expand",
+                loop.location,
+                "choose a loop that runs",
+            )
         step = loop_step(program, self.statement, loop)
         array = Array(
             local,

@@ -87,6 +87,8 @@ def test_wrong_arguments_are_refused() -> None:
         Expand("add", "x", "j").run(before)
     with pytest.raises(PomError, match="POM-P064"):
         Expand("add", "t", "i", "A").run(before)
+    with pytest.raises(PomError, match=r"POM-P077.*never runs"):
+        Expand("add", "t", "i").run(program(row_sums(start=9)))
 
 
 def test_directives_of_an_array_that_is_gone_go_too() -> None:
