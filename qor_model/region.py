@@ -1,9 +1,8 @@
 """The estimator's input: a design as a tree of loops over straight-line blocks of operations.
 
-Everything here is an immutable value; the small ones, which are looked up often, know their hash.
-A `Design` is a set of functions; the body of a function is a tree of `Loop`, `If` and `Block` regions; a block holds `Op` values in program order.  An
-operation's identifier is unique within its function.  Directives live on loops and arrays, so a
-design that differs only in its directives shares every block with the one it came from.
+A `Design` is a set of functions; the body of a function is a tree of `Loop`, `If` and `Block` regions;
+a block holds `Op` values in program order, whose identifiers are unique within the function.
+Directives live on loops and arrays, so designs that differ only in directives share their blocks.
 """
 
 from __future__ import annotations

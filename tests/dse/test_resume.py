@@ -67,6 +67,11 @@ def evaluations(store: Path) -> int:
         return 0
 
 
+def heed_interrupts() -> None:
+    """What is started in the background of a shell ignores them, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_for_evaluations(process: subprocess.Popen[str], store: Path, count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -86,6 +91,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(kernel_file, tmp_path, number, 
     process = subprocess.Popen(
         command(kernel_file, folder, "--jobs", jobs),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     wait_for_evaluations(process, store, 6)
     # as a terminal does it: to the worker processes too
