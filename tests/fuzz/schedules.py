@@ -146,10 +146,16 @@ def _guard(site: _Site) -> PolyPass:
 
 
 def _peel(site: _Site) -> PolyPass:
-    node = next(n for n in site.program.loops(site.statement) if n.name == site.loop)
+    names = [n.name for n in site.program.loops(site.statement)]
+    outer = names[: names.index(site.loop)]
+    rest = f"R{site.rng.randrange(1000)}"
+    if outer and site.rng.random() < 0.5:
+        of = site.rng.choice(outer)
+        return Peel(site.statement, site.loop, site.rng.randint(-2, 2), rest, of)
+    node = site.program.loops(site.statement)[len(outer)]
     low, high = value_range(site.program, node)
     at = site.rng.randint(low, max(low, high) + 1)
-    return Peel(site.statement, site.loop, at, rest=f"R{site.rng.randrange(1000)}")
+    return Peel(site.statement, site.loop, at, rest)
 
 
 def _unroll(site: _Site) -> PolyPass:
