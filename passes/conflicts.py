@@ -29,7 +29,7 @@ from pom.passes.isl_build import (
     Time,
     accesses,
     compact_times,
-    has_remainders,
+    may_lose_pairs,
     schedule_times,
     time_map,
     within_budget,
@@ -241,12 +241,8 @@ class _Tagged:
         return [found.get_at(position) for position in range(found.n_map())]
 
     def _nearest_by_isl(self, sink: isl.UnionMap, schedule: isl.UnionMap) -> isl.UnionMap | None:
-        """isl's answer; None where it has none, or where it leaves out pairs: among subscripts or
-        domains with remainders, and with writes that hide nothing among times with remainders."""
-        used = (sink, self.must_writes, self.may_writes)
-        if any(map(has_remainders, used)) or (
-            not self.may_writes.is_empty() and has_remainders(schedule)
-        ):
+        """isl's answer; None where it has none, or one that may lack pairs."""
+        if may_lose_pairs(sink, self.must_writes, self.may_writes, schedule):
             return None
         info = isl.UnionAccessInfo.from_sink(sink).set_must_source(self.must_writes)
         info = info.set_may_source(self.may_writes).set_schedule_map(schedule)

@@ -447,6 +447,19 @@ def has_remainders(relation: isl.UnionMap) -> bool:
     return any(p.dim(isl.dim_type.div) for p in parts)
 
 
+def may_lose_pairs(
+    sinks: isl.UnionMap, must: isl.UnionMap, may: isl.UnionMap, schedule: isl.UnionMap
+) -> bool:
+    """Whether isl's dataflow analysis of these accesses may leave out pairs.
+
+    It can among subscripts or domains with remainders, and with writes that hide nothing among times
+    with remainders.
+    """
+    return any(map(has_remainders, (sinks, must, may))) or (
+        not may.is_empty() and has_remainders(schedule)
+    )
+
+
 _MOST_OPERATIONS = 300_000
 """Of isl, for one answer among remainders: about a tenth of a second."""
 

@@ -19,7 +19,7 @@ from pom.ir.poly import PolyProgram
 from pom.passes.isl_build import (
     access_relation,
     accesses,
-    has_remainders,
+    may_lose_pairs,
     schedule_map,
     within_budget,
 )
@@ -202,9 +202,7 @@ class _Flow:
         return self._flow(sinks)
 
     def _flow(self, sinks: isl.UnionMap) -> isl.UnionMap:
-        if any(map(has_remainders, (sinks, self.must, self.may))) or (
-            not self.may.is_empty() and has_remainders(self.schedule)
-        ):
+        if may_lose_pairs(sinks, self.must, self.may, self.schedule):
             found = within_budget(lambda: self._flow_by_definition(sinks))
             if found is not None:
                 return found
@@ -218,9 +216,8 @@ class _Flow:
     def _flow_by_definition(self, sinks: isl.UnionMap) -> isl.UnionMap:
         """Sources in front of a sink that no certain write hides.
 
-        Among subscripts or domains with remainders, and with writes that hide nothing among times
-        with remainders, isl's analysis can leave out pairs. It is asked nevertheless where this
-        takes long: a pair that it leaves out for one of two programs is a difference.
+        isl's analysis is asked nevertheless where this takes long: a pair that it leaves out for one
+        of two programs is a difference.
         """
         before = self.schedule.lex_lt_union_map(self.schedule)
         by_element = self.must.union(self.may).reverse()

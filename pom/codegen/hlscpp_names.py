@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pom.codegen.hlscpp_helpers import HELPERS
+
 KEYWORDS = frozenset(
     [
         "alignas",
@@ -107,7 +109,7 @@ KEYWORDS = frozenset(
 
 RESERVED = frozenset(
     [
-        "fixed_root",
+        *HELPERS,
         "NULL",
         "EOF",
         "INFINITY",

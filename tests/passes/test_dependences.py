@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import islpy as isl
 import pytest
@@ -47,12 +46,7 @@ def kernel(*body: object, element: object = f32) -> Kernel:
     return Kernel("k", arrays, (), body)  # type: ignore[arg-type]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def unlimited() -> Iterator[None]:
-    """The definition is asked for, however long it takes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isl_build, "_MOST_OPERATIONS", 0)
-        yield
+pytestmark = pytest.mark.usefixtures("unlimited")
 
 
 def add(*operands: object, element: object = f32) -> Apply:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import islpy as isl
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 import pom
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
-from pom.passes import isl_build
 from pom.passes.conflicts import Conflict, assumed_conflicts, find_conflicts
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.isl_build import accesses, schedule_times
@@ -27,13 +25,7 @@ from tests.passes.random_schedules import random_primitive
 POLYBENCH = Path(__file__).resolve().parents[2] / "examples" / "polybench"
 KERNELS = sorted(p.stem for p in POLYBENCH.glob("*.py") if not p.stem.startswith("_"))
 
-
-@pytest.fixture(autouse=True, scope="module")
-def unlimited() -> Iterator[None]:
-    """The definition is asked for, however long it takes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isl_build, "_MOST_OPERATIONS", 0)
-        yield
+pytestmark = pytest.mark.usefixtures("unlimited")
 
 
 def by_access(found: tuple[Conflict, ...]) -> dict[tuple[str, ...], isl.Map]:
