@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pom.ir.memo import Memo, hashed_once
 
+
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class FloorDiv:
+class FloorDiv(Memo):
     """``floor(numerator / denominator)`` with a positive constant denominator."""
 
     numerator: Affine
@@ -30,8 +33,9 @@ def _key(atom: Atom) -> tuple[int, str]:
     return (0, atom) if isinstance(atom, str) else (1, str(atom))
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(Memo):
     """A quasi-affine expression. Build with `var`, `const` and the operators.
 
     ``str`` gives isl syntax, which is also valid Python but for ``floor``.

@@ -8,11 +8,13 @@ from fractions import Fraction
 
 from pom.ir.affine import Affine
 from pom.ir.location import Location
+from pom.ir.memo import Memo, hashed_once
 from pom.ir.types import ScalarType
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Access:
+class Access(Memo):
     """``array[subscripts]``. A subscript that is an `Expr` depends on data."""
 
     array: str
@@ -72,8 +74,9 @@ class Argument:
         return self.name
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(Memo):
     """The value of an array element."""
 
     access: Access
@@ -84,8 +87,9 @@ class Load:
         return str(self.access)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Memo):
     """An operation of `pom.ir.ops.OPS` on operands. ``cast`` converts to `type`."""
 
     op: str

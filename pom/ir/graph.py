@@ -14,6 +14,7 @@ from typing import Literal
 from pom.ir.affine import Affine, Constraint
 from pom.ir.expr import Access, Expr, loads
 from pom.ir.location import Location
+from pom.ir.memo import Memo, hashed_once
 from pom.ir.types import ArrayType, ScalarType
 
 Direction = Literal["in", "out", "inout", "unused"]
@@ -28,8 +29,9 @@ class Scalar:
     location: Location | None = field(default=None, compare=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Array:
+class Array(Memo):
     """An array argument or a local array."""
 
     name: str
@@ -59,8 +61,9 @@ class When:
     location: Location | None = field(default=None, compare=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Memo):
     """A statement: ``target = value``. `name` is unique in the kernel."""
 
     name: str
@@ -92,8 +95,9 @@ Node = For | When | Assign | Call
 Statement = Assign | Call
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(Memo):
     """A level-1 program. `callees` holds the kernels that `Call` names, callees first."""
 
     name: str

@@ -15,18 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from pom.ir.affine import Affine
 from pom.ir.directives import ArrayDirectives, FunctionDirectives, LoopDirectives, OpBinding
 from pom.ir.graph import Array, Scalar, Statement
 from pom.ir.location import Location
+from pom.ir.memo import Memo, hashed_once
 
 LoopPart = Literal["all", "separate", "isolate", "guard"]
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class PolyStatement:
+class PolyStatement(Memo):
     """A statement and its instances.
 
     Parameters
@@ -57,19 +60,21 @@ class Leaf:
         return (self.statement,)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Memo):
     """Children in order; never nested directly in a Sequence, never shorter than two."""
 
     children: tuple[ScheduleNode, ...]
 
     @property
     def statements(self) -> tuple[str, ...]:
-        return tuple(s for c in self.children for s in c.statements)
+        return _statements(self)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Memo):
     """A schedule dim.
 
     Parameters
@@ -101,6 +106,11 @@ class Loop:
 
 
 ScheduleNode = Leaf | Sequence | Loop
+
+
+@lru_cache(maxsize=4096)
+def _statements(node: Sequence) -> tuple[str, ...]:
+    return tuple(s for child in node.children for s in child.statements)
 
 
 def walk_loops(node: ScheduleNode) -> Iterator[Loop]:
@@ -136,8 +146,9 @@ def sequence(children: tuple[ScheduleNode, ...]) -> ScheduleNode:
     return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class PolyProgram:
+class PolyProgram(Memo):
     """A level-2 program. `callees` holds the programs that `Call` statements name."""
 
     name: str
