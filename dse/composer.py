@@ -10,7 +10,7 @@ small; after that each nest takes what the others leave.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -84,8 +84,10 @@ class Composer:
         self.tables = tables
         self.inside: dict[tuple[int, int], tuple[float, float]] = {}
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
+        self._known: dict[object, Choice | None] = {}
         self.is_strict = True
         self._wanted: dict[tuple[int, int], Banks] = {}
+        self._bound: dict[tuple[int, int], tuple[tuple[tuple[str, int], int], ...]] = {}
         self._selected: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Floats] = {}
         self._alone: dict[tuple[int, str, int], Banks] = {}
         self._allowed: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Mask] = {}
@@ -99,10 +101,21 @@ class Composer:
         is_known : bool
             Whether only rows that were evaluated are chosen.
         """
+        if not is_known:
+            return self._chosen(limits, is_known)
+        # bounds of other rows that rise do not change it
+        answers = tuple(len(table.answers) for table in self.tables)
+        key = (limits, self.is_strict, answers, len(self.inside))
+        if key not in self._known:
+            self._known[key] = self._chosen(limits, is_known)
+        return self._known[key]
+
+    def _chosen(self, limits: Resources, is_known: bool) -> Choice | None:
         guesses = [self._guess(n, is_known) for n in range(len(self.tables))]
         best: Choice | None = None
         if not guesses or not all(len(g.rows) for g in guesses):
             return None
+        views = _Views(guesses, limits)
         corners: list[tuple[float, float]] = list(product(CAPS, PRICES))
         alternatives, few = ALTERNATIVES, FEW
         if len(self.tables) == 1:
@@ -111,87 +124,96 @@ class Composer:
             alternatives, few = ALTERNATIVES // 2, 1
         for corner, order in product(corners, self._orders):
             for number in range(alternatives if corner in WIDE else few):
-                found = self._priced(guesses, limits, corner, order, number)
-                if found is None:
+                positions = self._priced(views, corner, order, number)
+                if positions is None:
                     break
-                found = self._improved(guesses, limits, found)
+                found = views.improved.get(positions)
+                if found is None:
+                    found = views.improved[positions] = self._improved(views, positions)
                 if found.lut <= limits.lut and (best is None or found.cycles < best.cycles):
                     best = found
         return best
 
     def _priced(
-        self,
-        guesses: list[_Guess],
-        limits: Resources,
-        corner: tuple[float, float],
-        order: tuple[int, ...],
-        number: int,
-    ) -> Choice | None:
+        self, views: _Views, corner: tuple[float, float], order: tuple[int, ...], number: int
+    ) -> tuple[int, ...] | None:
         """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
-        cap, price = corner
         rows: dict[int, int] = {}
         banks: Banks = {}
-        total = sum(float(g.cycles.min()) for g in guesses)
-        per_lut = price * total / max(limits.lut, 1)
-        share = 1.0 / len(guesses)
         for n in order:
-            guess = guesses[n]
-            usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
-            own = guess.own + self._selection(n, banks)[guess.rows]
-            usable &= own + guess.operators <= limits.lut
-            usable &= guess.operators <= cap * limits.lut
-            if not usable.any():
-                return None
-            value = guess.cycles + per_lut * (own + share * guess.operators)
+            view = self._view(views, n, banks)
             if n == order[0] and number:
-                rows[n] = self._alternative(n, guess, value, usable, number)
-                if rows[n] < 0:
-                    return None
+                found = self._alternative(n, views.guesses[n], view, corner, number)
             else:
-                rows[n] = _least(value, usable, guess.lanes)
-            self._bind(banks, n, int(guess.rows[rows[n]]))
-        return self._choice(guesses, [rows[n] for n in range(len(guesses))])
+                found = view.least(corner)
+            if found < 0:
+                return None
+            rows[n] = found
+            self._bind(banks, n, int(views.guesses[n].rows[found]))
+        return tuple(rows[n] for n in range(len(views.guesses)))
 
     def _alternative(
-        self, n: int, guess: _Guess, values: _Floats, usable: _Mask, number: int
+        self, n: int, guess: _Guess, view: _View, corner: tuple[float, float], number: int
     ) -> int:
         """The best row among those that want the `number`-th best banks; -1 for none."""
-        rows = np.flatnonzero(usable)
-        count = min(LOOKED_AT, len(rows))
-        near = rows[np.argpartition(values[rows], count - 1)[:count]]
-        seen: list[Banks] = []
-        for at in near[np.lexsort((near, values[near]))].tolist():
-            wanted = self._row_banks(n, int(guess.rows[at]))
-            if wanted not in seen:
-                if len(seen) == number:
-                    return int(at)
-                seen.append(wanted)
-        return -1
+        if corner not in view.alternatives:
+            view.alternatives[corner] = self._different_banks(n, guess, view.near(corner))
+        rows, left = view.alternatives[corner]
+        while len(rows) <= number:
+            at = next(left, -1)
+            if at < 0:
+                return -1
+            rows.append(at)
+        return rows[number]
 
-    def _improved(self, guesses: list[_Guess], limits: Resources, found: Choice) -> Choice:
+    def _different_banks(
+        self, n: int, guess: _Guess, near: Sequence[int]
+    ) -> tuple[list[int], Iterator[int]]:
+        """Rows found so far, and those that want other banks than all before them."""
+
+        def different() -> Iterator[int]:
+            seen: list[Banks] = []
+            for at in near:
+                wanted = self._row_banks(n, int(guess.rows[at]))
+                if wanted not in seen:
+                    seen.append(wanted)
+                    yield at
+
+        return [], different()
+
+    def _improved(self, views: _Views, positions: tuple[int, ...]) -> Choice:
         """Let every nest take what the others leave."""
-        at = list(found.positions)
+        guesses = views.guesses
+        at = list(positions)
         for n in self._orders[0]:
-            guess = guesses[n]
             others = [m for m in range(len(at)) if m != n]
             own = sum(float(guesses[m].own[at[m]]) for m in others)
             shared = max((float(guesses[m].operators[at[m]]) for m in others), default=0.0)
             banks: Banks = {}
             for m in others:
                 self._bind(banks, m, int(guesses[m].rows[at[m]]))
-            usable = self._usable(n, banks)[guess.rows] & (guess.dsp <= limits.dsp)
-            needs = own + guess.own + self._selection(n, banks)[guess.rows]
-            usable &= needs + np.maximum(guess.operators, shared) <= limits.lut
-            if usable.any():
-                at[n] = _least(guess.cycles, usable, guess.lanes)
+            found = self._view(views, n, banks).fastest_beside(own, shared)
+            if found >= 0:
+                at[n] = found
         return self._choice(guesses, at)
 
-    def _choice(self, guesses: list[_Guess], positions: Sequence[int]) -> Choice:
+    def _choice(self, guesses: Sequence[_Guess], positions: Sequence[int]) -> Choice:
         pairs = list(zip(guesses, positions, strict=True))
         cycles = sum(float(g.cycles[p]) for g, p in pairs)
         lut = sum(float(g.own[p]) for g, p in pairs)
         lut += max((float(g.operators[p]) for g, p in pairs), default=0.0)
         return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
+
+    def _view(self, views: _Views, n: int, banks: Banks) -> _View:
+        """The rows of a nest beside the banks that others want."""
+        key = (n, tuple([banks.get(dim, 0) for dim in self._dims[n]]))
+        found = views.of.get(key)
+        if found is None:
+            guess = views.guesses[n]
+            usable = self._usable(n, banks)[guess.rows]
+            selection = self._selection(n, banks)[guess.rows]
+            found = views.of[key] = _View(views, guess, usable, guess.own + selection)
+        return found
 
     @cached_property
     def _orders(self) -> tuple[tuple[int, ...], ...]:
@@ -215,8 +237,7 @@ class Composer:
                     cycles[row], own[row] = more_cycles, more_own
             if is_known:
                 cycles[table.state != KNOWN] = np.inf
-            rows = table.best_orders(cycles, own)
-            rows = rows[cycles[rows] < np.inf]
+            rows = table.best_orders(np.flatnonzero(cycles < np.inf), cycles, own)
             guess = _Guess(
                 rows, cycles[rows], own[rows], operators[rows], dsp[rows], table.lanes[rows]
             )
@@ -226,11 +247,14 @@ class Composer:
     # ---- banks -------------------------------------------------------------------------
 
     def _bind(self, banks: Banks, n: int, row: int) -> None:
-        wanted = self._row_banks(n, row)
-        for key in self._dims[n]:
-            number = wanted.get(key, 1)
-            if self.is_strict or number > 1:
-                banks[key] = max(banks.get(key, 1), number)
+        key = (n, row)
+        pairs = self._bound.get(key)
+        if pairs is None:
+            wanted = self._row_banks(n, row)
+            pairs = self._bound[key] = tuple((dim, wanted.get(dim, 1)) for dim in self._dims[n])
+        for dim, number in pairs:
+            if (self.is_strict or number > 1) and banks.get(dim, 1) <= number:
+                banks[dim] = number
 
     def _row_banks(self, n: int, row: int) -> Banks:
         key = (n, row)
@@ -306,9 +330,79 @@ class _Guess:
     lanes: NDArray[np.int64]
 
 
+class _Views:
+    """What one choice looks at: guesses within limits, in the light of banks and prices."""
+
+    def __init__(self, guesses: Sequence[_Guess], limits: Resources) -> None:
+        self.guesses = guesses
+        self.limits = limits
+        self.total = sum(float(g.cycles.min()) for g in guesses)
+        self.of: dict[tuple[int, tuple[int, ...]], _View] = {}
+        self.improved: dict[tuple[int, ...], Choice] = {}
+
+
+class _View:
+    """The rows of a nest beside given banks of others.
+
+    Parameters
+    ----------
+    views : _Views
+    guess : _Guess
+    usable : mask
+        Rows that agree with the banks.
+    own : array
+        LUT that the rows need besides operators, selection among the banks included.
+    """
+
+    def __init__(self, views: _Views, guess: _Guess, usable: _Mask, own: _Floats) -> None:
+        limits = views.limits
+        self._views, self._guess, self._own = views, guess, own
+        self._agrees = usable & (guess.dsp <= limits.dsp)
+        self._fits = self._agrees & (own + guess.operators <= limits.lut)
+        self._least: dict[tuple[float, float], int] = {}
+        self.alternatives: dict[tuple[float, float], tuple[list[int], Iterator[int]]] = {}
+
+    def _values(self, corner: tuple[float, float]) -> tuple[_Floats, _Mask]:
+        """Cycles and priced LUT of all rows, and which of them are within a cap."""
+        cap, price = corner
+        views, guess = self._views, self._guess
+        per_lut = price * views.total / max(views.limits.lut, 1)
+        share = 1.0 / len(views.guesses)
+        values = guess.cycles + per_lut * (self._own + share * guess.operators)
+        return values, self._fits & (guess.operators <= cap * views.limits.lut)
+
+    def least(self, corner: tuple[float, float]) -> int:
+        """The best row for a cap and a price; -1 for none."""
+        found = self._least.get(corner)
+        if found is None:
+            found = self._least[corner] = _least(*self._values(corner), self._guess.lanes)
+        return found
+
+    def near(self, corner: tuple[float, float]) -> list[int]:
+        """The best rows for a cap and a price, the best first."""
+        values, usable = self._values(corner)
+        rows = np.flatnonzero(usable)
+        count = min(LOOKED_AT, len(rows))
+        if not count:
+            return []
+        near = rows[np.argpartition(values[rows], count - 1)[:count]]
+        found: list[int] = near[np.lexsort((near, values[near]))].tolist()
+        return found
+
+    def fastest_beside(self, own: float, operators: float) -> int:
+        """The fastest row that fits beside the LUT of others; -1 for none."""
+        guess = self._guess
+        needs = own + self._own + np.maximum(guess.operators, operators)
+        usable = self._agrees & (needs <= self._views.limits.lut)
+        return _least(guess.cycles, usable, guess.lanes)
+
+
 def _least(values: _Floats, usable: _Mask, lanes: NDArray[np.int64]) -> int:
-    """The usable row with the least value; among equals the one with fewest lanes."""
+    """The usable row with the least value; among equals the one with fewest lanes; -1 for none."""
     rows = np.flatnonzero(usable)
-    low = values[rows].min()
-    ties = rows[values[rows] <= low + 1e-9 * abs(low)]
+    if not len(rows):
+        return -1
+    found = values[rows]
+    low = found.min()
+    ties = rows[found <= low + 1e-9 * abs(low)]
     return int(ties[np.argmin(lanes[ties])])

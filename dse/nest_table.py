@@ -329,9 +329,11 @@ class NestTable:
             found.append(chosen.factors[:, columns].prod(axis=1))
         return np.concatenate(found)
 
-    def best_orders(self, cycles: _Floats, lut: _Floats) -> NDArray[np.int64]:
-        """Of the rows with equal factors, which want equal banks, the fastest, then smallest one."""
-        rows = np.lexsort((lut, cycles, self._shape))
+    def best_orders(
+        self, rows: NDArray[np.int64], cycles: _Floats, lut: _Floats
+    ) -> NDArray[np.int64]:
+        """Of those of `rows` with equal factors, which want equal banks, the fastest, then smallest."""
+        rows = rows[np.lexsort((lut[rows], cycles[rows], self._shape[rows]))]
         shapes = self._shape[rows]
         first = np.ones(len(rows), dtype=bool)
         first[1:] = shapes[1:] != shapes[:-1]
