@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import islpy as isl
 import numpy as np
@@ -14,7 +17,19 @@ from pom.passes.isl_build import domain
 WORK_LIMIT = 6_000_000
 """Most values of the outer dims that are enumerated."""
 
+AT_ONCE = 1 << 17
+"""Values of the outer dims that are looked at together."""
+
 _SET = isl.dim_type.set
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A constraint: ``coefficients . point + constant >= 0``, or ``== 0``."""
+
+    coefficients: tuple[int, ...]
+    constant: int
+    is_equality: bool
 
 
 @lru_cache(maxsize=1024)
@@ -55,60 +70,58 @@ def _count_convex(part: isl.BasicSet) -> tuple[float, bool]:
     dims = part.dim(_SET)
     if part.dim(isl.dim_type.div) or dims == 0:
         return 1.0, dims == 0
-    rows, constants, is_equality = _constraints(part, dims)
-    outer = [_span(isl.Set.from_basic_set(part), dim) for dim in range(dims - 1)]
-    extents = [high - low + 1 for low, high in outer]
-    inner = int(np.prod(extents[1:], dtype=np.int64)) if dims > 1 else 1
-    if dims == 1:
-        return float(_innermost(np.zeros((1, 0), np.int64), rows, constants, is_equality)), True
-    if inner > WORK_LIMIT:
-        return 1.0, False
-    rest = np.indices(extents[1:]).reshape(dims - 2, inner).T
-    rest = rest + np.array([low for low, _ in outer[1:]], dtype=np.int64)
-    total, visited = 0, 0
-    for value in range(outer[0][0], outer[0][1] + 1):
-        if visited + inner > WORK_LIMIT:
-            return float(max(total, 1)), False
-        visited += inner
-        points = np.column_stack((np.full(inner, value, dtype=np.int64), rest))
-        total += _innermost(points, rows, constants, is_equality)
-    return float(total), True
+    spans = tuple(_span(isl.Set.from_basic_set(part), dim) for dim in range(dims - 1))
+    return _count_rows(_constraints(part, dims), spans)
 
 
-def _constraints(
-    part: isl.BasicSet, dims: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], list[bool]]:
-    rows, constants, is_equality = [], [], []
-    for constraint in part.get_constraints():
-        rows.append([constraint.get_coefficient_val(_SET, dim).to_python() for dim in range(dims)])
-        constants.append(constraint.get_constant_val().to_python())
-        is_equality.append(constraint.is_equality())
-    return (
-        np.array(rows, dtype=np.int64).reshape(-1, dims),
-        np.array(constants, dtype=np.int64),
-        is_equality,
+@lru_cache(maxsize=1024)
+def _count_rows(rows: tuple[_Row, ...], spans: tuple[tuple[int, int], ...]) -> tuple[float, bool]:
+    """Points within constraints, with the outer dims in `spans`."""
+    if not spans:
+        return float(_innermost(rows, [], 1)), True
+    (first, last), *inner = [(low, high + 1) for low, high in spans]
+    size = prod(high - low for low, high in inner)
+    most = WORK_LIMIT // size
+    is_exact = last - first <= most
+    last = min(last, first + most)
+    at_once = max(AT_ONCE // size, 1)
+    total = 0
+    for start in range(first, last, at_once):
+        ends = [(start, min(start + at_once, last)), *inner]
+        values = np.ix_(*(np.arange(low, high, dtype=np.int64) for low, high in ends))
+        total += _innermost(rows, values, prod(high - low for low, high in ends))
+    return float(total if is_exact else max(total, 1)), is_exact
+
+
+def _constraints(part: isl.BasicSet, dims: int) -> tuple[_Row, ...]:
+    return tuple(
+        _Row(
+            tuple(c.get_coefficient_val(_SET, dim).to_python() for dim in range(dims)),
+            c.get_constant_val().to_python(),
+            c.is_equality(),
+        )
+        for c in part.get_constraints()
     )
 
 
-def _innermost(
-    points: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    constants: NDArray[np.int64],
-    is_equality: list[bool],
-) -> int:
-    """Values of the last dim, added up over values of the others."""
-    count = len(points)
-    low = np.full(count, np.iinfo(np.int64).min // 4)
-    high = np.full(count, np.iinfo(np.int64).max // 4)
-    holds = np.ones(count, dtype=bool)
-    for row, constant, equal in zip(rows, constants, is_equality, strict=True):
-        value = points @ row[:-1] + constant
-        last = int(row[-1])
-        for sign in (1, -1) if equal else (1,):
+def _innermost(rows: Sequence[_Row], values: Sequence[NDArray[np.int64]], points: int) -> int:
+    """Values of the last dim, added up over a grid of values of the others, which broadcast."""
+    low: NDArray[np.int64] = np.array(np.iinfo(np.int64).min // 4)
+    high: NDArray[np.int64] = np.array(np.iinfo(np.int64).max // 4)
+    holds: NDArray[np.bool_] = np.array(True)
+    for row in rows:
+        *outer, last = row.coefficients
+        value = np.array(row.constant, dtype=np.int64)
+        for coefficient, axis in zip(outer, values, strict=True):
+            if coefficient:
+                value = value + coefficient * axis
+        for sign in (1, -1) if row.is_equality else (1,):
             if last == 0:
-                holds &= sign * value >= 0
+                holds = holds & (sign * value >= 0)
             elif sign * last > 0:
                 low = np.maximum(low, -((sign * value) // abs(last)))
             else:
                 high = np.minimum(high, (sign * value) // abs(last))
-    return int(np.where(holds, np.maximum(high - low + 1, 0), 0).sum())
+    found = np.where(holds, np.maximum(high - low + 1, 0), 0)
+    # what depends on some of the dims only is the same for all values of the others
+    return int(found.sum()) * (points // max(found.size, 1))
