@@ -5,8 +5,12 @@ the loops in the order of the design: how many tuples of the outer loops have in
 each of them how far the innermost loop that remains goes. Loops whose range depends on an outer one
 are not flattened into it, so the pipeline is filled again in each of its iterations.
 
-The model takes a trip count that varies as the tool reports it, by the middle of its range, or by
-its mean where bounds are rounded; the lower of the two counts here.
+Where one affine bound on each side gives the range of a loop, the model takes its trip count as the
+tool reports it, by the middle of the range; where several bounds meet or one is rounded, as those of
+split loops are, by the mean over the iterations around (`qor_model.trip_counts.reported_count`).
+Bounds that the generated code has are exact for the loops around, so if the first and the last values of
+a loop are no affine functions of the values around, a bound is not one either, and the mean counts.
+Where they are, the middle may count, and the lower of the two is taken.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ POINTS = 400_000
 """Most points of the outer loops that are looked at."""
 WORK = 8_000_000
 """Most points that are looked at for all designs of a nest."""
+
+SAMPLED = 0.999
+"""The model's mean of very many iterations, which is that of a sample, over the mean of all."""
 
 _SET = isl.dim_type.set
 _Ints = NDArray[np.int64]
@@ -363,7 +370,7 @@ def _loop_counts(tuples: _Ints, low: _Ints, high: _Ints, trips: _Ints) -> _Coupl
             first, last, length = low, high, trips
         fixed = max(fixed, _depends_until(heads, first, last))
         is_constant.append(bool((first == first[0]).all() and (last == last[0]).all()))
-        counts.append(_least_count(heads, length, is_constant))
+        counts.append(_least_count(heads, first, last, length, is_constant))
     return _Coupled(tuple(counts), fixed)
 
 
@@ -376,17 +383,35 @@ def _depends_until(heads: _Ints, first: _Ints, last: _Ints) -> int:
     return int(heads.shape[1])
 
 
-def _least_count(heads: _Ints, length: _Ints, is_constant: list[bool]) -> _Trips:
-    """The mean or the middle of the trip counts, whichever is lower."""
+def _least_count(
+    heads: _Ints, first: _Ints, last: _Ints, length: _Ints, is_constant: list[bool]
+) -> _Trips:
+    """The mean of the trip counts; or the middle of their range where that is what is reported, and
+    lower."""
     most, fewest = int(length.max()), int(length.min())
     mean = float(length.mean())
     if most == fewest:
         return _Trips(mean, mean, False)
+    # of very many iterations the model looks at a sample
+    counted = SAMPLED * mean
+    if not (_is_affine(heads, first) and _is_affine(heads, last)):
+        return _Trips(counted, mean, True)
     # the tool knows the least count for sure only where one loop decides on it
     if not any(is_constant[n] and _decides(heads[:, n], length) for n in range(heads.shape[1])):
         fewest = 0
-    # of very many iterations the model looks at a sample
-    return _Trips(0.999 * min(mean, float((fewest + most) // 2)), mean, True)
+    return _Trips(min(counted, SAMPLED * ((fewest + most) // 2)), mean, True)
+
+
+def _is_affine(heads: _Ints, ends: _Ints) -> bool:
+    """Whether one bound of a loop, without rounding, may give its ends for the values around."""
+    if len(heads) == 1:
+        return True
+    changes = (heads[1:] - heads[0]).astype(np.float64)
+    slopes, _, rank, _ = np.linalg.lstsq(changes, (ends[1:] - ends[0]).astype(np.float64))
+    if rank < heads.shape[1]:
+        # the values around depend on each other, so there are several such functions, or none
+        return True
+    return bool((changes @ np.rint(slopes) == ends[1:] - ends[0]).all())
 
 
 def _decides(values: _Ints, length: _Ints) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from pom.dse.outward import confusing_reads
 from pom.errors import PomError
+from pom.ir.affine import Affine
 from pom.ir.graph import Assign
 from pom.ir.poly import Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence
 from pom.passes.base import PolyPass
@@ -23,18 +25,51 @@ MOST_BITS = 1 << 20
 """Of an expanded array: more would take a large part of a small device's block RAM."""
 
 
-def private_arrays(program: PolyProgram) -> tuple[PolyPass, ...]:
-    """Primitives that take the sharing of storage away, where that is legal."""
+def private_arrays(
+    program: PolyProgram, kept: frozenset[str] = frozenset()
+) -> tuple[PolyPass, ...]:
+    """Primitives that take the sharing of storage away, where that is legal.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    kept : frozenset of str
+        Statements to which no accumulator is moved.
+    """
     state = _State(program, [])
     for array in [a.name for a in program.locals]:
         for statement in program.statements:
-            if _stores_elsewhere(statement, array):
+            if statement.name not in kept and _stores_elsewhere(statement, array):
                 state.attempt(Coalesce(statement.name, array))
     for array in [a.name for a in state.program.locals]:
         tree = state.program.schedule
         for nest in tree.children if isinstance(tree, Sequence) else (tree,):
             _expand(state, nest, array)
     return tuple(state.applied)
+
+
+def regrets(program: PolyProgram, steps: tuple[PolyPass, ...]) -> frozenset[str]:
+    """Statements to which accumulators were better not moved, seen from the final program.
+
+    Where the sum has stayed the innermost loop and reads other elements of the array that it now lives
+    in, a tool takes these for the sum: it loads, multiplies, adds and stores before the next one.
+    """
+    homes: dict[str, set[str]] = {}
+    bodies = {s.name: s.body for s in program.statements if isinstance(s.body, Assign)}
+    for step in steps:
+        if isinstance(step, Coalesce) and step.statement in bodies:
+            homes.setdefault(bodies[step.statement].target.array, set()).add(step.statement)
+    found: set[str] = set()
+    for name, body in bodies.items():
+        loops = program.loops(name)
+        if loops and body.target.array in homes and body.target in body.reads:
+            inner = loops[-1].expr(name).variables
+            stays = all(
+                isinstance(s, Affine) and not s.variables & inner for s in body.target.subscripts
+            )
+            if stays and confusing_reads(program, name):
+                found |= homes[body.target.array]
+    return frozenset(found)
 
 
 @dataclass(slots=True)

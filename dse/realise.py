@@ -256,17 +256,24 @@ def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple
 def _banks(
     program: PolyProgram, statement: str, access: Access, factors: dict[str, int]
 ) -> dict[int, int]:
-    """How many banks each dim needs for one access; the largest stride decides where loops add up."""
+    """How many banks each dim needs for one access; the largest stride decides where loops add up.
+
+    On a diagonal, such as ``A[i, i]``, lanes are in different banks by the first dim alone.
+    """
     loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+    lanes = [(loops[loop], factor) for loop, factor in factors.items() if factor > 1]
     found: dict[int, int] = {}
+    moves: set[tuple[int, ...]] = set()
     for dim, subscript in enumerate(access.subscripts):
         if not isinstance(subscript, Affine):
             continue
+        strides = tuple(_stride(subscript, loop) for loop, _ in lanes)
+        if strides in moves:
+            continue
+        moves.add(strides)
         banks = 1
-        for loop, factor in factors.items():
-            if factor > 1:
-                stride = _stride(subscript, loops[loop])
-                banks = lcm(banks, abs(stride) * factor) if stride else banks
+        for stride, (_, factor) in zip(strides, lanes, strict=True):
+            banks = lcm(banks, abs(stride) * factor) if stride else banks
         if banks > 1:
             found[dim] = banks
     return found

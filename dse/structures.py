@@ -13,8 +13,9 @@ from functools import lru_cache
 from pom.dse.nests import BandLoop, Nest, find_nests
 from pom.dse.outward import MUCH_MORE, outward, sequential_work
 from pom.dse.pivots import pivot_cuts
-from pom.dse.private_arrays import private_arrays
+from pom.dse.private_arrays import private_arrays, regrets
 from pom.dse.read_buffers import read_buffers
+from pom.dse.united import united
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
@@ -58,38 +59,55 @@ def _auto(program: PolyProgram, fast_math: bool) -> _Made:
 
 def _distributed(program: PolyProgram, fast_math: bool) -> _Made:
     """Loops cut as far as possible, after the loops were put in the order that leaves most free."""
+    return _apart(program, lambda apart: _cut(apart, fast_math))
+
+
+def _apart(program: PolyProgram, make: Callable[[PolyProgram], _Made]) -> _Made:
+    """What is made of a program whose local arrays share no storage; of those that are accumulators,
+    where it pays."""
     first, apart = _private(program)
-    primitives, result = _cut(apart, fast_math)
+    primitives, result = make(apart)
+    kept = regrets(result, first)
+    if kept:
+        first, apart = _private(program, kept)
+        primitives, result = make(apart)
     return (*first, *primitives), result
 
 
 @lru_cache(maxsize=4)
-def _private(program: PolyProgram) -> _Made:
-    return _run(program, private_arrays(program))
+def _private(program: PolyProgram, kept: frozenset[str] = frozenset()) -> _Made:
+    return _run(program, private_arrays(program, kept))
 
 
 def _cut(program: PolyProgram, fast_math: bool) -> _Made:
     primitives, result = _run(program, outward(program, fast_math))
+    same, result = _run(result, united(result, fast_math))
     copies, result = _run(result, read_buffers(result, fast_math))
-    return (*primitives, *copies), result
+    return (*primitives, *same, *copies), result
 
 
 def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
     """The same from isl's schedule, whose loops can be permuted where those written cannot."""
-    first, apart = _private(program)
-    second, scheduled = _run(apart, (AutoSchedule(local=False),))
-    primitives, result = _cut(scheduled, fast_math)
-    return (*first, *second, *primitives), result
+
+    def make(apart: PolyProgram) -> _Made:
+        first, scheduled = _run(apart, (AutoSchedule(local=False),))
+        primitives, result = _cut(scheduled, fast_math)
+        return (*first, *primitives), result
+
+    return _apart(program, make)
 
 
 def _pivoted(program: PolyProgram, fast_math: bool) -> _Made:
     """Statements cut where loops meet, then distributed."""
-    first, apart = _private(program)
-    cuts, apart = _run(apart, pivot_cuts(apart))
-    if not cuts:
-        raise PomError("POM-X132", "no statement reads what it changes at a pivot")
-    primitives, result = _cut(apart, fast_math)
-    return (*first, *cuts, *primitives), result
+
+    def make(apart: PolyProgram) -> _Made:
+        cuts, parts = _run(apart, pivot_cuts(apart))
+        if not cuts:
+            raise PomError("POM-X132", "no statement reads what it changes at a pivot")
+        primitives, result = _cut(parts, fast_math)
+        return (*cuts, *primitives), result
+
+    return _apart(program, make)
 
 
 def _interleaved(program: PolyProgram, fast_math: bool) -> _Made:

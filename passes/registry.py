@@ -41,5 +41,6 @@ PASSES: dict[str, str] = {
     "poly-stream": "pom.passes.poly_stream:Stream",
     "poly-tile": "pom.passes.poly_tile:Tile",
     "poly-to-affine": "pom.passes.conversions:PolyToAffine",
+    "poly-unite": "pom.passes.poly_unite:Unite",
     "poly-unroll": "pom.passes.poly_unroll:Unroll",
 }

@@ -36,6 +36,7 @@ from pom.passes.poly_skew import Skew
 from pom.passes.poly_split import Split
 from pom.passes.poly_stream import Stream
 from pom.passes.poly_tile import Tile
+from pom.passes.poly_unite import Unite
 from pom.passes.poly_unroll import Unroll
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class StatementHandle:
     def peel(self, loop: str, at: int, rest: str = "", of: str = "") -> Self:
         """See `pom.passes.poly_peel.Peel`."""
         return self._record(lambda _: Peel(self.name, loop, at, rest, of))
+
+    def unite(self, other: str) -> Self:
+        """See `pom.passes.poly_unite.Unite`."""
+        return self._record(lambda _: Unite(self.name, other))
 
     def unroll(self, loop: str, factor: int = 0) -> Self:
         """See `pom.passes.poly_unroll.Unroll`."""

@@ -38,6 +38,15 @@ def test_no_more_iterations_are_counted_than_blocks_have_instances(factors):
         assert 0.7 * len(blocks) <= found.iterations <= len(blocks)
 
 
+def test_blocks_with_rounded_ends_are_counted_by_their_mean():
+    """Of the middle of the range, which is lower, the model knows nothing where a bound is rounded."""
+    found = counts().least(("i", "j", "k"), (1, 5, 5))
+    blocks = {(i, j // 5) for i in range(12) for j in range(i + 1)}
+    assert found.iterations == pytest.approx(len(blocks), rel=2e-3)
+    # j goes up to i: the middle of 1 and 12 is 6, the mean 6.5
+    assert counts().least(("i", "j", "k"), (1, 1, 5)).iterations == pytest.approx(12 * 6, rel=2e-3)
+
+
 def test_a_loop_is_flattened_into_those_that_do_not_decide_on_its_range():
     found = counts()
     # j goes up to i: the loops below i run for each i anew

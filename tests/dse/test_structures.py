@@ -12,12 +12,14 @@ from pom.dse.outward import sequential_work
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.private_arrays import private_arrays
 from pom.dse.problem import Problem
-from pom.dse.realise import with_partitions
+from pom.dse.realise import wanted_banks, with_partitions
 from pom.dse.space import capped_plans, problem_variants
 from pom.dse.structures import find_structures, make_structure
+from pom.dse.united import united
 from pom.errors import PomError
 from pom.passes.poly_coalesce import Coalesce
 from pom.passes.poly_expand import Expand
+from pom.passes.poly_unite import Unite
 from tests.dse.problems import example
 from tests.dse.test_realise import assert_computes, check
 
@@ -159,6 +161,56 @@ def test_storage_that_iterations_share_does_not_keep_them_in_sequence(
     assert any(isinstance(p, Coalesce | Expand) for p in found.primitives)
     assert sequential_work(found.program) < sequential_work(evaluator.program) / 10
     assert_computes(problem, evaluator.realised(plan_of(evaluator, structure, lanes=3)))
+
+
+def test_nests_that_compute_the_same_become_one() -> None:
+    """lu updates what is left and right of the diagonal in two places."""
+    structure = Evaluator(example("polybench/lu")).structure("distributed-anew")
+    assert Unite("S0", "S2") in structure.primitives
+    (update,) = [n for n in structure.nests if len(n.band) == 2]
+    assert update.statements == ("S0",)
+    assert [n.handle for n in structure.nests if "copy" in n.handle] == ["A_in2_copy", "A_in3_copy"]
+
+
+@pom.kernel
+def two_triangles(A: pom.f32[8, 8], x: pom.f32[8]):
+    for i in pom.loop("i", 0, 8):
+        for j in pom.loop("j", 0, i):
+            A[i, j] = A[i, j] - x[j]
+    for i in pom.loop("i", 0, 8):
+        for j in pom.loop("j", i + 2, 8):
+            A[i, j] = A[i, j] - x[j]
+
+
+def test_nests_that_leave_a_gap_stay_apart() -> None:
+    assert united(Evaluator(problem_of(two_triangles)).program, False) == ()
+
+
+def test_an_accumulator_stays_apart_from_what_its_sum_reads() -> None:
+    """ludcmp's back substitution: each x[i] is a sum of other elements of x, one after the other."""
+    problem = example("polybench/ludcmp")
+    evaluator = Evaluator(problem)
+    structure = evaluator.structure("distributed-anew")
+    homes = [p.statement for p in structure.primitives if isinstance(p, Coalesce)]
+    assert "S8" in homes
+    assert "S11" not in homes
+    answer = evaluator.evaluate(plan_of(evaluator, "distributed-anew"), "S10")
+    additions = sum(range(40))
+    assert 5 * additions < answer.latency_cycles < 9 * additions
+
+
+def test_lanes_on_a_diagonal_need_banks_in_one_dim() -> None:
+    problem = example("polybench/cholesky", "small")
+    evaluator = Evaluator(problem)
+    structure = evaluator.structure("distributed-anew")
+    (diagonal,) = [n for n in structure.nests if n.handle == "S2"]
+    plan = NestPlan("S2", diagonal.orders[0], (8,))
+    assert wanted_banks(structure.program, diagonal, plan)["A", 0] == 8
+    assert ("A", 1) not in wanted_banks(structure.program, diagonal, plan)
+    whole = with_partitions(structure.program, structure.nests, Plan("distributed-anew", (plan,)))
+    lanes = evaluator.evaluate(whole, "S2")
+    single = replace(whole, nests=(NestPlan("S2", diagonal.orders[0], (1,)),), partitions=())
+    assert lanes.latency_cycles < 0.4 * evaluator.evaluate(single, "S2").latency_cycles
 
 
 def test_large_local_arrays_are_not_expanded() -> None:
