@@ -179,7 +179,7 @@ class GraphMaker:
         listed: list[RegionGraph] = []
         controls: dict[str, int] = {}
         for timing in result.functions:
-            banks = self._banks(design, timing.name, partitions or {})
+            banks = self.banks(design, timing.name, partitions)
             control = app.add(_control(timing.name, timing.schedules, False, 1.0))
             controls[timing.name] = control
             for callee in timing.calls:
@@ -234,14 +234,18 @@ class GraphMaker:
 
     def region(self, design: Design, function: str, loop: LoopResult) -> RegionGraph:
         """Return the graph of one inner region that is entered once."""
-        return self._region(loop, 1.0, self._banks(design, function, {}))
+        return self._region(loop, 1.0, self.banks(design, function))
 
-    def _banks(
-        self, design: Design, function: str, partitions: Mapping[str, tuple[Partition, ...]]
+    def banks(
+        self,
+        design: Design,
+        function: str,
+        partitions: Mapping[str, tuple[Partition, ...]] | None = None,
     ) -> dict[str, ArrayBanks]:
+        """The banks of a function's arrays, by name."""
         found: dict[str, ArrayBanks] = {}
         for array in design.function(function).arrays:
-            key = _split(array, partitions)
+            key = _split(array, partitions or {})
             banks = self._memories.get(key)
             if banks is None:
                 ram = self.settings.default_ram if key.is_argument else self.settings.local_ram

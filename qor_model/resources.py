@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pom.qor_model.banks import stride_of_copies
+from pom.qor_model.body_content import Contents
 from pom.qor_model.defaults import operations
 from pom.qor_model.leaf import all_loops
 from pom.qor_model.operators import Operator, OperatorLibrary
@@ -125,13 +126,21 @@ class ResourceModel:
     library : OperatorLibrary
     constants : CostConstants, optional
         The shipped ones by default.
+
+    Attributes
+    ----------
+    contents : Contents
+        Of the bodies that it has seen.
     """
 
     def __init__(self, library: OperatorLibrary, constants: CostConstants | None = None) -> None:
+        self.contents = Contents()
         self._library = library
         self._constants = load_constants(library.tool) if constants is None else constants
         self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
-        self._meter = BodyMeter(is_dual_port_narrow=self._constants.is_dual_port_narrow)
+        self._meter = BodyMeter(
+            self.contents, is_dual_port_narrow=self._constants.is_dual_port_narrow
+        )
         self._arrays: dict[tuple[int, tuple[Partition, ...]], tuple[Array, Array]] = {}
         self._loops: dict[int, tuple[Function, dict[str, Loop]]] = {}
         self._addresses = AddressMultipliers()
@@ -153,15 +162,8 @@ class ResourceModel:
         lut = [(n, counts.lut[n] * c) for n, c in zip(LUT_TERMS, constants.lut, strict=True)]
         ff = [(n, counts.ff[n] * c) for n, c in zip(FF_TERMS, constants.ff, strict=True)]
         operators = sorted(counts.instances.items(), key=lambda item: key_text(item[0]))
-        found = {key: self._library.operator(key) for key, _ in operators}
         return ResourceReport(
-            total=Resources(
-                dsp=sum(found[key].dsp * n for key, n in operators),
-                lut=round(sum(value for _, value in lut)),
-                ff=round(sum(value for _, value in ff)),
-                bram_18k=counts.bram_18k,
-                uram=counts.uram,
-            ),
+            total=self.total(counts),
             lut_by_cause=tuple(lut),
             ff_by_cause=tuple(ff),
             operators=tuple(operators),
@@ -169,7 +171,21 @@ class ResourceModel:
                 (timing.name, self._alone(design.function(timing.name), timing, partitions))
                 for timing in result.functions
             ),
-            unmeasured=_unmeasured(found.values()),
+            unmeasured=_unmeasured(self._library.operator(key) for key, _ in operators),
+        )
+
+    def total(self, counts: Counts) -> Resources:
+        """What the counts of a whole design come to."""
+        constants = self._constants
+        units = counts.instances.items()
+        return Resources(
+            dsp=sum(self._library.operator(key).dsp * n for key, n in units),
+            lut=round(
+                sum(counts.lut[n] * c for n, c in zip(LUT_TERMS, constants.lut, strict=True))
+            ),
+            ff=round(sum(counts.ff[n] * c for n, c in zip(FF_TERMS, constants.ff, strict=True))),
+            bram_18k=counts.bram_18k,
+            uram=counts.uram,
         )
 
     def _alone(

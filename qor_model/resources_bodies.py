@@ -1,8 +1,6 @@
 """What loop bodies add to the counts of a function, measured once for each content of a body.
 
-A search schedules most bodies again and again in the same way: the code around a loop, say, each
-time that something inside the loop changes. So bodies are known by what is in them and not by
-their identity.
+Bodies are known by what is in them and not by their identity (`pom.qor_model.body_content`).
 """
 
 from __future__ import annotations
@@ -12,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pom.qor_model.body_content import BodyContent, Contents
 from pom.qor_model.region import Array
 from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
 from pom.qor_model.resources_constants import bank_mux_lut, mux_lut
 from pom.qor_model.resources_fold import measure_folded, operations_by_key
 from pom.qor_model.resources_memory import dual_port_banks
+from pom.qor_model.resources_schedule import ScheduleMeter
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey
 
 Amounts = tuple[tuple[str, float], ...]
@@ -55,29 +55,20 @@ class BodyTerms:
         return {(p.array, p.bank, p.is_store): p.accesses for p in self.cost.ports}
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """A body, kept so that its identity stays its own, a number for its content, and its names."""
-
-    body: BodySchedule
-    content: int
-    arrays: tuple[str, ...]
-    variables: tuple[str, ...]
-
-
 class BodyMeter:
     """Measures bodies.
 
     Parameters
     ----------
+    contents : Contents
     is_dual_port_narrow : bool
         Count the banks that need both ports in one cycle.
     """
 
-    def __init__(self, *, is_dual_port_narrow: bool) -> None:
+    def __init__(self, contents: Contents, *, is_dual_port_narrow: bool) -> None:
+        self._contents = contents
         self._is_dual_port_narrow = is_dual_port_narrow
-        self._facts: dict[int, _Facts] = {}
-        self._contents: dict[tuple[object, ...], int] = {}
+        self._schedules = ScheduleMeter(contents)
         self._known: dict[tuple[object, ...], tuple[tuple[Array, ...], BodyTerms]] = {}
 
     def terms(
@@ -88,39 +79,17 @@ class BodyMeter:
         ivs: frozenset[str],
     ) -> BodyTerms:
         """What a body adds (see :func:`pom.qor_model.resources_body.measure_body`)."""
-        facts = self._facts.get(id(body)) or self._read(body)
-        used = tuple([arrays[name] for name in facts.arrays])
+        content = self._contents.of(body)
+        used = tuple([arrays[name] for name in content.arrays])
         key = (
-            facts.content,
+            content.exact,
             *map(id, used),
-            *[(steps.get(name, 1), name in ivs) for name in facts.variables],
+            *[(steps.get(name, 1), name in ivs) for name in content.variables],
         )
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = used, self._measured(body, arrays, steps, ivs, facts)
+            found = self._known[key] = used, self._measured(body, arrays, steps, ivs, content)
         return found[1]
-
-    def _read(self, body: BodySchedule) -> _Facts:
-        parts = (body,) if body.fold is None else [part for part, _ in body.fold.corners]
-        # copies of an operation share its access
-        found = {id(a): a for part in parts for op in part.ops if (a := op.op.access) is not None}
-        accesses = found.values()
-        names = {n for a in accesses for s in a.subscripts if s is not None for n, _ in s.terms}
-        content: tuple[object, ...] = (id(body),)
-        if body.fold is None:
-            content = (
-                body.length, body.ii, body.is_pipelined, body.is_eager, body.limit,
-                *[
-                    (id(o.op), o.copy, o.start_cycle, o.end_cycle, o.bank, o.operands, o.key)
-                    for o in body.ops
-                ],
-            )  # fmt: skip
-        number = self._contents.setdefault(content, len(self._contents))
-        facts = _Facts(
-            body, number, tuple(sorted({a.array for a in accesses})), tuple(sorted(names))
-        )
-        self._facts[id(body)] = facts
-        return facts
 
     def _measured(
         self,
@@ -128,15 +97,15 @@ class BodyMeter:
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
         ivs: frozenset[str],
-        facts: _Facts,
+        content: BodyContent,
     ) -> BodyTerms:
         if body.fold is None:
-            cost = measure_body(body, arrays, steps, ivs)
+            cost = measure_body(body, arrays, steps, ivs, self._schedules)
         else:
-            cost = measure_folded(body.fold, arrays, steps, ivs)
+            cost = measure_folded(body.fold, arrays, steps, ivs, self._schedules)
         dual: dict[str, int] = {}
         if self._is_dual_port_narrow:
-            dual = dual_port_banks(body, {n: bank_count(arrays[n]) for n in facts.arrays})
+            dual = dual_port_banks(body, {n: bank_count(arrays[n]) for n in content.arrays})
         return BodyTerms(cost, operations_by_key(body), _lut(cost), _ff(cost), tuple(dual.items()))
 
 

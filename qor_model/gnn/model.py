@@ -122,11 +122,18 @@ class Model:
     grove: Grove | None = None
     nearby: Nearby | None = None
 
+    @property
+    def reads_graphs(self) -> bool:
+        """Whether the networks have a say in a metric."""
+        say = self.shrinkage * (1.0 - self.tree_share * (self.grove is not None))
+        return not self.options.is_residual or bool(np.any(say))
+
 
 def forward(model: Model, samples: Sequence[Sample]) -> Array:
     """Return log(1 + value) of every sample and metric, shape (samples, metrics)."""
-    inputs = scaled(features(samples), model.mean, model.scale)
-    target = _mean_target(model, samples, inputs)
+    target = np.zeros((len(samples), len(model.metrics)))
+    if model.reads_graphs:
+        target = _mean_target(model, samples, normalised(model, samples))
     if not model.options.is_residual:
         return np.clip(model.centre + model.spread * target, 0.0, model.ceiling)
     correction = model.use_centre * model.centre + model.shrinkage * model.spread * target

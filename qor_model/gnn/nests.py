@@ -29,7 +29,7 @@ from pom.qor_model.region import (
 from pom.qor_model.resources import ResourceModel
 from pom.qor_model.resources_body import bank_count
 from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants
-from pom.qor_model.schedule_result import BodySchedule, DesignResult, FunctionResult, LoopResult
+from pom.qor_model.schedule_result import DesignResult, FunctionResult, LoopResult
 
 LEVELS = 3
 """Loops of a nest that are described one by one, innermost first; outer ones join the last."""
@@ -80,7 +80,7 @@ class NestMaker:
     _known: dict[tuple[object, ...], tuple[LoopResult, tuple[float, ...]]] = field(
         default_factory=dict
     )
-    _shapes: dict[int, tuple[BodySchedule, BodyShape]] = field(default_factory=dict)
+    _shapes: dict[int, BodyShape] = field(default_factory=dict)
 
     def nests(self, design: Design, result: DesignResult) -> tuple[tuple[float, ...], ...]:
         """Numbers of every top-level nest, in the order of `NEST`."""
@@ -107,7 +107,9 @@ class NestMaker:
         region: Loop | None,
         result: DesignResult,
     ) -> tuple[float, ...]:
-        alone = replace(timing, loops=(loop,), schedules=())
+        alone = timing
+        if timing.schedules or len(timing.loops) > 1:
+            alone = replace(timing, loops=(loop,), schedules=())
         counts = self.resources.count_function(function, alone)
         lut = sum(counts.lut[n] * c for n, c in zip(LUT_TERMS, self.constants.lut, strict=True))
         ff = sum(counts.ff[n] * c for n, c in zip(FF_TERMS, self.constants.ff, strict=True))
@@ -118,7 +120,8 @@ class NestMaker:
             if operator.dsp:
                 units[group] += number
                 blocks[group] += number * operator.dsp
-        shape = shape_terms(replace(result, functions=(alone,)), self._shapes)
+        nest = replace(result, functions=(alone,))
+        shape = shape_terms(nest, self.resources.contents, self._shapes)
         arrays = {a.name: a for a in function.arrays}
         structure = _structure(region, arrays) if region else dict.fromkeys(STRUCTURE, 0.0)
         inner = _inner_pipeline(loop)

@@ -118,11 +118,10 @@ def _unseen(model: Model, sample: Sample) -> tuple[str, ...]:
     if abs(sample.clock_ns - model.clock_ns) > 0.1 * model.clock_ns:
         found.append(f"clock {sample.clock_ns:g} ns: trained at {model.clock_ns:g} ns")
     first = len(KINDS)
-    unknown: set[str] = set()
-    for graph in (sample.graph.application, *sample.graph.regions):
-        used = graph.nodes[:, first : first + len(CATEGORIES)].max(0) > 0
-        known = model.nodes[first : first + len(CATEGORIES)] > 0
-        unknown.update(CATEGORIES[n] for n in np.flatnonzero(used & ~known))
+    known = model.nodes[first : first + len(CATEGORIES)] > 0
+    unknown = sample.categories - {
+        c for c, is_known in zip(CATEGORIES, known, strict=True) if is_known
+    }
     found += [f"{name}: not in the training designs" for name in sorted(unknown)]
     return tuple(found)
 

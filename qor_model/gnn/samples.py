@@ -19,6 +19,7 @@ from pom.qor_model.evaluate import (
     resource_model,
 )
 from pom.qor_model.gnn.encode import EncodedDesign, GraphArrays, encode_design
+from pom.qor_model.gnn.lazy_graph import LazyGraph, categories
 from pom.qor_model.gnn.nests import NestMaker
 from pom.qor_model.gnn.shape import SHAPE, BodyShape, shape_terms
 from pom.qor_model.gnn.targets import Measured, MeasuredFile
@@ -28,7 +29,7 @@ from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Design, Partition
 from pom.qor_model.resources import ResourceModel
 from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, load_constants
-from pom.qor_model.schedule_result import BodySchedule, DesignResult
+from pom.qor_model.schedule_result import DesignResult
 from pom.qor_model.settings import VITIS_DEFAULTS, ToolSettings
 
 TOTALS = ("latency", "lut", "ff", "dsp", "bram_18k")
@@ -51,7 +52,9 @@ class Sample:
     clock_ns : float
     terms : tuple of float
         Analytical features, in the order of `TERMS`.
-    graph : EncodedDesign
+    lazy_graph : LazyGraph
+    categories : frozenset of str
+        Those of the graph's nodes.
     labels : tuple of float
         Measured values (NaN where none), empty for a design that was not measured.
     tokens : tuple of (str, float)
@@ -65,10 +68,16 @@ class Sample:
     device: str
     clock_ns: float
     terms: tuple[float, ...]
-    graph: EncodedDesign
+    lazy_graph: LazyGraph
+    categories: frozenset[str]
     labels: tuple[float, ...] = ()
     tokens: tuple[tuple[str, float], ...] = ()
     nests: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def graph(self) -> EncodedDesign:
+        """The design graph as arrays."""
+        return self.lazy_graph.graph
 
     def term(self, name: str) -> float:
         """One analytical feature by name."""
@@ -90,7 +99,7 @@ class SampleMaker:
     _graphs: GraphMaker = field(init=False)
     _resources: ResourceModel = field(init=False)
     _nests: NestMaker = field(init=False)
-    _shapes: dict[int, tuple[BodySchedule, BodyShape]] = field(default_factory=dict)
+    _shapes: dict[int, BodyShape] = field(default_factory=dict)
     _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,20 +116,26 @@ class SampleMaker:
         kernel: str = "",
     ) -> Sample:
         """Return the sample of a design (with its directives in it) and its schedule."""
-        result = self._graphs.readable(design, result)
         counts = self._resources.count(design, result)
-        total = self._resources.estimate(design, result).total
+        total, contents = self._resources.total(counts), self._resources.contents
         terms = (
             result.latency_cycles, total.lut, total.ff, total.dsp, total.bram_18k,
             *(counts.lut[n] for n in LUT_TERMS), *(counts.ff[n] for n in FF_TERMS),
-            *_memory_terms(design), *shape_terms(result, self._shapes),
+            *_memory_terms(design), *shape_terms(result, contents, self._shapes),
             float(_is_7series(self.library.device)),
         )  # fmt: skip
-        graph = encode_design(self._graphs.graph(design, result), self._encoded)
+        banks = {
+            timing.name: self._graphs.banks(design, timing.name) for timing in result.functions
+        }
         return Sample(
             name or design.top, kernel or design.top, self.library.device, self.library.clock_ns,
-            tuple(float(t) for t in terms), graph, nests=self._nests.nests(design, result),
+            tuple(float(t) for t in terms), LazyGraph(lambda: self._graph(design, result)),
+            categories(result, banks, contents), nests=self._nests.nests(design, result),
         )  # fmt: skip
+
+    def _graph(self, design: Design, result: DesignResult) -> EncodedDesign:
+        readable = self._graphs.readable(design, result)
+        return encode_design(self._graphs.graph(design, readable), self._encoded)
 
 
 def _is_7series(part: str) -> bool:
@@ -213,9 +228,9 @@ class _Runner:
         design = model.with_directives(loops, partitions)
         found = maker.sample(design, result, label.design, label.kernel)
         terms = (*found.terms[:-1], float(_is_7series(label.part)))
-        return Sample(
-            found.name, found.kernel, label.part, label.clock_ns, terms, found.graph,
-            row.values, _tokens(label, partitions), found.nests,
+        return replace(
+            found, device=label.part, clock_ns=label.clock_ns, terms=terms, labels=row.values,
+            tokens=_tokens(label, partitions),
         )  # fmt: skip
 
     def _model(self, label: Label) -> LatencyModel:

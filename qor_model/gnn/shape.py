@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pom.qor_model.body_content import Contents
 from pom.qor_model.region import OpKind
 from pom.qor_model.schedule_result import BodySchedule, DesignResult, LoopResult
 
@@ -88,22 +89,23 @@ def _counted(body: BodySchedule, changes: Counter[int]) -> tuple[tuple[int, int]
 
 
 def shape_terms(
-    result: DesignResult, known: dict[int, tuple[BodySchedule, BodyShape]]
+    result: DesignResult, contents: Contents, known: dict[int, BodyShape]
 ) -> tuple[float, ...]:
     """Return the numbers named in `SHAPE`.
 
     Parameters
     ----------
     result : DesignResult
+    contents : Contents
     known : dict
-        Shapes by identity of the body, filled and used.
+        What was measured, by the shape in `contents`; filled and used.
     """
     found = dict.fromkeys(SHAPE, 0.0)
     for body in _bodies(result):
-        entry = known.get(id(body))
-        if entry is None:
-            entry = known[id(body)] = (body, body_shape(body))
-        shape = entry[1]
+        number = contents.of(body).shape
+        shape = known.get(number)
+        if shape is None:
+            shape = known[number] = body_shape(body)
         kind = "pipelined" if body.is_pipelined else "sequential"
         found[f"{kind}_ops"] += shape.ops
         found[f"{kind}_accesses"] += shape.accesses

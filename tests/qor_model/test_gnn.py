@@ -10,6 +10,8 @@ import pytest
 
 from pom import devices
 from pom.errors import PomError
+from pom.qor_model.gnn.encode import EncodedDesign
+from pom.qor_model.gnn.lazy_graph import LazyGraph
 from pom.qor_model.gnn.samples import TERMS, Sample, SampleMaker
 from pom.qor_model.latency import estimate_latency
 from pom.qor_model.operators import OperatorLibrary
@@ -168,6 +170,22 @@ def test_every_layer_makes_a_network_that_learns(name: str, samples: list[Sample
 def test_unknown_layer_is_refused() -> None:
     with pytest.raises(PomError, match="POM-Q041"):
         make_layer("none", 8, 4)
+
+
+def test_a_graph_that_no_network_reads_is_not_made(samples: list[Sample], model: Model) -> None:
+    def refuse() -> EncodedDesign:
+        raise AssertionError("the graph was made")
+
+    none = np.zeros(len(METRICS))
+    silent = replace(model, shrinkage=none)
+    blind = [replace(s, lazy_graph=LazyGraph(refuse)) for s in samples]
+    np.testing.assert_array_equal(forward(silent, blind), forward(silent, samples))
+    assert predict(blind, silent) == predict(samples, silent)
+    # trees that decide alone need none either, networks with a say do
+    assert not replace(model, shrinkage=none + 1.0, tree_share=none + 1.0).reads_graphs
+    speaking = replace(model, shrinkage=none + 1.0, tree_share=none + 0.5)
+    with pytest.raises(AssertionError):
+        forward(speaking, blind)
 
 
 def test_batching_does_not_change_a_prediction(samples: list[Sample], model: Model) -> None:
