@@ -29,7 +29,7 @@ from pom.qor_model.resources_constants import (
     load_constants,
     mux_lut,
 )
-from pom.qor_model.resources_memory import memory_cost
+from pom.qor_model.resources_memory import DualBanks, memory_cost
 from pom.qor_model.resources_sharing import is_divider
 from pom.qor_model.schedule_result import (
     BodySchedule,
@@ -100,7 +100,7 @@ class Counts:
     controllers: dict[OperatorKey, int] = field(default_factory=lambda: defaultdict(int))
     shared_bits: dict[tuple[object, ...], int] = field(default_factory=dict)
     own_operators: set[OperatorKey] = field(default_factory=set)
-    dual_banks: dict[str, int] = field(default_factory=dict)
+    dual_banks: dict[str, DualBanks] = field(default_factory=dict)
     bodies: dict[int, BodyTerms] = field(default_factory=dict)
     states: int = 1
 
@@ -225,14 +225,14 @@ class ResourceModel:
             if len(result.functions) > 1:
                 seen.update(counts.ports.keys())
             for name, banks in counts.dual_banks.items():
-                total.dual_banks[name] = max(total.dual_banks.get(name, 0), banks)
+                total.dual_banks[name] = banks.joined(total.dual_banks.get(name, DualBanks()))
             for key, number in counts.instances.items():
                 users[key] += 1
                 joined = dataflow or not self._library.timing(key).is_shared
                 before = total.instances.get(key, 0)
                 total.instances[key] = before + number if joined else max(before, number)
         for array, copies in _local_arrays(design, partitions):
-            dual = total.dual_banks.get(array.name, 0)
+            dual = total.dual_banks.get(array.name, DualBanks())
             cost = memory_cost(array, self._library.memory, dual)
             total.bram_18k += copies * cost.bram_18k
             total.uram += copies * cost.uram
@@ -273,7 +273,7 @@ class ResourceModel:
                 steps[inner.name] = copies // inner.step
         frame = _Frame(arrays, steps, {name: loop.step for name, loop in regions.items()})
         for body in timing.schedules:
-            self._add_body(counts, body, frame, frozenset(), 1, {})
+            self._add_body(counts, body, frame, (), 1, {})
         for loop in timing.loops:
             self._add_loop(counts, loop, frame, 1, {})
         counts.instances = self._instances(timing.schedules, timing.loops, counts.bodies)
@@ -360,7 +360,7 @@ class ResourceModel:
     ) -> None:
         copies *= max(1, loop.copies)
         for body in loop.schedules:
-            self._add_body(counts, body, frame, frozenset(loop.names), copies, copy)
+            self._add_body(counts, body, frame, loop.names, copies, copy)
         seen: Counter[tuple[str, ...]] = Counter()
         variable = loop.names[-1]
         for child in loop.children:
@@ -387,14 +387,14 @@ class ResourceModel:
         counts: Counts,
         body: BodySchedule,
         frame: _Frame,
-        ivs: frozenset[str],
+        ivs: tuple[str, ...],
         copies: int,
         copy: Mapping[str, int],
     ) -> None:
         arrays, steps = frame.arrays, frame.steps
         terms = counts.bodies[id(body)] = self._meter.terms(body, arrays, steps, ivs)
         for name, banks in terms.dual_banks:
-            counts.dual_banks[name] = max(counts.dual_banks.get(name, 0), banks)
+            counts.dual_banks[name] = banks.joined(counts.dual_banks.get(name, DualBanks()))
         for term, amount in terms.lut:
             counts.lut[term] += copies * amount
         for term, amount in terms.ff:

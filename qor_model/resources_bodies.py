@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pom.qor_model.body_content import BodyContent, Contents
+from pom.qor_model.body_content import Contents
 from pom.qor_model.region import Array
-from pom.qor_model.resources_body import BodyCost, bank_count, measure_body
+from pom.qor_model.resources_body import BodyCost, measure_body
 from pom.qor_model.resources_constants import bank_mux_lut, mux_lut
 from pom.qor_model.resources_fold import measure_folded, operations_by_key
-from pom.qor_model.resources_memory import dual_port_banks
+from pom.qor_model.resources_memory import DualBanks, dual_port_banks
 from pom.qor_model.resources_schedule import ScheduleMeter
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey
 
@@ -42,7 +42,7 @@ class BodyTerms:
     operations: Counter[OperatorKey]
     lut: Amounts
     ff: Amounts
-    dual_banks: tuple[tuple[str, int], ...] = ()
+    dual_banks: tuple[tuple[str, DualBanks], ...] = ()
 
     @property
     def states(self) -> int:
@@ -76,7 +76,7 @@ class BodyMeter:
         body: BodySchedule,
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
-        ivs: frozenset[str],
+        ivs: tuple[str, ...],
     ) -> BodyTerms:
         """What a body adds (see :func:`pom.qor_model.resources_body.measure_body`)."""
         content = self._contents.of(body)
@@ -84,11 +84,12 @@ class BodyMeter:
         key = (
             content.exact,
             *map(id, used),
+            *ivs[-1:],
             *[(steps.get(name, 1), name in ivs) for name in content.variables],
         )
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = used, self._measured(body, arrays, steps, ivs, content)
+            found = self._known[key] = used, self._measured(body, arrays, steps, ivs)
         return found[1]
 
     def _measured(
@@ -96,16 +97,16 @@ class BodyMeter:
         body: BodySchedule,
         arrays: Mapping[str, Array],
         steps: Mapping[str, int],
-        ivs: frozenset[str],
-        content: BodyContent,
+        ivs: tuple[str, ...],
     ) -> BodyTerms:
+        moving = frozenset(ivs)
         if body.fold is None:
-            cost = measure_body(body, arrays, steps, ivs, self._schedules)
+            cost = measure_body(body, arrays, steps, moving, self._schedules)
         else:
-            cost = measure_folded(body.fold, arrays, steps, ivs, self._schedules)
-        dual: dict[str, int] = {}
+            cost = measure_folded(body.fold, arrays, steps, moving, self._schedules)
+        dual: dict[str, DualBanks] = {}
         if self._is_dual_port_narrow:
-            dual = dual_port_banks(body, {n: bank_count(arrays[n]) for n in content.arrays})
+            dual = dual_port_banks(body, arrays, steps, ivs[-1] if ivs else "")
         return BodyTerms(cost, operations_by_key(body), _lut(cost), _ff(cost), tuple(dual.items()))
 
 

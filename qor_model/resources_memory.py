@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pom.qor_model.operators import MemoryTiming
-from pom.qor_model.region import Array, OpKind, PartitionKind
+from pom.qor_model.region import Access, Array, OpKind, PartitionKind
 from pom.qor_model.resources_body import bank_count, bank_words, is_register_file
 from pom.qor_model.resources_sharing import sequential_starts
 from pom.qor_model.schedule_result import BodySchedule
@@ -28,7 +28,30 @@ class MemoryCost:
     ff: float = 0.0
 
 
-def memory_cost(array: Array, timing: MemoryTiming, dual_banks: int = 0) -> MemoryCost:
+@dataclass(frozen=True, slots=True)
+class DualBanks:
+    """Banks of an array of which both ports are used in one cycle.
+
+    Attributes
+    ----------
+    number : int
+    is_written : bool
+        A write is among what happens in one cycle, so that LUTs cannot hold such a bank: their
+        second port only reads.
+    """
+
+    number: int = 0
+    is_written: bool = False
+
+    def joined(self, other: DualBanks) -> DualBanks:
+        """Of code that runs at different times."""
+        return DualBanks(max(self.number, other.number), self.is_written or other.is_written)
+
+
+_SINGLE = DualBanks()
+
+
+def memory_cost(array: Array, timing: MemoryTiming, dual: DualBanks = _SINGLE) -> MemoryCost:
     """Cost of a local array; an argument's memory lies outside the design and costs nothing.
 
     Parameters
@@ -36,8 +59,8 @@ def memory_cost(array: Array, timing: MemoryTiming, dual_banks: int = 0) -> Memo
     array : Array
     timing : MemoryTiming
         Carries the size up to which a bank is built from LUTs.
-    dual_banks : int
-        How many of the banks are true dual-port memories.
+    dual : DualBanks
+        Those of the banks that are true dual-port memories.
 
     Notes
     -----
@@ -56,12 +79,12 @@ def memory_cost(array: Array, timing: MemoryTiming, dual_banks: int = 0) -> Memo
         depth, wide = _URAM_SHAPE
         return MemoryCost(uram=banks * math.ceil(words / depth) * math.ceil(width / wide))
     small = words * width < timing.lutram_bits
-    if impl in ("lutram", "srl") or (small and impl != "bram"):
+    if impl in ("lutram", "srl") or (small and impl != "bram" and not dual.is_written):
         per_lut = 2 * math.ceil(words / _LUTRAM_DEPTH)
         return MemoryCost(lut=banks * math.ceil(width / 4) * per_lut / 2, ff=banks * 2 * width)
-    dual = min(dual_banks, banks)
-    simple = (banks - dual) * block_rams(words, width)
-    return MemoryCost(bram_18k=simple + dual * block_rams(words, width, is_dual_port=True))
+    both = min(dual.number, banks)
+    simple = (banks - both) * block_rams(words, width)
+    return MemoryCost(bram_18k=simple + both * block_rams(words, width, is_dual_port=True))
 
 
 def block_rams(words: int, width: int, *, is_dual_port: bool = False) -> int:
@@ -73,35 +96,74 @@ def block_rams(words: int, width: int, *, is_dual_port: bool = False) -> int:
     return min(math.ceil(words / d) * math.ceil(width / w) for d, w in shapes)
 
 
-def dual_port_banks(body: BodySchedule, banks: Mapping[str, int]) -> dict[str, int]:
+def dual_port_banks(
+    body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int], inner: str
+) -> dict[str, DualBanks]:
     """Banks of each array that a body accesses twice in one cycle.
 
     Parameters
     ----------
     body : BodySchedule
-    banks : mapping of str to int
-        Number of banks by array.
+    arrays : mapping of str to Array
+        With their partitions.
+    steps : mapping of str to int
+        By which every loop's variable advances.
+    inner : str
+        Innermost loop of the body.
+
+    Notes
+    -----
+    Behind a store of a pipeline that chooses another bank in every iteration the tool (Vivado HLS
+    2018) starts no load of that array in the same cycle: such stores do not share a cycle with
+    loads, only with each other (ml4accel_postroute.csv: maps of gemm and syrk, updates of atax).
     """
     ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
-    starts = _access_starts(body)
     busy: Counter[tuple[str, int, int]] = Counter()
+    branched: Counter[tuple[str, int, int]] = Counter()
+    written: set[tuple[str, int, int]] = set()
     groups: dict[str, set[int]] = {}
-    for op, start in zip(body.ops, starts, strict=True):
+    for op, start in zip(body.ops, _access_starts(body), strict=True):
         access = op.op.access
-        if access is not None:
-            busy[access.array, op.bank, start % ii] += 1
-            groups.setdefault(access.array, set()).add(op.bank)
+        if access is None:
+            continue
+        slot = access.array, op.bank, start % ii
+        is_store = op.op.kind is OpKind.STORE
+        apart = is_store and body.is_pipelined and op.bank < 0
+        if apart and _moves_bank(access, arrays[access.array], steps, inner):
+            branched[slot] += 1
+        else:
+            busy[slot] += 1
+        if is_store:
+            written.add(slot)
+        groups.setdefault(access.array, set()).add(op.bank)
+    busy |= branched
     for array, bank, _, number in body.fold.ports if body.fold else ():
         busy[array, bank, 0] += number
         groups.setdefault(array, set()).add(bank)
-    dual = {(array, bank) for (array, bank, _), number in busy.items() if number > 1}
-    found: dict[str, int] = {}
-    for array, seen in groups.items():
-        both = sum((array, bank) in dual for bank in seen)
-        is_chosen = any(bank < 0 for bank in seen)
+    twice = {slot for slot, number in busy.items() if number > 1}
+    dual = {(array, bank) for array, bank, _ in twice}
+    mixed = {array for array, _, _ in twice & written}
+    found: dict[str, DualBanks] = {}
+    for name, seen in groups.items():
+        both = sum((name, bank) in dual for bank in seen)
+        if both and any(bank < 0 for bank in seen):
+            both = math.ceil(bank_count(arrays[name]) * both / len(seen))
         if both:
-            found[array] = math.ceil(banks[array] * both / len(seen)) if is_chosen else both
+            found[name] = DualBanks(both, name in mixed)
     return found
+
+
+def _moves_bank(access: Access, array: Array, steps: Mapping[str, int], inner: str) -> bool:
+    """Whether the next iteration of a loop reaches another bank, or one that is not known."""
+    for part in array.partitions:
+        subscript = access.subscripts[part.dim]
+        if subscript is None:
+            return True
+        size = array.shape[part.dim]
+        factor = size if part.kind is PartitionKind.COMPLETE else min(part.factor, size)
+        if subscript.coef(inner) * steps.get(inner, 1) % factor:
+            return True
+    return False
 
 
 def _access_starts(body: BodySchedule) -> list[int]:

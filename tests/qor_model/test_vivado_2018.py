@@ -95,6 +95,23 @@ def test_a_memory_whose_two_ports_are_busy_takes_more_blocks() -> None:
     assert _scheduled("atax", 1, lp1=(True, 1))[1].bram_18k == single + 1
 
 
+@pytest.mark.parametrize(("unroll", "more"), [(1, 0), (2, 0), (4, 0), (8, 8)])
+def test_a_store_that_moves_among_banks_leaves_the_other_port_to_nobody(
+    unroll: int, more: int
+) -> None:
+    """C = beta C + tmp1 in 8 banks of 512 words (labels io8_l2n1n1_l4n1p1 to l4n1p8)."""
+    sequential = _scheduled("gemm", 8)[1].bram_18k
+    assert _scheduled("gemm", 8, lp5=(True, unroll))[1].bram_18k == sequential + more
+
+
+def test_small_memories_that_are_read_and_written_at_once_are_blocks() -> None:
+    """y has 4 banks of 16 words; x is only read twice at once (labels io4_l1p4n1 and l3n1p4)."""
+    plain = _scheduled("atax", 4)[1].bram_18k
+    assert _scheduled("atax", 4, lp4=(True, 2))[1].bram_18k == plain
+    assert _scheduled("atax", 4, lp4=(True, 4))[1].bram_18k == plain + 8
+    assert _scheduled("atax", 4, lp1=(True, 4))[1].bram_18k == plain
+
+
 def test_the_rules_reproduce_the_measured_designs() -> None:
     file = read_labels(labels("ml4accel_postroute.csv"))
     found = evaluate(
