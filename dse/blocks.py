@@ -176,6 +176,35 @@ class BlockCounts:
         )
         return share, runs
 
+    def chain(self, loop: str) -> tuple[float, float] | None:
+        """How often the nest is entered, and how many iterations of a loop follow each other in all
+        of these, at the least; None where its range depends on other loops of the band."""
+        around = tuple(each.name for each in self.nest.prefix[: self.nest.apart])
+        if self._matrix is None or len(self.nest.statements) > 1:
+            return None
+        free = [name for name in (*around, loop) if name in self._free]
+        trips = {name: float(self._extents[name]) for name in free}
+        coupled = tuple(name for name in (*around, loop) if name not in self._free)
+        if coupled:
+            if loop in coupled and not self._is_decided_by(loop, coupled[:-1]):
+                return None
+            found = self._coupled(coupled, (1,) * len(coupled))
+            if found is None:
+                return None
+            trips |= {n: f.least for n, f in zip(coupled, found.trips, strict=True)}
+        entries = prod(trips[name] for name in around)
+        return entries, entries * trips[loop]
+
+    def _is_decided_by(self, inner: str, outer: tuple[str, ...]) -> bool:
+        """Whether the range of a loop is the same wherever `outer` are."""
+        points = self._of(inner)
+        if points is None:
+            return False
+        ends = np.stack((points.low, points.high), axis=1)
+        heads = np.stack([points.outer[n] for n in outer], axis=1) if outer else ends[:, :0]
+        different = np.unique(np.hstack((heads, ends)), axis=0)
+        return len(different) == len(np.unique(heads, axis=0) if outer else ends[:1])
+
     def _coupled(self, names: tuple[str, ...], factors: tuple[int, ...]) -> _Coupled | None:
         """Counts of loops whose ranges depend on each other."""
         key = (names, factors)

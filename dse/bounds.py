@@ -89,6 +89,7 @@ class Candidates:
     dsp: NDArray[np.float64]
     lut: NDArray[np.float64]
     compute: NDArray[np.float64]
+    serial: NDArray[np.float64]
     chains: Chains
 
 
@@ -269,7 +270,8 @@ def candidates(
         runs = np.minimum(np.where((trips == 1).all(axis=1), 1.0, entries), full)
         depth = chains.depth(factors, trips, interval)
         rest = np.zeros(len(factors))
-    bound = latency_bound(full, rest, interval, depth, runs)
+    serial = chains.serial(trips)
+    bound = np.maximum(latency_bound(full, rest, interval, depth, runs), serial)
     ranked = np.lexsort((lanes, bound))
     return Candidates(
         order,
@@ -285,6 +287,7 @@ def candidates(
         _operators(nest, order, costs, factors, "dsp")[ranked],
         _operators(nest, order, costs, factors, "lut")[ranked],
         compute[ranked],
+        serial[ranked],
         chains,
     )
 
@@ -438,6 +441,28 @@ class Chains:
             if inside is None or step.loop in inside:
                 interval = np.maximum(interval, self._forced(step, factors, trips))
         return interval
+
+    def serial(self, trips: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Cycles of all steps of a recurrence that no tree shortens: they follow each other in every
+        execution of the nest, whatever the order of the loops and the lanes, and these do, too.
+
+        Of a nest without loops, straight-line code between others is left.
+        """
+        nest = self.shape.nest
+        longest = 0.0
+        for step in self._steps:
+            if step.is_tree:
+                continue
+            if nest.is_box:
+                entries = float(prod(max(each.extent, 1) for each in nest.prefix[: nest.apart]))
+                counted = entries, entries * nest.loop(step.loop).extent
+            else:
+                found = block_counts(self.shape.program, nest).chain(step.loop)
+                counted = found or (0.0, 0.0)
+            entries, iterations = counted
+            longest = max(longest, (iterations / step.distance - entries) * step.cycles)
+        serial: NDArray[np.float64] = np.where((trips > 1).any(axis=1), longest, 0.0)
+        return serial
 
     def recurrence(
         self, factors: NDArray[np.int64], trips: NDArray[np.int64]

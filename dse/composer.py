@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pom.dse.nest_table import KNOWN, NestTable
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
-from pom.dse.realise import wanted_banks
+from pom.dse.realise import PORTS, wanted_banks
 from pom.ir.poly import PolyProgram
 
 Banks = dict[tuple[str, int], int]
@@ -40,6 +40,8 @@ FEW, ALTERNATIVES, LOOKED_AT = 3, 16, 300
 WIDE = ((0.9, 0.2), (0.76, 0.2))
 """Caps and prices for which they are."""
 
+SEVERAL = PORTS + 1
+"""Lanes that need banks."""
 SELECT_LUT = 120.0
 """LUT per lane and bank where lanes select among banks at run time: a first guess."""
 
@@ -296,7 +298,7 @@ class Composer:
 
     def _moves(self, n: int, loop: str, array: str, dim: int | None) -> bool:
         """Whether lanes along a loop reach different elements of an array, or of one dim of it."""
-        return any(a == array and dim in (d, None) for a, d in self._banks_alone(n, loop, 2))
+        return any(a == array and dim in (d, None) for a, d in self._banks_alone(n, loop, SEVERAL))
 
     def _banks_alone(self, n: int, loop: str, factor: int) -> Banks:
         """What the lanes along one loop want."""
@@ -313,8 +315,8 @@ class Composer:
         found = []
         for table in self.tables:
             order = table.lists[0].order
-            twos = NestPlan(table.nest.handle, order, (2,) * len(order))
-            found.append(frozenset(wanted_banks(self.program, table.nest, twos)))
+            plan = NestPlan(table.nest.handle, order, (SEVERAL,) * len(order))
+            found.append(frozenset(wanted_banks(self.program, table.nest, plan)))
         return found
 
 

@@ -21,14 +21,11 @@ from numpy.typing import NDArray
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
-from pom.dse.realise import wanted_banks
+from pom.dse.realise import PORTS, wanted_banks
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
-
-PORTS = 2
-"""Accesses per bank and cycle."""
 
 _Ints = NDArray[np.int64]
 

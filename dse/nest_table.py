@@ -86,6 +86,7 @@ class NestTable:
         self.full = np.concatenate([c.full for c in lists])
         self.iterations = np.concatenate([c.iterations for c in lists])
         self.interval = np.concatenate([c.interval for c in lists])
+        self.serial = np.concatenate([c.serial for c in lists])
         self.lut = np.concatenate([c.lut for c in lists])
         self.dsp = np.concatenate([c.dsp for c in lists])
         count = len(self.lanes)
@@ -166,7 +167,7 @@ class NestTable:
         ):
             left = np.maximum(available - own, 1e-9)
             interval = np.maximum(interval, np.ceil(work / left - 1e-9))
-        found = latency_bound(self.full, self.rest, interval, self.depth, self.runs)
+        found = self._cycles(interval)
         found[self.own_lut > room.lut] = np.inf
         known = self.state == KNOWN
         fits = (
@@ -190,7 +191,12 @@ class NestTable:
 
     def least_cycles(self) -> _Floats:
         """The bounds without limits on resources, of all rows, known or not."""
-        return latency_bound(self.full, self.rest, self.interval, self.depth, self.runs)
+        return self._cycles(self.interval)
+
+    def _cycles(self, interval: _Floats) -> _Floats:
+        found = latency_bound(self.full, self.rest, interval, self.depth, self.runs)
+        bound: _Floats = np.maximum(found, self.serial)
+        return bound
 
     def refine(self, row: int) -> None:
         """Count the memory accesses of a row; its bound rises."""
@@ -283,14 +289,7 @@ class NestTable:
         self.known_own[row] = own_lut(answer)
         self.known_ff[row] = answer.resources.ff
         self.known_dsp[row] = answer.resources.dsp
-        bound = latency_bound(
-            self.full[row : row + 1],
-            self.rest[row : row + 1],
-            self.interval[row : row + 1],
-            self.depth[row : row + 1],
-            self.runs[row : row + 1],
-        )
-        ratio = answer.latency_cycles / max(float(bound[0]), 1.0)
+        ratio = answer.latency_cycles / max(float(self.least_cycles()[row]), 1.0)
         self._slower[int(self._kind[row])] = ratio
         if self._blocks is not None:
             # bounds of guarded lanes say little: what is alike is expected to be as slow
@@ -308,6 +307,7 @@ class NestTable:
         # iterations of a nest that is no box may be countable in part only
         full = np.maximum(self.full, self.iterations)
         cycles = latency_bound(full, self.rest, self.interval, self.depth, self.runs)
+        cycles = np.maximum(cycles, self.serial)
         slower = np.ones(len(self))
         for kinds, ratios in ((self._loops, self._slower_alike), (self._kind, self._slower)):
             for kind, ratio in ratios.items():

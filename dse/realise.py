@@ -7,8 +7,9 @@ Array partitions give every lane its own bank.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from math import lcm
+from math import lcm, prod
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
@@ -31,6 +32,8 @@ from pom.passes.poly_reorder import Reorder
 from pom.passes.poly_split import Remainder, Split
 from pom.passes.poly_unroll import Unroll
 
+PORTS = 2
+"""Accesses per bank and cycle."""
 MAX_BANKS = 1024
 """Most banks of one array that Vitis makes (UG1399, array_partition)."""
 
@@ -236,20 +239,30 @@ def partitions_of(
 
 
 def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple[str, int], int]:
-    """How many banks one nest wants, per array and dim."""
+    """How many banks one nest wants, per array and dim.
+
+    A bank has two ports: where a single loop has two lanes, with one access each, they share one.
+    """
     factors = {
         loop: min(factor, nest.loop(loop).extent)
         for loop, factor in zip(plan.order, plan.factors, strict=True)
     }
+    bodies = [(s, program.statement(s).body) for s in nest.statements]
+    accesses = [
+        (statement, access)
+        for statement, body in bodies
+        if isinstance(body, Assign)
+        for access in (*body.reads, body.target)
+    ]
+    uses = Counter(access.array for _, access in accesses)
     wanted: dict[tuple[str, int], int] = {}
-    for statement in nest.statements:
-        body = program.statement(statement).body
-        if not isinstance(body, Assign):
+    for statement, access in accesses:
+        found = _banks(program, statement, access, factors)
+        if len(nest.band) == uses[access.array] == 1 and prod(found.values()) <= PORTS:
             continue
-        for access in (*body.reads, body.target):
-            for dim, banks in _banks(program, statement, access, factors).items():
-                key = (access.array, dim)
-                wanted[key] = lcm(wanted.get(key, 1), banks)
+        for dim, banks in found.items():
+            key = (access.array, dim)
+            wanted[key] = lcm(wanted.get(key, 1), banks)
     return wanted
 
 

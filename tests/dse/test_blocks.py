@@ -62,3 +62,11 @@ def test_a_loop_is_flattened_into_those_that_do_not_decide_on_its_range():
 
 def test_nothing_is_known_where_no_loop_remains():
     assert counts().least(("i", "j", "k"), (12, 12, 5)) is None
+
+
+def test_chains_along_a_loop():
+    found = counts()
+    # k is there for every i and j; the chain is as often entered as the nest
+    assert found.chain("k") == (1.0, 5.0)
+    # how far j goes depends on i, another loop of the band
+    assert found.chain("j") is None

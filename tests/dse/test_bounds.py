@@ -47,6 +47,22 @@ def test_bound_is_below_the_model_for_random_designs_that_fit(name):
     assert compared >= 2
 
 
+def test_steps_that_wait_for_each_other_bound_every_order_and_all_lanes():
+    """gramschmidt: the sums over i may not be reassociated, so 20 additions follow each other, 29 times."""
+    problem = example("polybench/gramschmidt")
+    search = Search(problem, Store(None), SerialExecutor())
+    (variant, *_) = [
+        v for v in problem_variants(problem, search.local) if v.structure.name == "distributed"
+    ]
+    tables = {t.nest.handle: t for t in Branch(search, variant).tables}
+    steps = 19 * 29
+    assert tables["S5"].bounds(UNLIMITED)[0].min() >= 5 * steps
+    # one element per iteration of k
+    assert tables["S1"].bounds(UNLIMITED)[0][tables["S1"].lanes < 20].min() >= 5 * 19 * 30
+    # side by side
+    assert tables["S6"].bounds(UNLIMITED)[0].min() < 5 * steps
+
+
 def test_factors_that_save_no_iteration_are_left_out():
     assert useful_factors(10, 10, only_divisors=False) == [1, 2, 3, 4, 5, 10]
     assert useful_factors(10, 10, only_divisors=True) == [1, 2, 5, 10]

@@ -213,6 +213,21 @@ def test_lanes_on_a_diagonal_need_banks_in_one_dim() -> None:
     assert lanes.latency_cycles < 0.4 * evaluator.evaluate(single, "S2").latency_cycles
 
 
+def test_two_lanes_of_a_copy_share_a_bank() -> None:
+    """The pivot's row is in one bank of a matrix that is split by rows, which has two ports."""
+    evaluator = Evaluator(example("polybench/lu", "small"))
+    structure = evaluator.structure("distributed-anew")
+    (row,) = [n for n in structure.nests if n.handle == "A_in2_copy"]
+    plans = [NestPlan(row.handle, row.orders[0], (lanes,)) for lanes in (1, 2, 3)]
+    banks = [wanted_banks(structure.program, row, plan) for plan in plans]
+    assert banks == [{}, {}, {("A", 1): 3, ("A_in2", 0): 3}]
+    one, two = (
+        evaluator.evaluate(Plan("distributed-anew", (plan,)), row.handle).latency_cycles
+        for plan in plans[:2]
+    )
+    assert two < 0.6 * one
+
+
 def test_large_local_arrays_are_not_expanded() -> None:
     """doitgen's sums get a dim of 60, not one of 50 more."""
     program = Evaluator(example("polybench/doitgen", "medium")).program
