@@ -320,10 +320,12 @@ def realise(
     """
     by_handle = {n.handle: n for n in nests}
     found: list[PolyPass] = list(bindings(program, nests, plan.implementations))
-    for nest_plan in plan.nests:
-        nest = by_handle[nest_plan.statement]
+    pairs = [(by_handle[nest_plan.statement], nest_plan) for nest_plan in plan.nests]
+    for nest, nest_plan in pairs:
         # in a dataflow region an array has one nest that writes it
         found += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
+    # behind all of them: with another statement, what must be kept in order is found anew
+    for nest, nest_plan in pairs:
         found += shared_reads(program, nest, nest_plan)
     for array, partitions in plan.partitions:
         found += [PartitionArray(array, p.dim, p.kind, p.factor) for p in partitions]

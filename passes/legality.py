@@ -12,9 +12,9 @@ that exactly over the integers, dim by dim, and a point of the set is a witness.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import islpy as isl
 
@@ -22,7 +22,7 @@ from pom.errors import PomError
 from pom.ir.poly import PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
 from pom.passes.distances import distances, is_plainly_later
-from pom.passes.isl_build import Time, difference, sample, schedule_times
+from pom.passes.isl_build import Time, difference, domain, sample, schedule_times
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.reductions import relaxed_statements
 
@@ -178,7 +178,17 @@ def _loop_at(program: PolyProgram, ends: tuple[str, str], position: int | None) 
 
 
 _INHERITED: dict[ConflictKey, tuple[Conflict, ...]] = {}
-_INHERITED_SIZE = 512
+_SAME_ORDER: dict[ConflictKey, PolyProgram] = {}
+_DIVIDED: dict[ConflictKey, _Division] = {}
+_REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Division:
+    """The program before a statement was divided, and the names of its two parts."""
+
+    program: PolyProgram
+    parts: tuple[str, str]
 
 
 def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict, ...]:
@@ -188,16 +198,83 @@ def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict,
     -----
     A legal transformation keeps the order of every conflicting pair, so the relations that held
     before it say after it what `conflicts` would find. `legal` hands them on, and nothing is
-    recomputed along a schedule.
+    recomputed along a schedule. `same_order` and `divided` hand on where to ask.
     """
-    known = _INHERITED.get(conflict_key(program, relaxed))
-    return conflicts(program, relaxed) if known is None else known
+    key = conflict_key(program, relaxed)
+    plain = conflict_key(program, frozenset()) if relaxed else key
+    if key not in _INHERITED:
+        division = _DIVIDED.get(plain)
+        if plain in _SAME_ORDER:
+            _remember(_INHERITED, key, kept_order(_SAME_ORDER[plain], relaxed))
+        elif division is not None and relaxed.isdisjoint(division.parts):
+            # instances of both parts of a relaxed reduction would commute
+            before = kept_order(division.program, relaxed)
+            found = tuple(part for c in before for part in _parts(c, program, division.parts))
+            _remember(_INHERITED, key, found)
+        else:
+            return conflicts(program, relaxed)
+    return _INHERITED[key]
+
+
+_Value = TypeVar("_Value")
+
+
+def _remember(known: dict[ConflictKey, _Value], key: ConflictKey, value: _Value) -> None:
+    known[key] = value
+    while len(known) > _REMEMBERED:
+        del known[next(iter(known))]
+
+
+def _parts(conflict: Conflict, program: PolyProgram, parts: tuple[str, str]) -> Iterator[Conflict]:
+    """A conflict between the parts of a divided statement, whose first has its name, and others."""
+    whole = parts[0]
+    for source in parts if conflict.source == whole else (conflict.source,):
+        for target in parts if conflict.target == whole else (conflict.target,):
+            relation = conflict.relation
+            if conflict.source == whole:
+                relation = relation.set_tuple_name(isl.dim_type.in_, source)
+                relation = relation.intersect_domain(domain(program.statement(source)))
+            if conflict.target == whole:
+                relation = relation.set_tuple_name(isl.dim_type.out, target)
+                relation = relation.intersect_range(domain(program.statement(target)))
+            if not relation.is_empty():
+                yield replace(conflict, source=source, target=target, relation=relation)
 
 
 def _inherit(old: PolyProgram, new: PolyProgram, relaxed: frozenset[str]) -> None:
-    _INHERITED[conflict_key(new, relaxed)] = kept_order(old, relaxed)
-    while len(_INHERITED) > _INHERITED_SIZE:
-        del _INHERITED[next(iter(_INHERITED))]
+    _remember(_INHERITED, conflict_key(new, relaxed), kept_order(old, relaxed))
+
+
+def same_order(old: PolyProgram, new: PolyProgram, what: str) -> PolyProgram:
+    """`new`, whose instances run in the order of `old` by the way it was made: nothing to decide.
+
+    Parameters
+    ----------
+    what : str
+        The call as the user wrote it, for the message.
+
+    Raises
+    ------
+    PomError
+        What `check_loop_directives` raises, where a directive of a loop no longer fits.
+    """
+    check_loop_directives(new, what)
+    key = conflict_key(new, frozenset())
+    if key != conflict_key(old, frozenset()):
+        _remember(_SAME_ORDER, key, old)
+    return new
+
+
+def divided(old: PolyProgram, new: PolyProgram, parts: tuple[str, str]) -> PolyProgram:
+    """`new`, in which one statement is two, each with some of its instances at their old times.
+
+    Parameters
+    ----------
+    parts : tuple of two str
+        The statement, which keeps its name for the first part, and the second one.
+    """
+    _remember(_DIVIDED, conflict_key(new, frozenset()), _Division(old, parts))
+    return new
 
 
 def _affected(old: PolyProgram, new: PolyProgram, fast_math: bool) -> Iterator[Conflict]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import islpy as isl
 
@@ -71,22 +71,38 @@ def _values(statement: PolyStatement, functions: tuple[Affine, ...]) -> isl.Set:
     return domain(statement).apply(isl.Map.from_multi_aff(result))
 
 
+_Runs = tuple[tuple[PolyStatement, tuple[Affine, ...]], ...]
+"""Statements, each with the values of the loops around it up to some loop: what its values are of."""
+
+
+def _runs(program: PolyProgram, statement: str, loop: Loop) -> _Runs:
+    outer = enclosing(program, statement, loop.name)
+    return tuple(
+        (program.statement(name), (*(n.expr(name) for n in outer), value))
+        for name, value in loop.exprs
+    )
+
+
 def loop_values(program: PolyProgram, statement: str, loop: Loop) -> isl.Set:
     """Every ``[outer values…, value]`` at which an iteration of `loop` around `statement` runs."""
-    outer = enclosing(program, statement, loop.name)
-    result: isl.Set | None = None
-    for name, value in loop.exprs:
-        times = (*(n.expr(name) for n in outer), value)
-        part = _values(program.statement(name), times)
-        result = part if result is None else result.union(part)
-    if result is None:
+    if not loop.exprs:
         raise ValueError(f"loop {loop.name!r} runs no statement")
-    return result.coalesce()
+    return _values_of(_runs(program, statement, loop))
+
+
+@lru_cache(maxsize=2048)
+def _values_of(runs: _Runs) -> isl.Set:
+    return reduce(isl.Set.union, [_values(*run) for run in runs]).coalesce()
 
 
 def trip_count(program: PolyProgram, statement: str, loop: Loop) -> TripCount:
     """The trip counts of `loop` around `statement`, counting from its first to its last value."""
-    values = loop_values(program, statement, loop)
+    return _trip_count(_runs(program, statement, loop))
+
+
+@lru_cache(maxsize=8192)
+def _trip_count(runs: _Runs) -> TripCount:
+    values = _values_of(runs)
     if values.is_empty():
         return TripCount(0, 0)
     depth = values.dim(isl.dim_type.set) - 1
@@ -107,7 +123,12 @@ def _step(values: isl.Set) -> int:
 
 def loop_step(program: PolyProgram, statement: str, loop: Loop) -> int:
     """The distance of neighbouring values of `loop`: 1 but for loops with a step."""
-    values = loop_values(program, statement, loop)
+    return _loop_step(_runs(program, statement, loop))
+
+
+@lru_cache(maxsize=8192)
+def _loop_step(runs: _Runs) -> int:
+    values = _values_of(runs)
     return 1 if values.is_empty() else _step(values)
 
 
@@ -130,7 +151,12 @@ def has_partial_tiles(
     program: PolyProgram, statement: str, loop: Loop, offset: int, step: int, factor: int
 ) -> bool:
     """Whether blocks of `factor` values from `offset`, `step` apart, leave a run with a part of one."""
-    values = loop_values(program, statement, loop)
+    return _has_partial_tiles(_runs(program, statement, loop), offset, step, factor)
+
+
+@lru_cache(maxsize=8192)
+def _has_partial_tiles(runs: _Runs, offset: int, step: int, factor: int) -> bool:
+    values = _values_of(runs)
     depth = values.dim(isl.dim_type.set) - 1
     space = values.get_space()
     names = tuple(f"v{k}" for k in range(depth + 1))

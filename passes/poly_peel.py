@@ -10,6 +10,7 @@ from pom.ir.affine import Affine
 from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence, sequence
 from pom.passes.base import PolyPass
 from pom.passes.isl_build import affine, domain, set_text
+from pom.passes.legality import divided
 from pom.passes.loop_ranges import value_range
 from pom.passes.schedule_tree import enclosing, require_loop
 
@@ -124,7 +125,8 @@ class Peel(PolyPass):
             replace(b, statement=name) for b in program.bindings if b.statement == self.statement
         )
         tree = _with_twin(program.schedule, self.statement, name)
-        return replace(program, statements=statements, schedule=tree, bindings=bindings)
+        new = replace(program, statements=statements, schedule=tree, bindings=bindings)
+        return divided(program, new, (self.statement, name))
 
 
 def _with_twin(node: ScheduleNode, statement: str, twin: str) -> ScheduleNode:

@@ -9,7 +9,7 @@ from pom.errors import PomError
 from pom.ir.directives import LoopDirectives
 from pom.ir.poly import Loop, LoopPart, PolyProgram, ScheduleNode
 from pom.passes.base import PolyPass
-from pom.passes.legality import legal
+from pom.passes.legality import legal, same_order
 from pom.passes.loop_ranges import has_partial_tiles, loop_step, value_range
 from pom.passes.schedule_tree import (
     describe,
@@ -60,7 +60,11 @@ class Split(PolyPass):
     def run(self, program: PolyProgram) -> PolyProgram:
         new = split(program, self.statement, self.loop, self.factor, self.names, self.remainder)
         what = describe("split", self.statement, self.loop, self.factor)
-        return legal(program, new, what)
+        node = require_loop(program, self.statement, self.loop)
+        if loop_step(program, self.statement, node) > 1:
+            return legal(program, new, what)
+        # (floor(v / f), v mod f) are in the order of v
+        return same_order(program, new, what)
 
 
 def split_names(loop: str, names: tuple[str, ...]) -> tuple[str, str]:

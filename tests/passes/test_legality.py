@@ -17,7 +17,7 @@ from pom.ir.expr import Access, Const, Load
 from pom.ir.graph import Assign
 from pom.ir.poly import Loop, PolyProgram, Sequence
 from pom.ir.types import IntType, f32
-from pom.passes.conflicts import conflicts
+from pom.passes.conflicts import Conflict, conflicts
 from pom.passes.dependences import dependences
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.legality import (
@@ -30,10 +30,12 @@ from pom.passes.legality import (
     violations_of,
 )
 from pom.passes.loop_directives import with_directives
+from pom.passes.loop_ranges import value_range
+from pom.passes.poly_peel import Peel
 from pom.passes.poly_reverse import Reverse, reversed_loop
 from pom.passes.poly_split import Split
 from pom.passes.reductions import relaxed_statements
-from tests.passes.brute_force import Enumerated, Instance, random_kernel
+from tests.passes.brute_force import Enumerated, Instance, pairs_of, random_kernel
 from tests.passes.random_schedules import rewrites
 from tests.passes.test_dependences import access, add, gemm, kernel, load, loop
 
@@ -111,6 +113,40 @@ def test_what_is_handed_on_is_what_would_be_found(seed: int) -> None:
         for candidate in candidates:
             fresh = illegal_dependences(candidate, conflicts(program))
             assert bool(fresh) == bool(illegal_dependences(candidate, known))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.booleans())
+def test_conflicts_of_the_parts_of_a_statement_are_those_that_would_be_found(
+    seed: int, is_split: bool
+) -> None:
+    rng = random.Random(seed)
+    program = graph_to_poly(random_kernel(rng))
+    for number in range(2):
+        statement = rng.choice(program.statements).name
+        around = [n for n in program.loops(statement) if value_range(program, n)[1] >= 1]
+        if not around:
+            continue
+        node = rng.choice(around)
+        low, high = value_range(program, node)
+        if high > low:
+            at = rng.randint(low + 1, high)
+            program = Peel(statement, node.name, at, f"rest{number}").run(program)
+        if is_split and high > low + 1:
+            names = (f"{node.name}_{number}a", f"{node.name}_{number}b")
+            program = Split(statement, node.name, 2, names).run(program)
+    assert _listed(kept_order(program, frozenset())) == _listed(conflicts(program))
+
+
+def _listed(found: tuple[Conflict, ...]) -> set[tuple[str, Instance, Instance]]:
+    return {(c.kind, *pair) for c in found for pair in pairs_of(c.relation)}
+
+
+def test_the_parts_of_a_relaxed_reduction_are_still_in_order() -> None:
+    peeled = Peel("mac", "k", 2, "rest").run(graph_to_poly(gemm()))
+    relaxed = relaxed_statements(peeled, True)
+    assert "rest" in relaxed
+    assert _listed(kept_order(peeled, relaxed)) == _listed(conflicts(peeled, relaxed))
 
 
 def stencil() -> PolyProgram:
