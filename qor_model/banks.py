@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, gcd, lcm
 
-from pom.qor_model.expand import Element
+from pom.qor_model.expand import Element, Linear
 from pom.qor_model.region import Array, Loop, PartitionKind
 
 _PORTS = {
@@ -133,39 +133,75 @@ def array_banks(array: Array, default_ports: str) -> ArrayBanks:
     return ArrayBanks(array, tuple(splits), Ports(reads, writes, shared), is_register)
 
 
+class ReachPattern:
+    """Where the copies of an access go, which differ in constants only.
+
+    Parameters
+    ----------
+    banks : ArrayBanks
+    linear : Linear or None
+        What their subscripts have in common.
+    strides : mapping
+        Each induction variable's step in the hardware; one that is absent advances by one.
+    """
+
+    __slots__ = ("_banks", "_known", "_moduli", "linear")
+
+    def __init__(
+        self, banks: ArrayBanks, linear: Linear | None, strides: Mapping[str, int]
+    ) -> None:
+        self.linear = linear
+        self._banks = banks
+        self._known: dict[tuple[int, ...], Reach] = {}
+        self._moduli: list[tuple[int, int, int]] = []
+        for dim, split in enumerate(banks.splits if linear is not None else ()):
+            step = 0
+            for iv, coef in linear[dim] if linear is not None and split.factor > 1 else ():
+                step = gcd(step, coef * strides.get(iv, 1))
+            if split.factor == 1:
+                self._moduli.append((dim, 1, 1))
+            elif split.kind is PartitionKind.BLOCK:
+                whole = split.factor if step == 0 else 1
+                self._moduli.append((dim, ceil(split.size / split.factor), whole))
+            else:
+                self._moduli.append((dim, 1, gcd(step, split.factor)))
+
+    def at(self, const: tuple[int, ...]) -> Reach:
+        """Where the access with these constants goes."""
+        residues = tuple([const[d] // width % modulus for d, width, modulus in self._moduli])
+        found = self._known.get(residues)
+        if found is None:
+            found = self._known[residues] = self._reach(residues)
+        return found
+
+    def _reach(self, residues: tuple[int, ...]) -> Reach:
+        banks = self._banks
+        if self.linear is None:
+            everything = tuple((0, 1) for _ in banks.splits)
+            dims = tuple(d for d, s in enumerate(banks.splits) if s.factor > 1)
+            return Reach(-1 if dims else 0, banks.banks, banks.mask(everything), dims)
+        dynamic: list[int] = []
+        bank, candidates = 0, 1
+        for residue, split, (dim, _, modulus) in zip(
+            residues, banks.splits, self._moduli, strict=True
+        ):
+            if modulus == split.factor:
+                bank = bank * split.factor + residue
+            else:
+                dynamic.append(dim)
+                candidates *= split.factor // modulus
+        mask = banks.mask(
+            tuple((r, m) for r, (_, _, m) in zip(residues, self._moduli, strict=True))
+        )
+        return Reach(-1 if dynamic else bank, candidates, mask, tuple(dynamic))
+
+
 def reach(banks: ArrayBanks, element: Element, strides: Mapping[str, int]) -> Reach:
     """Where an access goes; `strides` gives each induction variable's step in the hardware.
 
     An induction variable that is absent from `strides` advances by one.
     """
-    residues: list[tuple[int, int]] = []
-    dynamic: list[int] = []
-    bank, candidates = 0, 1
-    if element.linear is None:
-        everything = tuple((0, 1) for _ in banks.splits)
-        dims = tuple(d for d, s in enumerate(banks.splits) if s.factor > 1)
-        return Reach(-1 if dims else 0, banks.banks, banks.mask(everything), dims)
-    for dim, split in enumerate(banks.splits):
-        if split.factor == 1:
-            residues.append((0, 1))
-            continue
-        step = 0
-        for iv, coef in element.linear[dim]:
-            step = gcd(step, coef * strides.get(iv, 1))
-        const = element.const[dim]
-        if split.kind is PartitionKind.BLOCK:
-            modulus = split.factor if step == 0 else 1
-            index = const // ceil(split.size / split.factor)
-        else:
-            modulus = gcd(step, split.factor)
-            index = const
-        residues.append((index % modulus, modulus))
-        if modulus == split.factor:
-            bank = bank * split.factor + index % modulus
-        else:
-            dynamic.append(dim)
-            candidates *= split.factor // modulus
-    return Reach(-1 if dynamic else bank, candidates, banks.mask(tuple(residues)), tuple(dynamic))
+    return ReachPattern(banks, element.linear, strides).at(element.const)
 
 
 def stride_of_copies(loop: Loop, unroll: int, arrays: Iterable[Array]) -> int:

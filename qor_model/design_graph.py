@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pom.qor_model.banks import ArrayBanks, array_banks
+from pom.qor_model.body_content import Contents
 from pom.qor_model.graph_fold import Folded, combine, fold
 from pom.qor_model.latency import estimate_latency
 from pom.qor_model.operators import OperatorLibrary
@@ -150,12 +151,15 @@ class GraphMaker:
         Latency, delay and area of operators.
     settings : ToolSettings
         Memory types of arrays without a storage directive.
+    contents : Contents
+        Those of a caller that looks at the same bodies.
     """
 
     library: OperatorLibrary
     settings: ToolSettings = VITIS_DEFAULTS
+    contents: Contents = field(default_factory=Contents)
     _regions: dict[tuple[object, ...], tuple[LoopResult, RegionGraph]] = field(default_factory=dict)
-    _bodies: dict[int, tuple[BodySchedule, _Classes | None]] = field(default_factory=dict)
+    _bodies: dict[int, _Classes | None] = field(default_factory=dict)
     _memories: dict[Array, ArrayBanks] = field(default_factory=dict)
     _areas: dict[OperatorKey, tuple[float, ...]] = field(default_factory=dict)
 
@@ -298,10 +302,10 @@ class GraphMaker:
         self._attach(made, classes, place, control, banks)
 
     def _known_classes(self, body: BodySchedule) -> _Classes | None:
-        found = self._bodies.get(id(body))
-        if found is None:
-            found = self._bodies[id(body)] = (body, _classes(body))
-        return found[1]
+        number = self.contents.of(body).number
+        if number not in self._bodies:
+            self._bodies[number] = _classes(body)
+        return self._bodies[number]
 
     def _nodes(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pom.errors import PomError
+from pom.qor_model.defaults import operations
 from pom.qor_model.instances import estimated_instances, measured_instances
 from pom.qor_model.labels import (
     EVERY_DIM,
@@ -467,7 +468,9 @@ def outline_nests(design: Design) -> Design:
     calls: list[Region] = []
     for number, nest in enumerate(nests):
         name = f"{top.name}_{number}"
-        functions.append(Function(name, top.arrays, (nest,), False, loc=nest.loc))
+        used = {op.access.array for op in operations((nest,)) if op.access is not None}
+        arrays = tuple(a for a in top.arrays if a.name in used)
+        functions.append(Function(name, arrays, (nest,), False, loc=nest.loc))
         op = Op(-1 - number, OpKind.CALL, INDEX, callee=name)
         calls.append(Block((op,)))
     body = Function(top.name, top.arrays, tuple(calls), scalars=top.scalars, loc=top.loc)

@@ -13,6 +13,7 @@ from pom.qor_model.leaf import Timed
 from pom.qor_model.nest import NestScheduler
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import (
+    Array,
     Block,
     Design,
     Function,
@@ -75,6 +76,8 @@ class LatencyModel:
     _loops: dict[object, Timed] = field(default_factory=dict)
     _operators: dict[str, Operators] = field(default_factory=dict)
     _bodies: Bodies = field(default_factory=dict)
+    _with_directives: dict[_FunctionKey, Function] = field(default_factory=dict)
+    _arrays: dict[tuple[int, tuple[Partition, ...]], Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.design = inline_functions(self.design)
@@ -109,18 +112,29 @@ class LatencyModel:
         self, loops: Directives | None = None, partitions: Partitions | None = None
     ) -> Design:
         """The design that :meth:`estimate` times for these arguments."""
-        changed = tuple(
-            replace(
-                function,
-                body=with_loop_directives(function.body, dict(loops or {})),
-                arrays=tuple(
-                    replace(a, partitions=(partitions or {}).get(a.name, a.partitions))
-                    for a in function.arrays
-                ),
-            )
-            for function in self.design.functions
-        )
+        asked, split = loops or {}, partitions or {}
+        changed = tuple(self._changed(function, asked, split) for function in self.design.functions)
         return replace(self.design, functions=changed)
+
+    def _changed(self, function: Function, loops: Directives, partitions: Partitions) -> Function:
+        """A function with other directives: the same one as before for the same directives."""
+        own = self._inside(id(function), function.body).loops
+        arrays = tuple(self._array(a, partitions) for a in function.arrays)
+        key = (function.name, tuple(loops.get(name) for name in own), tuple(map(id, arrays)))
+        found = self._with_directives.get(key)
+        if found is None:
+            body = with_loop_directives(function.body, dict(loops))
+            found = replace(function, body=body, arrays=arrays)
+            self._with_directives[key] = found
+        return found
+
+    def _array(self, array: Array, partitions: Partitions) -> Array:
+        """An array with other partitions: the same one as before for the same partitions."""
+        key = (id(array), partitions.get(array.name, array.partitions))
+        found = self._arrays.get(key)
+        if found is None:
+            found = self._arrays[key] = replace(array, partitions=key[1])
+        return found
 
     def _function(
         self,

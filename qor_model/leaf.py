@@ -311,17 +311,10 @@ def _record(
             key = accesses.get(node.op.id) or one_key(OperatorKey(node.op.kind, node.op.dtype))
             accesses[node.op.id] = key
             latency = maker.machine.load_stages - 1 if node.op.kind is OpKind.LOAD else 0
+        bank = task.bank if task.mask else -1
+        operands = tuple(node.operands)
         ops.append(
-            ScheduledOp(
-                node.op,
-                node.copy,
-                cycle,
-                cycle + latency,
-                time,
-                key,
-                task.bank,
-                tuple(node.operands),
-            )
+            ScheduledOp(node.op, node.copy, cycle, cycle + latency, time, key, bank, operands)
         )
     instances = tuple((k, max(v.values())) for k, v in counts.items())
     length = placement.length

@@ -16,7 +16,6 @@ from pom.qor_model.resources_body import BodyCost, measure_body
 from pom.qor_model.resources_constants import bank_mux_lut, mux_lut
 from pom.qor_model.resources_fold import measure_folded, operations_by_key
 from pom.qor_model.resources_memory import DualBanks, dual_port_banks
-from pom.qor_model.resources_schedule import ScheduleMeter
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey
 
 Amounts = tuple[tuple[str, float], ...]
@@ -68,7 +67,6 @@ class BodyMeter:
     def __init__(self, contents: Contents, *, is_dual_port_narrow: bool) -> None:
         self._contents = contents
         self._is_dual_port_narrow = is_dual_port_narrow
-        self._schedules = ScheduleMeter(contents)
         self._known: dict[tuple[object, ...], tuple[tuple[Array, ...], BodyTerms]] = {}
 
     def terms(
@@ -82,7 +80,7 @@ class BodyMeter:
         content = self._contents.of(body)
         used = tuple([arrays[name] for name in content.arrays])
         key = (
-            content.exact,
+            content.number,
             *map(id, used),
             *ivs[-1:],
             *[(steps.get(name, 1), name in ivs) for name in content.variables],
@@ -101,9 +99,9 @@ class BodyMeter:
     ) -> BodyTerms:
         moving = frozenset(ivs)
         if body.fold is None:
-            cost = measure_body(body, arrays, steps, moving, self._schedules)
+            cost = measure_body(body, arrays, steps, moving)
         else:
-            cost = measure_folded(body.fold, arrays, steps, moving, self._schedules)
+            cost = measure_folded(body.fold, arrays, steps, moving)
         dual: dict[str, DualBanks] = {}
         if self._is_dual_port_narrow:
             dual = dual_port_banks(body, arrays, steps, ivs[-1] if ivs else "")

@@ -13,9 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pom.qor_model.region import Access, Array, Op, OpKind, Partition, PartitionKind
-from pom.qor_model.resources_lifetimes import SHIFT_REGISTER_MIN
-from pom.qor_model.resources_schedule import ScheduleMeter, interval_of, schedule_cost
+from pom.qor_model.resources_lifetimes import (
+    SHIFT_REGISTER_MIN,
+    bind,
+    last_uses,
+    late_starts,
+    value_registers,
+)
+from pom.qor_model.resources_sharing import operator_instances
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey, ScheduledOp
+
+_FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,6 @@ def measure_body(
     arrays: Mapping[str, Array],
     steps: Mapping[str, int],
     ivs: frozenset[str] = frozenset(),
-    known: ScheduleMeter | None = None,
 ) -> BodyCost:
     """Count what `body` needs.
 
@@ -116,10 +123,13 @@ def measure_body(
         After unrolling; 0 for a loop that is completely unrolled.
     ivs : frozenset of str
         Induction variables of the loop (or flattened loops) that the body belongs to.
-    known : ScheduleMeter, optional
-        What was counted of other bodies is used, and this one is kept there.
     """
-    ii = interval_of(body)
+    ii = max(1, body.ii) if body.is_pipelined else max(1, body.length)
+    instances = operator_instances(body)
+    starts = late_starts(body, ii, dict(instances))
+    # with an interval of 1 every operation has an operator and registers of its own
+    binding = bind(body.ops, starts, ii) if ii > 1 else []
+    last_use = last_uses(body.ops, starts)
     sites = _sites(body.ops, arrays, steps, ivs)
     candidates = [
         1
@@ -127,20 +137,19 @@ def measure_body(
         else sites[id(op.op.access)].candidates
         for op in body.ops
     ]
-    found = schedule_cost(body, candidates) if known is None else known.of(body, candidates)
-    values = found.values
-    memory = _memory(body, arrays, steps, sites, found.starts, ii)
+    values = value_registers(body, starts, binding, last_use, candidates)
+    memory = _memory(body, arrays, steps, sites, starts, ii)
     return BodyCost(
         states=ii,
         stages=math.ceil(max(1, body.length) / ii),
         is_pipelined=body.is_pipelined,
-        instances=found.instances,
+        instances=instances,
         register_bits=values.bits,
         shared_bits=values.shared_bits,
         address_bits=memory.register_bits,
         shift_registers=values.shifts + memory.shift_registers,
         accumulators=values.accumulators,
-        operand_mux=found.operand_mux,
+        operand_mux=_operand_muxes(body.ops, binding, values.identity) if ii > 1 else (),
         bank_mux=memory.bank_mux,
         ports=memory.ports,
         address_adders=memory.adders,
@@ -153,6 +162,20 @@ def measure_body(
         hoisted_mux=memory.hoisted_mux,
         other_banks=memory.other_banks,
     )
+
+
+def _operand_muxes(
+    ops: tuple[ScheduledOp, ...], binding: list[int], identity: list[object]
+) -> tuple[int, ...]:
+    sources: dict[tuple[OperatorKey, int, int], set[object]] = defaultdict(set)
+    for index, op in enumerate(ops):
+        if op.op.is_memory or op.op.kind in _FREE:
+            continue
+        for position in range(max(2, len(op.operands))):
+            known = position < len(op.operands)
+            source = identity[op.operands[position]] if known else "invariant"
+            sources[op.key, binding[index], position].add(source)
+    return tuple(sorted(len(s) for s in sources.values() if len(s) > 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +466,8 @@ def bank_shift(
     copy : mapping
         Which value the variable of each unrolled loop around it has more than in its first copy.
     """
+    if not any(copy.values()):
+        return (0,) * len(array.partitions)
     found = []
     parts = sorted(array.partitions, key=lambda p: p.dim)
     for part, choices in zip(parts, unresolved_banks(access, array, steps), strict=True):

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pom.qor_model.region import Array
 from pom.qor_model.resources_body import BodyCost, PortUse, measure_body
-from pom.qor_model.resources_schedule import ScheduleMeter
 from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey, key_text
 
 _Key = TypeVar("_Key")
@@ -19,14 +18,13 @@ def measure_folded(
     arrays: Mapping[str, Array],
     steps: Mapping[str, int],
     ivs: frozenset[str] = frozenset(),
-    known: ScheduleMeter | None = None,
 ) -> BodyCost:
     """Count what a folded body needs (see :func:`pom.qor_model.resources_body.measure_body`).
 
     Every narrow body has an interval of 1, so that nothing is shared: each field is a count, or a
     list of things of which each is counted.
     """
-    costs = [measure_body(body, arrays, steps, ivs, known) for body, _ in fold.corners]
+    costs = [measure_body(body, arrays, steps, ivs) for body, _ in fold.corners]
     weights = [weight for _, weight in fold.corners]
     last = costs[-1]
     # registers that are all read in front of the loop have no port

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pom.qor_model.banks import Ports, PortTable
 from pom.qor_model.expand import Element, Env, Expander, Node, shifted
 from pom.qor_model.modulo import Task
-from pom.qor_model.region import OpKind
+from pom.qor_model.region import OpKind, ScalarType
 from pom.qor_model.schedule_result import (
     BodySchedule,
     Limit,
@@ -150,10 +151,11 @@ class Sequencer:
             task, _, time = placed
             cycle = self._own[index]
             op = node.op
-            key = OperatorKey(op.kind, op.dtype)
-            if node.element is None and op.kind is not OpKind.CALL:
+            if node.element is not None or op.kind is OpKind.CALL:
+                key = _operator(op.kind, op.dtype, (), 0, "")
+            else:
                 types, constants = op.operand_types, op.constant_operands
-                key = OperatorKey(op.kind, op.dtype, types, constants, op.impl)
+                key = _operator(op.kind, op.dtype, types, constants, op.impl)
                 slots = counts.setdefault(key, {})
                 slots[cycle] = slots.get(cycle, 0) + 1
             place[index] = len(ops)
@@ -196,6 +198,13 @@ class Sequencer:
         self.last = max(self.last, self._call_end)
         for array in arrays:
             self._busy_until[array] = self._call_end
+
+
+@lru_cache(maxsize=4096)
+def _operator(
+    kind: OpKind, dtype: ScalarType, types: tuple[ScalarType, ...], constants: int, impl: str
+) -> OperatorKey:
+    return OperatorKey(kind, dtype, types, constants, impl)
 
 
 def shift_element(element: Element, env: Env) -> Element:

@@ -11,9 +11,9 @@ from pom.qor_model.banks import (
     ArrayBanks,
     Ports,
     Reach,
+    ReachPattern,
     array_banks,
     is_distinct_by_compiler,
-    reach,
 )
 from pom.qor_model.expand import Body, Element, Linear, Node
 from pom.qor_model.modulo import Task
@@ -104,6 +104,7 @@ class TaskMaker:
     _keys: Operators = field(default_factory=dict)
     _strides: Mapping[str, int] = field(default_factory=dict)
     _reached: dict[Element, Reach] = field(default_factory=dict)
+    _patterns: dict[tuple[str, int], ReachPattern] = field(default_factory=dict)
 
     @classmethod
     def for_arrays(
@@ -136,11 +137,16 @@ class TaskMaker:
     def reach(self, element: Element, strides: Mapping[str, int]) -> Reach:
         """Where an access goes; kept while the strides are the same object."""
         if strides is not self._strides:
-            self._strides, self._reached = strides, {}
+            self._strides, self._reached, self._patterns = strides, {}, {}
         found = self._reached.get(element)
         if found is None:
-            found = reach(self.banks[element.array], element, strides)
-            self._reached[element] = found
+            # copies of an access share the linear part of their elements
+            key = element.array, id(element.linear)
+            pattern = self._patterns.get(key)
+            if pattern is None:
+                banks = self.banks[element.array]
+                pattern = self._patterns[key] = ReachPattern(banks, element.linear, strides)
+            found = self._reached[element] = pattern.at(element.const)
         return found
 
     def operator(self, node: Node) -> tuple[OperatorKey, OperatorTiming]:
@@ -225,6 +231,8 @@ class TaskMaker:
             if banks.is_register or banks.banks == 1 or element.array in stored:
                 continue
             dynamic = self.reach(element, strides).dynamic_dims
+            if not dynamic:
+                continue
             moving = [d for d, p in enumerate(element.linear) if any(iv in ivs for iv, _ in p)]
             if not moving or not all(banks.splits[d].is_complete and d in dynamic for d in moving):
                 continue

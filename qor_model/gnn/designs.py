@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pom import devices
+from pom.qor_model.collection import paused_collection
 from pom.qor_model.defaults import resolve
 from pom.qor_model.evaluate import library_part, settings_of
 from pom.qor_model.gnn.samples import TERMS, Sample, SampleMaker
@@ -45,7 +46,8 @@ def design_samples(
     kind = TRAINED_ON[stage]
     settings = settings_of(kind)
     maker = SampleMaker(_library(library, kind), settings)
-    return tuple(_sample(design, library.device, maker, settings, tool) for design in designs)
+    with paused_collection():
+        return tuple(_sample(design, library.device, maker, settings, tool) for design in designs)
 
 
 def _library(library: OperatorLibrary, kind: LabelKind) -> OperatorLibrary:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pom.errors import PomError
+from pom.qor_model.collection import paused_collection
 from pom.qor_model.design_graph import GraphMaker
 from pom.qor_model.evaluate import (
     DesignSource,
@@ -103,8 +104,8 @@ class SampleMaker:
     _encoded: dict[int, tuple[object, GraphArrays]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._graphs = GraphMaker(self.library, self.settings)
         self._resources = resource_model(self.library, self.settings)
+        self._graphs = GraphMaker(self.library, self.settings, self._resources.contents)
         constants = load_constants(self.settings.resource_constants or self.library.tool)
         self._nests = NestMaker(self.library, constants, self._resources)
 
@@ -186,13 +187,14 @@ def labelled_samples(
     runner = _Runner(file.kind, source, library_of)
     samples: list[Sample] = []
     refused: list[tuple[str, str]] = []
-    for number, row in enumerate(file.rows):
-        try:
-            samples.append(runner.sample(row))
-        except PomError as error:
-            refused.append((row.label.design, f"{error.code}: {error.summary}"))
-        if progress is not None:
-            progress(number + 1, len(file.rows))
+    with paused_collection():
+        for number, row in enumerate(file.rows):
+            try:
+                samples.append(runner.sample(row))
+            except PomError as error:
+                refused.append((row.label.design, f"{error.code}: {error.summary}"))
+            if progress is not None:
+                progress(number + 1, len(file.rows))
     return tuple(samples), tuple(refused)
 
 
@@ -210,7 +212,7 @@ def choose(file: MeasuredFile, per_kernel: int, seed: int = 0) -> MeasuredFile:
 
 
 class _Runner:
-    """Keeps one latency model per kernel, size, type and device."""
+    """Keeps one latency model per kernel, size, type and operator library."""
 
     def __init__(self, kind: LabelKind, source: DesignSource, library_of: LibraryOf) -> None:
         self._kind = kind
@@ -234,23 +236,25 @@ class _Runner:
         )  # fmt: skip
 
     def _model(self, label: Label) -> LatencyModel:
-        settings = label_settings(self._kind, label)
-        key = (label.kernel, label.size, label.dtype, label.part, label.clock_ns, settings)
+        library, settings = self._library(label), label_settings(self._kind, label)
+        key = (label.kernel, label.size, label.dtype, library.device, label.clock_ns, settings)
         if key not in self._models:
             design = self._source.design(label.kernel, label.size, label.dtype)
             if self._kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
-            library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
             self._models[key] = LatencyModel(design, library, settings)
         return self._models[key]
 
     def _maker(self, label: Label) -> SampleMaker:
-        settings = label_settings(self._kind, label)
-        key = (label.part, label.clock_ns, settings)
+        library, settings = self._library(label), label_settings(self._kind, label)
+        key = (library.device, label.clock_ns, settings)
         if key not in self._makers:
-            library = self._library_of(library_part(self._kind, label.part), label.clock_ns)
             self._makers[key] = SampleMaker(library, settings)
         return self._makers[key]
+
+    def _library(self, label: Label) -> OperatorLibrary:
+        """Operators of the part that stands for the label's: parts may share one."""
+        return self._library_of(library_part(self._kind, label.part), label.clock_ns)
 
 
 def _tokens(

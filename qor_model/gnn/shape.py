@@ -98,11 +98,11 @@ def shape_terms(
     result : DesignResult
     contents : Contents
     known : dict
-        What was measured, by the shape in `contents`; filled and used.
+        What was measured, by the number in `contents`; filled and used.
     """
     found = dict.fromkeys(SHAPE, 0.0)
     for body in _bodies(result):
-        number = contents.of(body).shape
+        number = contents.of(body).number
         shape = known.get(number)
         if shape is None:
             shape = known[number] = body_shape(body)

@@ -53,15 +53,17 @@ class Forest:
 
     def predict(self, inputs: Array) -> Array:
         """Return one number per row of `inputs`."""
-        rows = np.arange(len(inputs))[:, None]
-        place = np.broadcast_to(self.roots, (len(inputs), len(self.roots))).copy()
+        # flat indices: `take` reads them several times faster than pairs of indices
+        flat = np.ascontiguousarray(inputs).ravel()
+        rows = np.arange(len(inputs))[:, None] * inputs.shape[1]
+        place = np.broadcast_to(self.roots, (len(inputs), len(self.roots)))
         while True:
-            goes_left = inputs[rows, self.feature[place]] <= self.threshold[place]
-            below = np.where(goes_left, self.left[place], self.right[place])
+            goes_left = flat.take(rows + self.feature.take(place)) <= self.threshold.take(place)
+            below = np.where(goes_left, self.left.take(place), self.right.take(place))
             if np.array_equal(below, place):
                 break
             place = below
-        return np.asarray(self.start + self.scale * self.value[place].sum(1))
+        return np.asarray(self.start + self.scale * self.value.take(place).sum(1))
 
 
 def tree_inputs(samples: Sequence[Sample]) -> Array:

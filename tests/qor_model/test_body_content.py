@@ -13,9 +13,8 @@ from pom.qor_model.design_graph import GraphMaker, flat_nodes
 from pom.qor_model.gnn.lazy_graph import categories
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.operators import OperatorLibrary
-from pom.qor_model.region import LoopDirectives, OpKind, Partition, PartitionKind
+from pom.qor_model.region import Design, LoopDirectives, OpKind, Partition, PartitionKind
 from pom.qor_model.resources import ResourceModel
-from pom.qor_model.resources_schedule import ScheduleMeter, schedule_cost
 from pom.qor_model.schedule_result import BodySchedule, DesignResult
 from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, ToolSettings
 from tests.qor_model.regions import (
@@ -70,29 +69,19 @@ def _bodies(result: DesignResult) -> list[BodySchedule]:
     return loops + [body for f in result.functions for body in f.schedules]
 
 
-def _renumbered(body: BodySchedule) -> BodySchedule:
-    """The same body with other numbers for its banks."""
-    ops = [
-        replace(op, bank=op.bank + 7 if op.bank >= 0 else op.bank - 5) if op.op.access else op
-        for op in body.ops
-    ]
-    return replace(body, ops=tuple(ops))
-
-
-@given(_splits, _asked)
-@settings(max_examples=60, deadline=None)
-def test_bodies_of_one_shape_cost_the_same_and_keep_their_own_banks(
-    splits: Splits, inner: LoopDirectives
-) -> None:
-    meter = ScheduleMeter(Contents())
-    for body in _bodies(MODEL.estimate({"j": inner}, _partitions(splits))):
-        other = _renumbered(body)
-        first, second = meter.contents.of(body), meter.contents.of(other)
-        assert first.shape == second.shape
-        assert (first.exact == second.exact) is not any(op.op.access for op in body.ops)
-        for item in (body, other):
-            candidates = [1] * len(item.ops)
-            assert meter.of(item, candidates) == schedule_cost(item, candidates)
+def test_bodies_that_do_not_differ_have_one_number() -> None:
+    """Also where a constant was made anew for each of them."""
+    written = loop("k", 8, store(None, "tmp", iv("k")))
+    made = replace(NEST.functions[0], body=(written, *NEST.functions[0].body))
+    what = Design("top", (made,))
+    contents = Contents()
+    pairs = [_bodies(LatencyModel(what, LIBRARY, DIRECTIVES_ONLY).estimate()) for _ in range(2)]
+    for first, second in zip(*pairs, strict=True):
+        assert first is not second
+        assert contents.of(first).number == contents.of(second).number
+        if first.ops:
+            other = replace(second, ops=(second.ops[0]._replace(bank=99), *second.ops[1:]))
+            assert contents.of(first).number != contents.of(other).number
 
 
 @given(_splits, _splits, _asked)
