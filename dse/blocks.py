@@ -19,25 +19,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-import islpy as isl
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.block_ranges import ENDLESS, LoopFunction, LoopRanges, Ranges, Values, loop_ranges
 from pom.dse.nests import Nest
-from pom.ir.affine import Affine
 from pom.ir.poly import PolyProgram
 from pom.passes.isl_build import domain
 
-POINTS = 400_000
-"""Most points of the outer loops that are looked at."""
-WORK = 8_000_000
-"""Most points that are looked at for all designs of a nest."""
-
 SAMPLED = 0.999
 """The model's mean of very many iterations, which is that of a sample, over the mean of all."""
+SAMPLE = 64
+"""Places at which a bound is looked at before it is compared everywhere."""
 
-_SET = isl.dim_type.set
 _Ints = NDArray[np.int64]
+_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +52,6 @@ class LoopCounts:
     iterations: float
     entries: float
     inside: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Points:
-    """Instances as values of all loops but one, with the range of that one."""
-
-    outer: dict[str, _Ints]
-    low: _Ints
-    high: _Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +89,12 @@ class BlockCounts:
 
     def __init__(self, program: PolyProgram, nest: Nest) -> None:
         self.nest = nest
-        self._matrix = _loop_matrix(program, nest)
-        self._instances = _over_loops(domain(program.statement(nest.handle)), self._matrix)
         loops = (*nest.prefix, *nest.band)
         self._extents = {loop.name: loop.extent for loop in loops}
-        self._least = {loop.name: loop.minimum for loop in loops}
-        self._free = self._free_loops()
-        self._left = WORK
-        self._points: dict[str, _Points | None] = {}
-        self._groups: dict[tuple[tuple[str, ...], tuple[int, ...]], _Coupled | None] = {}
+        self._places = {loop.name: place for place, loop in enumerate(loops)}
+        self._ranges = _loop_ranges(program, nest)
+        free = self._ranges.free if self._ranges is not None else frozenset()
+        self._free = frozenset(name for name, place in self._places.items() if place in free)
 
     def least(
         self, order: tuple[str, ...], factors: tuple[int, ...], *, is_flat: bool = True
@@ -128,7 +112,7 @@ class BlockCounts:
         for name, factor in zip(order, factors, strict=True):
             if factor < self.nest.loop(name).extent:
                 blocks[name] = factor
-        if len(blocks) == len(self.nest.prefix) or self._matrix is None:
+        if len(blocks) == len(self.nest.prefix) or self._ranges is None:
             return None
         counts = {
             name: float(-(-self._extents[name] // factor))
@@ -180,13 +164,14 @@ class BlockCounts:
         """How often the nest is entered, and how many iterations of a loop follow each other in all
         of these, at the least; None where its range depends on other loops of the band."""
         around = tuple(each.name for each in self.nest.prefix[: self.nest.apart])
-        if self._matrix is None or len(self.nest.statements) > 1:
+        if self._ranges is None or len(self.nest.statements) > 1:
             return None
         free = [name for name in (*around, loop) if name in self._free]
         trips = {name: float(self._extents[name]) for name in free}
         coupled = tuple(name for name in (*around, loop) if name not in self._free)
         if coupled:
-            if loop in coupled and not self._is_decided_by(loop, coupled[:-1]):
+            outer = tuple(self._places[name] for name in coupled[:-1])
+            if loop in coupled and not self._ranges.is_decided_by(self._places[loop], outer):
                 return None
             found = self._coupled(coupled, (1,) * len(coupled))
             if found is None:
@@ -195,256 +180,130 @@ class BlockCounts:
         entries = prod(trips[name] for name in around)
         return entries, entries * trips[loop]
 
-    def _is_decided_by(self, inner: str, outer: tuple[str, ...]) -> bool:
-        """Whether the range of a loop is the same wherever `outer` are."""
-        points = self._of(inner)
-        if points is None:
-            return False
-        ends = np.stack((points.low, points.high), axis=1)
-        heads = np.stack([points.outer[n] for n in outer], axis=1) if outer else ends[:, :0]
-        different = np.unique(np.hstack((heads, ends)), axis=0)
-        return len(different) == len(np.unique(heads, axis=0) if outer else ends[:1])
-
     def _coupled(self, names: tuple[str, ...], factors: tuple[int, ...]) -> _Coupled | None:
         """Counts of loops whose ranges depend on each other."""
-        key = (names, factors)
-        if key not in self._groups:
-            *outer, inner = names
-            points = self._of(inner)
-            self._left -= 0 if points is None else len(points.low)
-            if points is None or self._left < 0:
-                self._groups[key] = None
-            else:
-                block = dict(zip(names, factors, strict=True))
-                least = self._least
-                tuples = [(points.outer[n] - least[n]) // block[n] for n in outer]
-                grouped = _grouped(
-                    np.stack(tuples, axis=1)
-                    if outer
-                    else np.zeros((len(points.low), 0), dtype=np.int64),
-                    (points.low - least[inner]) // block[inner],
-                    (points.high - least[inner]) // block[inner],
-                )
-                self._groups[key] = _loop_counts(*grouped)
-        return self._groups[key]
-
-    def _of(self, inner: str) -> _Points | None:
-        if inner not in self._points:
-            self._points[inner] = self._enumerated(inner)
-        return self._points[inner]
-
-    def _free_loops(self) -> frozenset[str]:
-        """Loops whose range is the same whatever the other loops do, and decides on no other."""
-        if self._matrix is None:
-            return frozenset()
-        rows = self._matrix[0]
-        found = set()
-        for name, row in rows.items():
-            others = sum((np.abs(r) for n, r in rows.items() if n != name), np.zeros_like(row))
-            own = np.flatnonzero(row)
-            if len(own) == 1 and abs(row[own[0]]) == 1 and not others[own].any():
-                dim = int(own[0])
-                if not _is_constrained_with_others(self._instances, dim):
-                    found.add(name)
-        return frozenset(found)
-
-    def _enumerated(self, inner: str) -> _Points | None:
-        """The instances over the coupled loops, without the iterator that moves only `inner`."""
-        if self._matrix is None:
+        if self._ranges is None:
             return None
-        rows, constants = self._matrix
-        rows = {name: row for name, row in rows.items() if name not in self._free}
-        own = rows[inner]
-        others = sum((np.abs(r) for n, r in rows.items() if n != inner), np.zeros_like(own))
-        used = np.flatnonzero(others + np.abs(own))
-        alone = np.flatnonzero((np.abs(own) == 1) & (others == 0))
-        if not len(alone):
-            return None
-        dim = int(alone[-1])
-        found = _columns(self._instances, dim, [n for n in used.tolist() if n != dim])
-        if found is None:
-            return None
-        values, low, high = found
-        kept = [n for n in used.tolist() if n != dim]
-        sign = int(own[dim])
-        shift = values @ own[kept] + constants[inner]
-        ends = np.sort(np.stack((low * sign, high * sign)), axis=0) + shift
-        outer = {
-            name: values @ row[kept] + constants[name]
-            for name, row in rows.items()
-            if name != inner
-        }
-        return _Points(outer, ends[0], ends[1])
+        return _counted(self._ranges, tuple(self._places[name] for name in names), factors)
 
 
-def _over_loops(
-    instances: isl.Set, matrix: tuple[dict[str, _Ints], dict[str, int]] | None
-) -> isl.Set:
-    """`instances` without what constrains iterators that no loop runs over: others decide them."""
-    if matrix is not None:
-        used = sum((np.abs(row) for row in matrix[0].values()), np.zeros(instances.dim(_SET)))
-        for dim in np.flatnonzero(used == 0).tolist():
-            instances = instances.eliminate(_SET, dim, 1)
-    return instances
-
-
-def _is_constrained_with_others(instances: isl.Set, dim: int) -> bool:
-    """Whether a constraint has the dim and another one."""
-    for part in instances.get_basic_sets():
-        for constraint in part.get_constraints():
-            row = [
-                constraint.get_coefficient_val(_SET, n).to_python()
-                for n in range(instances.dim(_SET))
-            ]
-            if row[dim] and sum(map(bool, row)) > 1:
-                return True
-    return False
-
-
-def _loop_matrix(
-    program: PolyProgram, nest: Nest
-) -> tuple[dict[str, _Ints], dict[str, int]] | None:
-    """Every loop as a linear function of the iterators; None where it is none."""
-    iterators = program.statement(nest.handle).iterators
-    rows, constants = {}, {}
-    for loop in program.loops(nest.handle):
-        value = loop.expr(nest.handle)
+def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
+    """The loops as linear functions of the iterators; None where one is none."""
+    statement = program.statement(nest.handle)
+    values = {loop.name: loop.expr(nest.handle) for loop in program.loops(nest.handle)}
+    found = []
+    for loop in (*nest.prefix, *nest.band):
+        value = values[loop.name]
         if any(not isinstance(atom, str) for atom, _ in value.terms):
             return None
-        rows[loop.name] = np.array([_coefficient(value, i) for i in iterators], dtype=np.int64)
-        constants[loop.name] = value.constant
-    return rows, constants
+        row = tuple(value.coefficient(iterator) for iterator in statement.iterators)
+        found.append(LoopFunction(row, value.constant, loop.minimum))
+    return loop_ranges(domain(statement), tuple(found))
 
 
-def _coefficient(value: Affine, iterator: str) -> int:
-    return value.coefficient(iterator)
+@lru_cache(maxsize=16384)
+def _counted(
+    ranges: LoopRanges, loops: tuple[int, ...], factors: tuple[int, ...]
+) -> _Coupled | None:
+    found = ranges.blocks(loops, factors)
+    return None if found is None else _loop_counts(found, len(loops) - 1)
 
 
-def _columns(instances: isl.Set, dim: int, others: list[int]) -> tuple[_Ints, _Ints, _Ints] | None:
-    """Values of some dims with at least one point, and the range of another one there.
-
-    No constraint has one of these and a dim that is neither.
-    """
-    parts = instances.get_basic_sets()
-    if len(parts) != 1 or parts[0].dim(isl.dim_type.div) or instances.is_empty():
-        return None
-    spans = [
-        (instances.dim_min_val(n).to_python(), instances.dim_max_val(n).to_python()) for n in others
-    ]
-    extents = [high - low + 1 for low, high in spans]
-    if prod(extents) > POINTS:
-        return None
-    values = np.indices(extents, dtype=np.int64).reshape(len(others), -1).T
-    values = values + np.array([low for low, _ in spans], dtype=np.int64)
-    low = np.full(len(values), np.iinfo(np.int64).min // 4)
-    high = np.full(len(values), np.iinfo(np.int64).max // 4)
-    holds = np.ones(len(values), dtype=bool)
-    for constraint in parts[0].get_constraints():
-        row = [constraint.get_coefficient_val(_SET, n).to_python() for n in (*others, dim)]
-        if not any(row):
-            continue
-        rest = values @ np.array(row[:-1], dtype=np.int64)
-        rest = rest + constraint.get_constant_val().to_python()
-        for sign in (1, -1) if constraint.is_equality() else (1,):
-            own = sign * row[-1]
-            if own == 0:
-                holds &= sign * rest >= 0
-            elif own > 0:
-                low = np.maximum(low, -((sign * rest) // own))
-            else:
-                high = np.minimum(high, (sign * rest) // -own)
-    holds &= low <= high
-    return values[holds], low[holds], high[holds]
-
-
-def _grouped(tuples: _Ints, low: _Ints, high: _Ints) -> tuple[_Ints, _Ints, _Ints, _Ints]:
-    """Different tuples in order, with the ends of the inner loop, and how long it is at the least."""
-    if not tuples.shape[1]:
-        trips = (high - low + 1).max(keepdims=True)
-        return tuples[:1], low.min(keepdims=True), high.max(keepdims=True), trips
-    ranges = tuples.max(axis=0) + 1
-    codes = np.ravel_multi_index(tuple(tuples.T), tuple(ranges.tolist()))
-    order = np.argsort(codes, kind="stable")
-    codes = codes[order]
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    lengths = (high - low + 1)[order]
-    return (
-        tuples[order[starts]],
-        np.minimum.reduceat(low[order], starts),
-        np.maximum.reduceat(high[order], starts),
-        # the ranges of one block may leave a gap, so their longest one counts
-        np.maximum.reduceat(lengths, starts),
-    )
-
-
-def _loop_counts(tuples: _Ints, low: _Ints, high: _Ints, trips: _Ints) -> _Coupled:
-    depths = tuples.shape[1]
-    # starts[d]: the first tuple of every different prefix of d loops
-    starts = [np.zeros(1, dtype=np.int64)]
-    for depth in range(1, depths + 1):
-        moved = (tuples[1:, :depth] != tuples[:-1, :depth]).any(axis=1)
-        starts.append(np.flatnonzero(np.r_[True, moved]))
+def _loop_counts(ranges: Ranges, outer: int) -> _Coupled:
+    """The counts of `outer` loops and of the one inside of them."""
+    # is_run[n]: where the first n loops have iterations
+    is_run = [ranges.length > 0]
+    for _ in range(outer):
+        is_run.insert(0, is_run[0].any(axis=-1))
     counts: list[_Trips] = []
     is_constant: list[bool] = []
     fixed = 0
-    for depth in range(depths + 1):
-        heads = tuples[starts[depth], :depth]
-        if depth < depths:
-            first = tuples[starts[depth], depth]
-            ends = np.r_[starts[depth][1:], len(tuples)] - 1
-            last = tuples[ends, depth]
-            children = np.searchsorted(starts[depth + 1], np.r_[starts[depth], len(tuples)])
-            length = np.diff(children)
+    for depth, where in enumerate(is_run):
+        if depth < outer:
+            inside = is_run[depth + 1]
+            first = inside.argmax(axis=-1).astype(np.int32)
+            last = (inside.shape[-1] - 1 - inside[..., ::-1].argmax(axis=-1)).astype(np.int32)
+            length = np.count_nonzero(inside, axis=-1)
         else:
-            first, last, length = low, high, trips
-        fixed = max(fixed, _depends_until(heads, first, last))
-        is_constant.append(bool((first == first[0]).all() and (last == last[0]).all()))
-        counts.append(_least_count(heads, first, last, length, is_constant))
+            first, last, length = ranges.low, ranges.high, ranges.length
+        place = _Place(where, np.asarray(first), np.asarray(last), np.asarray(length))
+        until = place.depends_until()
+        fixed = max(fixed, until)
+        is_constant.append(until == 0)
+        counts.append(place.least_count(is_constant))
     return _Coupled(tuple(counts), fixed)
 
 
-def _depends_until(heads: _Ints, first: _Ints, last: _Ints) -> int:
-    """How many of the outer loops, outermost first, decide on the range of a loop."""
-    for depth in range(heads.shape[1] + 1):
-        same = (heads[1:, :depth] == heads[:-1, :depth]).all(axis=1)
-        if (first[1:] == first[:-1])[same].all() and (last[1:] == last[:-1])[same].all():
-            return depth
-    return int(heads.shape[1])
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A loop for all values of the loops around it: where it runs, from where to where, how long."""
 
+    is_run: _Mask
+    first: Values
+    last: Values
+    length: Values
 
-def _least_count(
-    heads: _Ints, first: _Ints, last: _Ints, length: _Ints, is_constant: list[bool]
-) -> _Trips:
-    """The mean of the trip counts; or the middle of their range where that is what is reported, and
-    lower."""
-    most, fewest = int(length.max()), int(length.min())
-    mean = float(length.mean())
-    if most == fewest:
-        return _Trips(mean, mean, False)
-    # of very many iterations the model looks at a sample
-    counted = SAMPLED * mean
-    if not (_is_affine(heads, first) and _is_affine(heads, last)):
-        return _Trips(counted, mean, True)
-    # the tool knows the least count for sure only where one loop decides on it
-    if not any(is_constant[n] and _decides(heads[:, n], length) for n in range(heads.shape[1])):
-        fewest = 0
-    return _Trips(min(counted, SAMPLED * ((fewest + most) // 2)), mean, True)
+    def depends_until(self) -> int:
+        """How many of the loops around, outermost first, decide on the range of the loop."""
+        depth = self.is_run.ndim
+        low = [np.where(self.is_run, ends, ENDLESS) for ends in (self.first, self.last)]
+        high = [np.where(self.is_run, ends, -ENDLESS) for ends in (self.first, self.last)]
+        for outer in range(depth - 1, -1, -1):
+            low = [ends.min(axis=-1) for ends in low]
+            high = [ends.max(axis=-1) for ends in high]
+            if any((a < b).any() for a, b in zip(low, high, strict=True)):
+                return outer + 1
+        return 0
 
+    def least_count(self, is_constant: list[bool]) -> _Trips:
+        """The mean of the trip counts; or the middle of their range where that is what is reported,
+        and lower."""
+        lengths = self.length[self.is_run]
+        most, fewest, mean = int(lengths.max()), int(lengths.min()), float(lengths.mean())
+        if most == fewest:
+            return _Trips(mean, mean, False)
+        # of very many iterations the model looks at a sample
+        counted = SAMPLED * mean
+        if not (self._is_affine(self.first) and self._is_affine(self.last)):
+            return _Trips(counted, mean, True)
+        # the tool knows the least count for sure only where one loop decides on it
+        if not any(is_constant[n] and self._is_decided_by(n) for n in range(self.is_run.ndim)):
+            fewest = 0
+        return _Trips(min(counted, SAMPLED * ((fewest + most) // 2)), mean, True)
 
-def _is_affine(heads: _Ints, ends: _Ints) -> bool:
-    """Whether one bound of a loop, without rounding, may give its ends for the values around."""
-    if len(heads) == 1:
-        return True
-    changes = (heads[1:] - heads[0]).astype(np.float64)
-    slopes, _, rank, _ = np.linalg.lstsq(changes, (ends[1:] - ends[0]).astype(np.float64))
-    if rank < heads.shape[1]:
-        # the values around depend on each other, so there are several such functions, or none
-        return True
-    return bool((changes @ np.rint(slopes) == ends[1:] - ends[0]).all())
+    def _is_decided_by(self, axis: int) -> bool:
+        """Whether the loop is as long wherever a loop around it has the same value."""
+        others = tuple(n for n in range(self.is_run.ndim) if n != axis)
+        least = np.where(self.is_run, self.length, ENDLESS).min(axis=others)
+        most = np.where(self.is_run, self.length, -ENDLESS).max(axis=others)
+        return bool((least >= most).all())
 
+    def _is_affine(self, ends: Values) -> bool:
+        """Whether one bound of the loop, without rounding, may give its ends for the values around."""
+        places = np.flatnonzero(self.is_run)
+        if len(places) == 1:
+            return True
+        some = places[:: max(len(places) // SAMPLE, 1)]
+        slopes = self._slopes(some, ends)
+        if slopes is None:
+            slopes = self._slopes(places, ends)
+        if slopes is None:
+            # the values around depend on each other, so there are several such functions, or none
+            return True
+        start = np.unravel_index(places[0], self.is_run.shape)
+        expected = np.asarray(ends[start])
+        for axis, (slope, at) in enumerate(zip(slopes, start, strict=True)):
+            along = np.arange(self.is_run.shape[axis]) - at
+            expected = expected + (slope * along).reshape(
+                [-1 if n == axis else 1 for n in range(self.is_run.ndim)]
+            )
+        return bool((ends == expected)[self.is_run].all())
 
-def _decides(values: _Ints, length: _Ints) -> bool:
-    order = np.argsort(values, kind="stable")
-    values, ordered = values[order], length[order]
-    same = values[1:] == values[:-1]
-    return bool((ordered[1:] == ordered[:-1])[same].all())
+    def _slopes(self, places: _Ints, ends: Values) -> list[int] | None:
+        """By how much the ends go up with each of the values around; None where that is open."""
+        heads = np.stack(np.unravel_index(places, self.is_run.shape), axis=1).astype(np.float64)
+        values = ends.ravel()[places].astype(np.float64)
+        slopes, _, rank, _ = np.linalg.lstsq(heads[1:] - heads[0], values[1:] - values[0])
+        if rank < heads.shape[1]:
+            return None
+        return [int(slope) for slope in np.rint(slopes)]
