@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import ceil, prod
 
 import numpy as np
@@ -359,16 +358,21 @@ def _rest(chains: Chains, factors: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     shape = chains.shape
     cycles = np.zeros(len(factors))
-    for is_rest in product((False, True), repeat=len(shape.order)):
-        if not any(is_rest):
-            continue
-        lanes = np.where(is_rest, shape.extents % factors, factors)
-        trips = np.where(is_rest, (lanes > 0).astype(np.int64), shape.extents // factors)
+    rests, blocks = shape.extents % factors, shape.extents // factors
+    parts: list[tuple[tuple[int, ...], NDArray[np.int64]]] = [((), np.arange(len(factors)))]
+    for column in range(len(shape.order)):
+        left = [(columns, rows[rests[rows, column] > 0]) for columns, rows in parts]
+        parts += [((*columns, column), rows) for columns, rows in left if len(rows)]
+    for columns, rows in parts[1:]:
+        trips = blocks[rows]
+        trips[:, columns] = 1
         # where nothing is left to loop over, it is straight-line code beside the other parts
-        some = np.flatnonzero(trips.all(axis=1) & (trips > 1).any(axis=1))
+        loops = (trips > 1).any(axis=1)
+        some, trips = rows[loops], trips[loops]
         if not len(some):
             continue
-        lanes, trips = lanes[some], trips[some]
+        lanes = factors[some]
+        lanes[:, columns] = rests[some][:, columns]
         count = shape.executions * trips.prod(axis=1)
         interval = chains.interval(lanes, trips)
         runs = np.minimum(shape.entries(lanes, trips, np.ones(len(some), dtype=bool)), count)

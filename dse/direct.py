@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
-from math import factorial
 
 from pom.dse.direct_sums import TreeWriter, find_accumulations
 from pom.dse.nests import Nest
@@ -218,7 +217,7 @@ def _find_chains(
 
 def _is_direct(nest: Nest, chain: _Chain) -> bool:
     """Whether the chain is the nest's box, untouched, and may be tiled in any way."""
-    if not nest.is_box or len(nest.orders) != factorial(len(nest.band)):
+    if not nest.is_box or not nest.is_permutable:
         return False
     if len(chain.loops) != len(nest.band) or len(chain.around) != len(nest.prefix):
         return False

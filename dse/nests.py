@@ -7,6 +7,7 @@ A nest is a maximal chain of loops whose body is straight-line: one statement or
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import prod
@@ -25,7 +26,7 @@ from pom.passes.loop_ranges import value_range
 from pom.passes.poly_reorder import reordered
 
 MAX_PERMUTED_LOOPS = 4
-"""Longer bands keep their written order."""
+"""Of longer bands, orders are tried in which neighbours move together."""
 MAX_CYCLE = 3
 """Most statements of a recurrence that is looked for."""
 
@@ -110,6 +111,8 @@ class Nest:
         the nest in different iterations of these do not follow each other in one pipeline.
     company : tuple of str
         Statements beside a nest that is not apart, which are part of what runs again and again.
+    is_permutable : bool
+        Whether the loops of the band may be in any order.
     """
 
     statements: tuple[str, ...]
@@ -123,6 +126,7 @@ class Nest:
     sums: tuple[Sum, ...] = ()
     apart: int = 0
     company: tuple[str, ...] = ()
+    is_permutable: bool = False
 
     @property
     def handle(self) -> str:
@@ -153,8 +157,10 @@ class Nest:
 
         A dependence that keeps the loop from going innermost is between iterations of one block, too.
         """
-        if len(self.band) > MAX_PERMUTED_LOOPS:
+        if self.is_permutable:
             return True
+        if len(self.band) > MAX_PERMUTED_LOOPS:
+            return any(other[-1] == loop for other in self.orders)
         return (*(name for name in order if name != loop), loop) in self.orders
 
     def loop(self, name: str) -> BandLoop:
@@ -215,6 +221,7 @@ def _nest(
     band = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in chain)
     around = tuple(BandLoop(loop.name, *value_range(program, loop)) for loop in prefix)
     names = tuple(loop.name for loop in chain)
+    orders = _legal_orders(program, statements[0], tuple(n.name for n in prefix), names, fast_math)
     is_box = all(_is_box(program, s, (*around, *band)) for s in statements)
     sums = find_sums(program, statements, names, fast_math) if is_box else ()
     return Nest(
@@ -222,15 +229,14 @@ def _nest(
         prefix=around,
         band=band,
         is_box=is_box,
-        orders=_legal_orders(
-            program, statements[0], tuple(n.name for n in prefix), names, fast_math
-        ),
+        orders=orders,
         work=_work(program, statements, names),
         recurrences=_recurrences(program, statements, names, flows, sums),
         values=tuple(
             body.value for s in statements if isinstance(body := program.statement(s).body, Assign)
         ),
         sums=sums,
+        is_permutable=_is_permutable(names, orders),
     )
 
 
@@ -364,13 +370,33 @@ def _legal_orders(
     band: tuple[str, ...],
     fast_math: bool,
 ) -> tuple[tuple[str, ...], ...]:
-    if not 1 < len(band) <= MAX_PERMUTED_LOOPS:
-        return (band,)
+    """Orders of the band, as written first: all that are legal, or of a long band some."""
+    tried = permutations(band) if len(band) <= MAX_PERMUTED_LOOPS else _moves(band)
     legal = [band]
-    for order in permutations(band):
+    for order in tried:
         if order != band and any(
             is_legal(program, candidate, fast_math)
             for candidate in reordered(program, statement, (*prefix, *order))
         ):
             legal.append(order)
     return tuple(legal)
+
+
+def _moves(band: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """Neighbours of a band that move outside of all others, and loops that move inside of them.
+
+    A sum over channels and a window has neighbouring loops.
+    """
+    count = len(band)
+    outside = ((n, m) for n in range(1, count) for m in range(n + 1, count + 1))
+    inside = (band[:n] + band[n + 1 :] + band[n : n + 1] for n in range(count - 1))
+    return dict.fromkeys((*(band[n:m] + band[:n] + band[m:] for n, m in outside), *inside))
+
+
+def _is_permutable(band: tuple[str, ...], orders: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether the loops of a band may be in any order, by the orders that are legal.
+
+    A loop may be outermost where no dependence goes backwards along it. If that holds for every
+    loop, every dependence goes forwards along all of them, in whatever order they are.
+    """
+    return {order[0] for order in orders} == {*band}

@@ -8,8 +8,12 @@ Array partitions give every lane its own bank.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from math import lcm, prod
+from functools import lru_cache
+from math import gcd, lcm, prod
+
+import numpy as np
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
@@ -215,7 +219,8 @@ def partitions_of(
     In each dim of an array the subscript of lane ``x`` differs from that of lane 0 by
     ``sum(coefficient * x)``. Cyclic banks, as many as the blocks are long, send all lanes of one
     access to different banks, and whole blocks always to the same ones, so no lane needs to choose
-    between banks. Nests that want different numbers get their least common multiple.
+    between banks (see `wanted_banks`). Nests that want different numbers get their least common
+    multiple.
     """
     wanted: dict[tuple[str, int], int] = {}
     by_handle = {p.statement: p for p in plans}
@@ -241,62 +246,113 @@ def partitions_of(
 def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple[str, int], int]:
     """How many banks one nest wants, per array and dim.
 
+    Lanes use banks side by side where the bank of each does not change from iteration to iteration:
+    a lane that chooses among banks keeps a port of all of them busy. In the subscript ``2 y + r``,
+    with `f` of the iterations of ``y`` side by side and all of ``r``, an iteration starts ``2 f``
+    elements further than the one before, so ``2 f`` banks are as many as that is true for. Where
+    several loops go on, it is the greatest common divisor of their steps. Of a plan for some loops
+    of the band, only those count.
+
     A bank has two ports: where a single loop has two lanes, with one access each, they share one.
     """
     factors = {
         loop: min(factor, nest.loop(loop).extent)
         for loop, factor in zip(plan.order, plan.factors, strict=True)
     }
-    bodies = [(s, program.statement(s).body) for s in nest.statements]
-    accesses = [
-        (statement, access)
-        for statement, body in bodies
-        if isinstance(body, Assign)
-        for access in (*body.reads, body.target)
-    ]
-    uses = Counter(access.array for _, access in accesses)
+    # a rest that is peeled off is a part of its own, where a single full block does not move
+    whole = nest.is_box and len(nest.statements) == 1
+    remaining = {
+        loop
+        for loop, factor in factors.items()
+        if nest.loop(loop).extent >= (2 * factor if whole else factor + 1)
+    }
+    if len(plan.order) == len(nest.band):
+        factors.update((loop.name, 1) for loop in nest.prefix)
+        remaining.update(loop.name for loop in nest.prefix if loop.extent > 1)
+    accesses = [each for statement in nest.statements for each in _strides(program, statement)]
+    uses = Counter(array for array, _ in accesses)
     wanted: dict[tuple[str, int], int] = {}
-    for statement, access in accesses:
-        found = _banks(program, statement, access, factors)
-        if len(nest.band) == uses[access.array] == 1 and prod(found.values()) <= PORTS:
+    for array, strides in accesses:
+        found = _banks(strides, factors, remaining)
+        if len(nest.band) == uses[array] == 1 and prod(found.values()) <= PORTS:
             continue
         for dim, banks in found.items():
-            key = (access.array, dim)
-            wanted[key] = lcm(wanted.get(key, 1), banks)
+            wanted[array, dim] = lcm(wanted.get((array, dim), 1), banks)
     return wanted
 
 
 def _banks(
-    program: PolyProgram, statement: str, access: Access, factors: dict[str, int]
+    strides: tuple[Mapping[str, int], ...], factors: dict[str, int], remaining: set[str]
 ) -> dict[int, int]:
-    """How many banks each dim needs for one access; the largest stride decides where loops add up.
+    """How many banks each dim needs for one access, with `factors` lanes along some loops.
 
     On a diagonal, such as ``A[i, i]``, lanes are in different banks by the first dim alone.
     """
-    loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
-    lanes = [(loops[loop], factor) for loop, factor in factors.items() if factor > 1]
     found: dict[int, int] = {}
     moves: set[tuple[int, ...]] = set()
-    for dim, subscript in enumerate(access.subscripts):
-        if not isinstance(subscript, Affine):
+    for dim, by_loop in enumerate(strides):
+        moved = tuple(by_loop.get(loop, 0) for loop, factor in factors.items() if factor > 1)
+        if not any(moved) or moved in moves:
             continue
-        strides = tuple(_stride(subscript, loop) for loop, _ in lanes)
-        if strides in moves:
-            continue
-        moves.add(strides)
-        banks = 1
-        for stride, (_, factor) in zip(strides, lanes, strict=True):
-            banks = lcm(banks, abs(stride) * factor) if stride else banks
-        if banks > 1:
+        moves.add(moved)
+        blocks = {n: abs(by_loop[n]) * f for n, f in factors.items() if by_loop.get(n)}
+        lanes = [block for loop, block in blocks.items() if factors[loop] > 1]
+        steps = [block for loop, block in blocks.items() if loop in remaining]
+        if (banks := gcd(*steps) if steps else lcm(*lanes)) > 1:
             found[dim] = banks
     return found
 
 
-def _stride(subscript: Affine, loop: Affine) -> int:
-    """How far `subscript` moves when a loop moves by one and the other loops stay.
+@lru_cache(maxsize=512)
+def _strides(
+    program: PolyProgram, statement: str
+) -> tuple[tuple[str, tuple[Mapping[str, int], ...]], ...]:
+    """Per access of a statement the array and, for each dim, how far a step of each loop moves it."""
+    body = program.statement(statement).body
+    if not isinstance(body, Assign):
+        return ()
+    loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+    steps = _steps(loops)
+    return tuple(
+        (
+            access.array,
+            tuple(
+                {
+                    loop: sum(subscript.coefficient(name) * by for name, by in steps[loop].items())
+                    if steps
+                    else _stride(subscript, value)
+                    for loop, value in loops.items()
+                }
+                if isinstance(subscript, Affine)
+                else {}
+                for subscript in access.subscripts
+            ),
+        )
+        for access in (*body.reads, body.target)
+    )
 
-    A loop is an iterator (plus a constant), blocks of one, or what is left within a block.
+
+def _steps(loops: Mapping[str, Affine]) -> dict[str, dict[str, int]]:
+    """How iterators move when one loop moves by one and the others stay: a skew is undone.
+
+    Empty where loops are not as many different sums of iterators as there are iterators.
     """
+    iterators = sorted({v for value in loops.values() for v in value.variables})
+    plain = all(isinstance(a, str) for value in loops.values() for a, _ in value.terms)
+    if not plain or len(iterators) != len(loops):
+        return {}
+    matrix = np.array([[value.coefficient(i) for i in iterators] for value in loops.values()])
+    if round(abs(float(np.linalg.det(matrix)))) != 1:
+        return {}
+    inverse = np.rint(np.linalg.inv(matrix)).astype(int)
+    return {
+        loop: {i: int(by) for i, by in zip(iterators, inverse[:, column], strict=True) if by}
+        for column, loop in enumerate(loops)
+    }
+
+
+def _stride(subscript: Affine, loop: Affine) -> int:
+    """About how far `subscript` moves with a loop of blocks, or with one of what is left in them."""
     if len(loop.terms) == 1:
         atom, coefficient = loop.terms[0]
         if isinstance(atom, str):

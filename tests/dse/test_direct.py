@@ -19,7 +19,7 @@ from tests.dse.problems import EXAMPLES, example
 
 KERNELS = (
     "polybench/gemm", "polybench/atax", "polybench/jacobi_2d", "polybench/doitgen",
-    "polybench/correlation", "polybench/deriche", "pom/bicg", "pom/blur",
+    "polybench/correlation", "polybench/deriche", "pom/bicg", "pom/blur", "applications/conv2d",
 )  # fmt: skip
 
 

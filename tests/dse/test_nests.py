@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pom
 from pom.dse.evaluation import Evaluator
 from pom.dse.nests import Nest, Operation, find_nests
@@ -56,6 +58,26 @@ def test_a_carried_order_stays() -> None:
 
     (nest,) = find_nests(graph_to_poly(sweep.graph))
     assert nest.orders == (("i", "j"),)
+
+
+def test_neighbours_of_a_long_band_move_together() -> None:
+    def orders(*, fast_math: bool) -> tuple[Nest, set[tuple[str, ...]]]:
+        problem = replace(example("applications/conv2d"), fast_math=fast_math)
+        nest = Evaluator(problem).structure("distributed").nests[-1]
+        return nest, {*nest.orders}
+
+    nest, found = orders(fast_math=False)
+    assert nest.orders[0] == ("f", "y", "x", "c", "r", "s")
+    # a sum keeps its order
+    assert all([n for n in order if n in "crs"] == ["c", "r", "s"] for order in found)
+    assert ("c", "r", "f", "y", "x", "s") in found
+    assert not nest.is_permutable
+    assert [loop.name for loop in nest.band if nest.may_have_lanes(nest.orders[0], loop.name)] == [
+        "f", "y", "x", "s",
+    ]  # fmt: skip
+    nest, found = orders(fast_math=True)
+    assert {("s", "f", "y", "x", "c", "r"), ("f", "y", "c", "r", "s", "x")} <= found
+    assert nest.is_permutable
 
 
 def test_statements_outside_of_all_loops_are_in_no_nest() -> None:

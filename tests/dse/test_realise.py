@@ -73,6 +73,7 @@ KERNELS = (
     "polybench/gemm", "polybench/atax", "polybench/trmm", "polybench/jacobi_1d", "polybench/bicg",
     "polybench/gesummv", "pom/seidel", "pom/bicg", "pom/edge_detect", "polybench/lu",
     "polybench/cholesky", "polybench/trisolv", "polybench/gramschmidt", "polybench/syrk",
+    "applications/conv2d", "applications/fir", "applications/subsequence",
 )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def test_the_required_kernels_are_there() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}-{p.stem}" for p in FILES])
 def test_default_kernel_has_the_default_size(path: Path) -> None:
-    default = "medium" if path.parent.name == "polybench" else "large"
+    default = "large" if path.parent.name == "pom" else "medium"
     assert load_kernel(path).graph == load_kernel(path, size=default).graph
 
 
