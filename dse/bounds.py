@@ -324,10 +324,21 @@ def _operators(
     resource: str,
 ) -> NDArray[np.float64]:
     """What the operators would need if each were used once."""
+    each = {operator: float(getattr(cost, resource)) for operator, cost in costs.items()}
+    return operator_sum(nest, order, each, factors)
+
+
+def operator_sum(
+    nest: Nest,
+    order: tuple[str, ...],
+    each: Mapping[str, float],
+    factors: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """What the operators of one iteration need, with so much for each, if each is used once."""
     used = np.zeros(len(factors))
     for work in nest.work:
         positions = [order.index(loop) for loop in work.loops]
-        cost = getattr(costs[work.operator], resource)
+        cost = each.get(work.operator, 0.0)
         if cost and positions:
             used += factors[:, positions].prod(axis=1) * cost
     return used

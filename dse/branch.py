@@ -11,14 +11,18 @@ that add up to 1, ``max_n operators_n >= sum_n w_n operators_n`` and so
 
     bound = sum_n min_rows (latency + price (own + w_n operators)) - price * limit
 
-where every nest is minimised alone. Each nest also has to fit beside the least that the other nests
-need. Of a nest that was evaluated alone, what its loops take counts, and not the states around them,
-which other nests may share (`evaluation.loop_cycles`).
+where every nest is minimised alone; there is a share for every kind of operator. Each nest also has
+to fit beside the least that the other nests need. Of a nest that was evaluated alone, what its loops
+take counts, and not the states around them, which other nests may share (`evaluation.loop_cycles`).
+
+Nests that share arrays have to agree on banks, or pay for it: `bank_nodes` splits the designs by what
+their nests want, and this bound is taken in every part.
 
 The bound is over designs in which the nests run in order. Taken for granted is that the banks which
-other nests want do not make a nest faster. In small kernels they may: the least common multiple of
-many banks splits an array completely. In random designs whose nests agree on the banks, which are
-those that the composer makes, no bound was exceeded (tests/dse/test_bounds.py).
+other nests want do not make a nest faster: they do where ports are what it waits for, or where the
+least common multiple of many banks splits an array completely, as it may in small kernels. In the
+leaves of `bank_nodes`, where the model was asked about every nest under the banks of the design, nothing
+is taken for granted.
 """
 
 from __future__ import annotations
@@ -31,16 +35,20 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.bank_nodes import BankNodes, Node, Part, Prices, SharedBanks, followed, of_rows
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
+from pom.dse.bounds import Candidates
 from pom.dse.composer import Composer
+from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nest_table import KNOWN, OPEN, NestTable, Room
+from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, with_partitions
 from pom.dse.search import Search
-from pom.dse.space import Variant
+from pom.dse.space import Variant, operator_cost
 from pom.qor_model.resources_constants import LUT_TERMS, load_constants
 
 _Floats = NDArray[np.float64]
@@ -52,8 +60,12 @@ BATCH = 12
 """Rows that are looked at together."""
 STEPS = 4
 """How often the shares of the operators are adapted for a price."""
-CONTROL_LUT = 250.0
-"""LUT of control that a nest alone has and beside other nests shares."""
+FEW = 4
+"""Rows that are looked at together in a node."""
+REGISTER_LUT = 4.0
+"""LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
+CONTROL_LUT = 40.0
+"""LUT of states that a nest alone has and beside other nests shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +77,13 @@ class Bound:
     cycles : float
     rows : tuple of (int, tuple of int)
         Per nest, rows that were not evaluated and come first; the others are no lower.
+    design : tuple of int
+        The rows that reach it, one per nest, where all of them were evaluated.
     """
 
     cycles: float
     rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    design: tuple[int, ...] = ()
 
 
 class Branch:
@@ -89,23 +104,45 @@ class Branch:
         )
         self.overlapped_bound = variant.bound if variant.overlap else float("inf")
         self.is_tried = False
+        self._prices: Prices | None = None
+        self.idle = self.rest = 0
+        self._designs: set[tuple[int, ...]] = set()
         self.is_exhausted = False
 
     @cached_property
     def tables(self) -> tuple[NestTable, ...]:
-        constants = load_constants(self.search.local.library.tool)
-        access = dict(zip(LUT_TERMS, constants.lut, strict=True))["accesses"]
-        program = self.variant.structure.program
+        program, costs = self.variant.structure.program, self._lut_costs
+        operators = self._operators
         return tuple(
             NestTable(
                 nest,
                 lists,
                 Footprint(program, nest),
-                access,
+                costs["accesses"],
                 None if nest.is_box else block_counts(program, nest),
+                operators,
             )
             for nest, lists in self.variant.candidates
         )
+
+    @cached_property
+    def _operators(self) -> dict[str, tuple[float, float]]:
+        """LUT of the operators of all nests, and of the controllers that share them."""
+        users = _users(self.variant.candidates)
+        chosen = dict(self.variant.implementations)
+        names = sorted({w.operator for nest, _ in self.variant.candidates for w in nest.work})
+        found = {}
+        for name in names:
+            lut = operator_cost(self.search.local.library, name, chosen.get(name, "")).lut
+            count = users.get(name, 0)
+            control = self._lut_costs["operator_controllers"] * count if count > 1 else 0.0
+            found[name] = float(lut), control if lut else 0.0
+        return found
+
+    @cached_property
+    def _lut_costs(self) -> dict[str, float]:
+        constants = load_constants(self.search.local.library.tool)
+        return dict(zip(LUT_TERMS, constants.lut, strict=True))
 
     @cached_property
     def composer(self) -> Composer:
@@ -194,10 +231,116 @@ class Branch:
         if len(tables) == 1:
             return bound
         parts = [
-            _Part.of(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
+            _part(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
             for n, table in enumerate(tables)
         ]
-        return _dual(parts, bound, float(limits.lut))
+        bound, prices = _dual(parts, tables, bound, float(limits.lut))
+        if bound.cycles >= best or not self._nodes.order:
+            return bound
+        return self._under_banks(parts, bound, prices, best)
+
+    def _under_banks(self, parts: list[Part], bound: Bound, prices: Prices, best: float) -> Bound:
+        """The bound with the banks that nests share."""
+        limit = float(self.search.problem.limits.lut)
+        version = (best, *(float(table.version) for table in self.tables))
+        self._prices = prices
+        while True:
+            node = self._nodes.lowest(parts, limit, version, prices, best)
+            if node.bound >= best:
+                return Bound(best)
+            found = self._wanted(node, parts)
+            if found is not None:
+                return replace(found, cycles=max(bound.cycles, found.cycles))
+            if not self._nodes.is_leaf(node):
+                self._nodes.split(node, parts, limit, best)
+
+    def _wanted(self, node: Node, parts: list[Part]) -> Bound | None:
+        """What has to be known of the rows of a node that reach its bound; None for nothing.
+
+        Of a leaf that is out of the question, the design is left out.
+        """
+        rows = tuple(
+            (part.n, _first(values, part.rows, self.tables[part.n], FEW))
+            for part, values in zip(parts, node.values, strict=True)
+        )
+        if any(found for _, found in rows):
+            return Bound(node.bound, rows)
+        design = tuple(
+            int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
+        )
+        is_leaf = self._nodes.is_leaf(node)
+        if is_leaf and self._looked_inside(node, design):
+            return None
+        if node.lut <= self.search.problem.limits.lut and design not in self._designs:
+            self._designs.add(design)
+            return Bound(node.bound, (), design)
+        if is_leaf:
+            # it is no faster than it is known to be, or it does not fit
+            self._nodes.fails(design)
+            node.version = None
+        return None
+
+    def dive(self, best: float) -> tuple[int, ...] | None:
+        """The rows of a design that promises to be good, whose nests want the same banks.
+
+        Parameters
+        ----------
+        best : float
+            Designs that are not faster are of no interest.
+        """
+        bound = self.lower_bound(best)
+        if len(self.tables) == 1 or bound.cycles >= best:
+            return None
+        limits, parts = self.search.problem.limits, []
+        for n, table in enumerate(self.tables):
+            cycles, own, _, dsp = table.guesses()
+            operators = np.zeros((len(table), table.known_by_operator.shape[1]))
+            operators[:, :-1] = table.by_operator / table.interval[:, None]
+            known = table.state == KNOWN
+            operators[known] = table.known_by_operator[known]
+            rows = np.flatnonzero((cycles < np.inf) & (dsp <= limits.dsp))
+            rows = table.best_orders(rows, cycles, own)
+            parts.append(Part(n, rows, cycles[rows], own[rows], operators[rows]))
+        least = [float(part.cycles.min(initial=np.inf)) for part in parts]
+        parts = [
+            of_rows(part, part.cycles + (sum(least) - low) < best)
+            for part, low in zip(parts, least, strict=True)
+        ]
+        if self._prices is None or not all(len(part.rows) for part in parts):
+            return None
+        node = self._nodes.dive(parts, float(limits.lut), self._prices, best)
+        if node is None:
+            return None
+        return tuple(
+            int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
+        )
+
+    def _looked_inside(self, node: Node, design: tuple[int, ...]) -> bool:
+        """Learn what the rows of a design need under the banks that they want together.
+
+        Returns whether that was news.
+        """
+        nests = [(n, row) for n, row in enumerate(design) if not self._nodes.is_known(node, n, row)]
+        plan = self.plan(design)
+        asked = [(plan, self.tables[n].nest.handle) for n, _ in nests]
+        for (n, row), answer in zip(nests, self.search.evaluate(asked), strict=True):
+            more, own = float("inf"), 0.0
+            if not answer.is_refused:
+                more = answer.loop_cycles - self.tables[n].known_loops[row]
+                own = max(own_lut(answer) - answer.shared_lut - CONTROL_LUT, 0.0)
+            self._nodes.learn(node, n, row, more, own)
+        return bool(nests)
+
+    @cached_property
+    def _nodes(self) -> BankNodes:
+        weights = [float(table.least_cycles().min(initial=np.inf)) for table in self.tables]
+        return BankNodes(self._shared, weights)
+
+    @cached_property
+    def _shared(self) -> SharedBanks:
+        program, costs = self.variant.structure.program, self._lut_costs
+        register_lut = REGISTER_LUT * costs["port_muxes"]
+        return SharedBanks(program, self.tables, costs["accesses"], register_lut)
 
     def _beside_others(self, table: NestTable, cycles: _Floats) -> _Floats:
         """Bounds of rows beside other nests, with which answers share the states around loops."""
@@ -245,79 +388,85 @@ class Branch:
         return None if None in rows else tuple(row for row in rows if row is not None)
 
 
-def _dual(parts: list[_Part], bound: Bound, limit: float) -> Bound:
+def _dual(
+    parts: list[Part], tables: Sequence[NestTable], bound: Bound, limit: float
+) -> tuple[Bound, Prices]:
     """The Lagrangian bound, for a few prices, with shares that follow the operators."""
     weights = np.array([max(float(p.cycles.min()), 1.0) for p in parts])
+    kinds = parts[0].operators.shape[1]
+    even = np.repeat((weights / weights.sum())[:, None], kinds, axis=1)
+    # where no price gives more than the sum, a small one tells what needs less
+    best = Prices(PRICES[1] * bound.cycles / limit, even)
     for price in PRICES:
-        per_lut = price * bound.cycles / limit
-        shares = weights / weights.sum()
+        per_lut, shares = price * bound.cycles / limit, even
         for _ in range(STEPS):
-            values = [p.values(per_lut, w) for p, w in zip(parts, shares, strict=True)]
+            values = [
+                p.cycles + per_lut * (p.own + p.operators @ w)
+                for p, w in zip(parts, shares, strict=True)
+            ]
             value = sum(float(v.min()) for v in values) - per_lut * limit
             if value > bound.cycles:
                 rows = [
-                    (p.n, _first(v, p.rows, p.table)) for p, v in zip(parts, values, strict=True)
+                    (p.n, _first(v, p.rows, tables[p.n]))
+                    for p, v in zip(parts, values, strict=True)
                 ]
-                bound = Bound(value, tuple(rows))
-            used = (
-                np.array([p.operators[v.argmin()] for p, v in zip(parts, values, strict=True)])
-                + 1.0
-            )
-            shares = shares * used / (shares * used).sum()
-    return bound
+                bound, best = Bound(value, tuple(rows)), Prices(per_lut, shares)
+            shares = followed(shares, parts, values)
+    return bound, best
+
+
+def _users(candidates: Sequence[tuple[Nest, tuple[Candidates, ...]]]) -> dict[str, int]:
+    """By operator, how many nests have pipelines that are certain to use it.
+
+    What depends on every loop of a nest cannot be moved in front of a pipeline. A nest with as many
+    lanes as iterations has no pipeline.
+    """
+    found: dict[str, int] = {}
+    for nest, lists in candidates:
+        if any(int(c.lanes.max(initial=0)) >= nest.box for c in lists):
+            continue
+        for operator in {w.operator for w in nest.work if len(w.loops) == len(nest.band)}:
+            found[operator] = found.get(operator, 0) + 1
+    return found
 
 
 def _own(table: NestTable) -> _Floats:
     """LUT that a row needs besides operators, at the least."""
-    known = np.maximum(table.known_own - CONTROL_LUT, 0.0)
+    known = np.maximum(table.known_own - table.known_shared - CONTROL_LUT, 0.0)
     own: _Floats = np.where(table.state == KNOWN, known, table.own_lut)
     return own
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows of one nest in the dual: cycles, own LUT, and LUT of operators at an interval."""
-
-    n: int
-    table: NestTable
-    rows: NDArray[np.int64]
-    cycles: _Floats
-    own: _Floats
-    operators: _Floats
-
-    @classmethod
-    def of(
-        cls,
-        n: int,
-        table: NestTable,
-        cycles: _Floats,
-        interval: _Floats,
-        rows: NDArray[np.int64],
-        own: _Floats,
-    ) -> _Part:
-        """The rows as they are, and those that are not known with longer intervals, too."""
-        known = table.state[rows] == KNOWN
-        operators = table.lut / interval
-        operators[rows[known]] = np.maximum(table.known_lut - own - CONTROL_LUT, 0.0)[rows[known]]
-        cells = [(rows, cycles[rows], own[rows], operators[rows])]
-        later = rows[~known]
-        for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
-            slower = cycles[later] + table.full[later] * more
-            cells.append((later, slower, own[later], operators[later] / divisor))
-        return cls(n, table, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
-
-    def values(self, price: float, share: float) -> _Floats:
-        """Cycles and priced LUT of the rows."""
-        return self.cycles + price * (self.own + share * self.operators)
+def _part(
+    n: int,
+    table: NestTable,
+    cycles: _Floats,
+    interval: _Floats,
+    rows: NDArray[np.int64],
+    own: _Floats,
+) -> Part:
+    """The rows as they are, and those that are not known with longer intervals, too."""
+    known = table.state[rows] == KNOWN
+    operators = np.zeros((len(table), table.known_by_operator.shape[1]))
+    operators[:, : table.by_operator.shape[1]] = table.by_operator / interval[:, None]
+    operators[rows[known]] = table.known_by_operator[rows[known]]
+    cells = [(rows, cycles[rows], own[rows], operators[rows])]
+    later = rows[~known]
+    for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
+        slower = cycles[later] + table.full[later] * more
+        cells.append((later, slower, own[later], operators[later] / divisor))
+    return Part(n, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
 
 
 def _room(limits: Resources, others_lut: float) -> Room:
     return Room(limits.lut - others_lut, limits.ff, limits.dsp)
 
 
-def _first(values: _Floats, rows: NDArray[np.int64], table: NestTable) -> tuple[int, ...]:
+def _first(
+    values: _Floats, rows: NDArray[np.int64], table: NestTable, most: int = BATCH
+) -> tuple[int, ...]:
     """Rows with the lowest values, up to the first that is known."""
-    count = min(BATCH, len(values))
+    count = min(most, len(values))
     near = np.argpartition(values, count - 1)[:count]
     found: list[int] = []
     for at in near[np.lexsort((rows[near], values[near]))].tolist():

@@ -72,6 +72,8 @@ class Evaluation:
     loop_cycles : float
         Cycles that the loops of a nest alone take in every design with the nest as it is; states
         around loops may overlap with those of other nests.
+    shared_lut : float
+        Of `resources`, what a whole design has once for all nests besides operators.
     """
 
     plan: Plan
@@ -81,6 +83,7 @@ class Evaluation:
     refusal: str = ""
     units: tuple[Unit, ...] = ()
     loop_cycles: float = 0.0
+    shared_lut: float = 0.0
 
     @property
     def is_refused(self) -> bool:
@@ -97,6 +100,7 @@ class Evaluation:
             "refusal": self.refusal,
             "units": [list(astuple(unit)) for unit in self.units],
             "loop_cycles": self.loop_cycles,
+            "shared_lut": self.shared_lut,
         }
 
 
@@ -104,6 +108,17 @@ def own_lut(answer: Evaluation) -> float:
     """LUT of a design besides operators that other nests may share."""
     shared = sum(unit.lut * unit.count for unit in answer.units)
     return max(answer.resources.lut - shared, 0.0)
+
+
+def _shared_lut(report: ResourceReport) -> float:
+    """LUT besides operators that other nests may share with a nest.
+
+    A function and a local array are there once. Every controller of an operator counts one for each
+    of these; the first one of a nest is counted where nests are put together.
+    """
+    causes = dict(report.lut_by_cause)
+    # with a single controller there is nothing to share, so these are two or more
+    return causes["functions"] + causes["memory"] + 0.5 * causes["operator_controllers"]
 
 
 def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = False) -> float:
@@ -160,6 +175,7 @@ def parse_evaluation(record: dict[str, Any]) -> Evaluation:
         record["refusal"],
         tuple(Unit(*unit) for unit in record["units"]),
         record["loop_cycles"],
+        record["shared_lut"],
     )
 
 
@@ -259,7 +275,8 @@ class Evaluator:
         if nest:
             chosen = self._nest(plan.structure, nest)
             inside = loop_cycles(result.function(result.top).loops, chosen)
-        return Evaluation(plan, nest, result.latency_cycles, resources, "", units, inside)
+        shared = _shared_lut(report) if nest else 0.0
+        return Evaluation(plan, nest, result.latency_cycles, resources, "", units, inside, shared)
 
     def _nest(self, structure: str, handle: str) -> Nest:
         return next(n for n in self.structure(structure).nests if n.handle == handle)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class _Use:
     array: str
     coefficients: tuple[tuple[int, ...], ...]
     constants: tuple[tuple[int, ...], ...]
+    around: tuple[int, ...] = ()
+    """Per dim, the largest step that loops around the nest move it by; 0 where they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,68 @@ class Footprint:
             key = (use.array, kind)
             counted[key] = np.maximum(counted.get(key, 0.0), number)
         return sum(counted.values(), np.zeros(len(factors)))
+
+    def selection_lut(
+        self,
+        order: tuple[str, ...],
+        factors: _Ints,
+        banks: Mapping[tuple[str, int], _Ints],
+        access_lut: float,
+        register_lut: float = float("inf"),
+    ) -> NDArray[np.float64]:
+        """LUT of the banks that the loads of one iteration may reach, at the least.
+
+        Parameters
+        ----------
+        order : tuple of str
+        factors : array of int, shape (n, len(order))
+        banks : mapping of (array, dim) to array of int, shape (n,)
+        access_lut : float
+            What a bank costs that a load may reach.
+        register_lut : float
+            What an element costs that a load selects from registers, where dims are split
+            completely, or may be by other nests.
+
+        Notes
+        -----
+        A loop that remains moves the bank by its stride times its block, and nothing else is known
+        of it when the circuit is made; so the banks that a load selects from are those that
+        multiples of the greatest common divisor reach.
+        """
+        extents = np.array([self.nest.loop(name).extent for name in order], dtype=np.int64)
+        blocks = extents // factors if self.nest.is_box else -(-extents // factors)
+        remains = blocks > 1
+        inner = remains.shape[1] - 1 - np.argmax(remains[:, ::-1], axis=1)
+        total = np.zeros(len(factors))
+        for kind, use in self.uses:
+            split = [d for d in range(len(use.coefficients)) if (use.array, d) in banks]
+            if kind or not split or len(use.around) != len(use.coefficients):
+                continue
+            matrix = np.array(use.coefficients, dtype=np.int64)
+            moving = [n for n in range(len(self.loops)) if matrix[:, n].any()]
+            columns = [order.index(self.loops[n]) for n in moving]
+            lanes = factors[:, columns]
+            is_independent = np.linalg.matrix_rank(matrix[:, moving]) == len(moving)
+            number = lanes.prod(axis=1) if is_independent else lanes.max(axis=1, initial=1)
+            number = number * (np.isin(inner, columns) & remains.any(axis=1))
+            # how much larger or smaller the number of banks becomes where dims are split completely
+            larger, smaller = np.full(len(factors), np.inf), np.ones(len(factors))
+            for dim in split:
+                step = np.full(len(factors), use.around[dim], dtype=np.int64)
+                for n, column in zip(moving, columns, strict=True):
+                    if matrix[dim, n]:
+                        stride = abs(int(matrix[dim, n])) * factors[:, column]
+                        step = np.gcd(step, np.where(remains[:, column], stride, 0))
+                size = self.program.arrays[use.array].type.shape[dim]
+                here = banks[use.array, dim]
+                reached = np.where(step > 0, here // np.gcd(here, step), 1)
+                most = np.where(step > 0, size // np.gcd(size, step), 1)
+                larger = np.minimum(larger, most / reached)
+                smaller *= np.minimum(most / reached, 1.0)
+                number = number * reached
+            ratio = np.where(larger > 1.0, larger, smaller)
+            total += number * np.minimum(access_lut, register_lut * ratio)
+        return total
 
     def demand(self, plan: NestPlan) -> Demand:
         """The accesses of one iteration under a plan."""
@@ -167,6 +231,7 @@ def _uses(program: PolyProgram, nest: Nest, loops: tuple[str, ...]) -> tuple[tup
         if isinstance(body, Assign):
             targets.setdefault(body.target.array, set()).add(body.target)
     found: dict[tuple[str, int, tuple[tuple[int, ...], ...]], set[tuple[int, ...]]] = {}
+    around: dict[tuple[str, int, tuple[tuple[int, ...], ...]], set[tuple[int, ...]]] = {}
     written: set[str] = set()
     for statement, body in bodies:
         if not isinstance(body, Assign):
@@ -179,18 +244,26 @@ def _uses(program: PolyProgram, nest: Nest, loops: tuple[str, ...]) -> tuple[tup
                 continue
             line = _linear(program, statement, access, loops)
             if line is not None:
-                found.setdefault((access.array, kind, line[0]), set()).add(line[1])
+                key = (access.array, kind, line[0])
+                found.setdefault(key, set()).add(line[1])
+                around.setdefault(key, set()).add(line[2])
         written.add(body.target.array)
     return tuple(
-        (kind, _Use(array, coefficients, tuple(sorted(constants))))
-        for (array, kind, coefficients), constants in sorted(found.items())
+        (key[1], _Use(key[0], key[2], tuple(sorted(constants)), _only(around[key])))
+        for key, constants in sorted(found.items())
     )
+
+
+def _only(values: set[tuple[int, ...]]) -> tuple[int, ...]:
+    """The only value; nothing where there are several."""
+    return next(iter(values)) if len(values) == 1 else ()
 
 
 def _linear(
     program: PolyProgram, statement: str, access: Access, loops: tuple[str, ...]
-) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]] | None:
-    """Coefficients per dim and loop, and the constants; None where it is not that simple."""
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...], tuple[int, ...]] | None:
+    """Coefficients per dim and loop, the constants, and how far loops around the nest move each dim;
+    None where it is not that simple."""
     values: Mapping[str, Affine] = {
         loop.name: loop.expr(statement) for loop in program.loops(statement)
     }
@@ -203,10 +276,11 @@ def _linear(
         ):
             return None
         position[value.terms[0][0]] = (name, value.constant)
-    rows, constants = [], []
+    rows, constants, around = [], [], []
     for subscript in access.subscripts:
         if not isinstance(subscript, Affine):
             return None
+        step = 0
         row = dict.fromkeys(loops, 0)
         constant = subscript.constant
         for iterator, coefficient in subscript.terms:
@@ -216,6 +290,9 @@ def _linear(
             constant -= coefficient * shift
             if loop in row:
                 row[loop] = coefficient
+            else:
+                step = gcd(step, coefficient)
         rows.append(tuple(row.values()))
         constants.append(constant)
-    return tuple(rows), tuple(constants)
+        around.append(step)
+    return tuple(rows), tuple(constants), tuple(around)

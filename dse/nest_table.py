@@ -11,7 +11,7 @@ A row is a loop order with one factor per loop. There are three views of a row:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pom.dse.binding import Binding, BindingKind
 from pom.dse.blocks import BlockCounts
-from pom.dse.bounds import Candidates, latency_bound
+from pom.dse.bounds import Candidates, latency_bound, operator_sum
 from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nests import Nest
@@ -61,6 +61,8 @@ class NestTable:
         LUT that an access costs.
     blocks : BlockCounts, optional
         Counts the iterations of a nest that is no box.
+    operators : mapping of operator to (float, float), optional
+        LUT of one, and LUT that it costs besides for the controllers of the nests that share it.
     """
 
     def __init__(
@@ -70,12 +72,13 @@ class NestTable:
         footprint: Footprint,
         access_lut: float,
         blocks: BlockCounts | None = None,
+        operators: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self.nest = nest
         self.lists = tuple(lists)
         self.depth = np.concatenate([c.depth for c in lists])
         self.runs = np.concatenate([c.runs for c in lists])
-        self._footprint = footprint
+        self.footprint = footprint
         self._blocks = blocks
         self._access_lut = access_lut
         self._source = np.concatenate([np.full(len(c.bound), n) for n, c in enumerate(lists)])
@@ -89,6 +92,16 @@ class NestTable:
         self.serial = np.concatenate([c.serial for c in lists])
         self.lut = np.concatenate([c.lut for c in lists])
         self.dsp = np.concatenate([c.dsp for c in lists])
+        self._operators = dict(operators or {})
+        self.by_operator = np.stack(
+            [
+                np.concatenate([operator_sum(nest, c.order, {name: lut}, c.factors) for c in lists])
+                for name, lut in ((n, each + more) for n, (each, more) in self._operators.items())
+            ]
+            or [np.zeros(len(self.lanes))],
+            axis=1,
+        )
+        self.control = np.maximum(self.by_operator.sum(axis=1) - self.lut, 0.0)
         count = len(self.lanes)
         self.state = np.zeros(count, dtype=np.int8)
         self.is_refined = np.zeros(count, dtype=bool)
@@ -97,6 +110,9 @@ class NestTable:
         self.known_latency = np.full(count, np.inf)
         self.known_loops = np.zeros(count)
         self.known_lut = np.zeros(count)
+        self.known_shared = np.zeros(count)
+        self.known_by_operator = np.zeros((count, len(self._operators) + 1))
+        self.known_operators = np.zeros(count)
         self.known_ff = np.zeros(count)
         self.known_dsp = np.zeros(count)
         self.answers: dict[int, Evaluation] = {}
@@ -114,7 +130,7 @@ class NestTable:
         return len(self.lanes)
 
     def _accesses(self, chosen: Candidates) -> _Floats:
-        return self._footprint.least_accesses(chosen.order, chosen.factors)
+        return self.footprint.least_accesses(chosen.order, chosen.factors)
 
     def plan(self, row: int) -> NestPlan:
         """The plan of a row."""
@@ -162,7 +178,7 @@ class NestTable:
         """
         interval = self.interval
         for work, own, available in (
-            (self.lut, self.own_lut, room.lut),
+            (self.lut + self.control, self.own_lut, room.lut),
             (self.dsp, 0.0, room.dsp),
         ):
             left = np.maximum(available - own, 1e-9)
@@ -170,9 +186,8 @@ class NestTable:
         found = self._cycles(interval)
         found[self.own_lut > room.lut] = np.inf
         known = self.state == KNOWN
-        fits = (
-            (self.known_lut <= room.lut) & (self.known_dsp <= room.dsp) & (self.known_ff <= room.ff)
-        )
+        lut = np.maximum(self.known_lut, self.known_own - self.known_shared + self.known_operators)
+        fits = (lut <= room.lut) & (self.known_dsp <= room.dsp) & (self.known_ff <= room.ff)
         found[known] = np.where(fits, self.known_latency, np.inf)[known]
         found[self.state == REFUSED] = np.inf
         return found, interval
@@ -204,7 +219,7 @@ class NestTable:
             return
         self.is_refined[row] = True
         self.version += 1
-        demand = self._footprint.demand(self.plan(row))
+        demand = self.footprint.demand(self.plan(row))
         self.interval[row] = max(self.interval[row], demand.interval)
         self.own_lut[row] = demand.accesses * self._access_lut
 
@@ -237,7 +252,7 @@ class NestTable:
         forced = float(chosen.chains.interval(factors, trips)[0])
         if recurrence is not None and forced >= interval:
             return Binding(self.nest.handle, BindingKind.RECURRENCE, *recurrence, cycles)
-        demand = self._footprint.demand(self.plan(row))
+        demand = self.footprint.demand(self.plan(row))
         if demand.array and demand.interval >= interval:
             detail = f"{demand.array}, {demand.interval} cycles for the accesses of an iteration"
             return Binding(self.nest.handle, BindingKind.PORTS, demand.array, detail, cycles)
@@ -287,6 +302,14 @@ class NestTable:
         self.known_lut[row] = answer.resources.lut
         self.known_loops[row] = answer.loop_cycles
         self.known_own[row] = own_lut(answer)
+        self.known_shared[row] = answer.shared_lut
+        names = list(self._operators)
+        for unit in answer.units:
+            name = _operator_name(unit.name)
+            more = self._operators[name][1] if name in self._operators else 0.0
+            column = names.index(name) if name in self._operators else -1
+            self.known_by_operator[row, column] += unit.count * (unit.lut + more)
+        self.known_operators[row] = self.known_by_operator[row].sum()
         self.known_ff[row] = answer.resources.ff
         self.known_dsp[row] = answer.resources.dsp
         ratio = answer.latency_cycles / max(float(self.least_cycles()[row]), 1.0)
@@ -302,7 +325,7 @@ class NestTable:
         """What rows are likely to take: cycles, own LUT, LUT of operators, DSP blocks."""
         offset, slope = self._guess
         own = np.maximum(self.own_lut + offset + slope * self.lanes, 0.0)
-        operators = self.lut / self.interval
+        operators = (self.lut + self.control) / self.interval
         dsp = np.ceil(self.dsp / self.interval)
         # iterations of a nest that is no box may be countable in part only
         full = np.maximum(self.full, self.iterations)
@@ -315,7 +338,7 @@ class NestTable:
         cycles = cycles * slower
         known = self.state == KNOWN
         own[known] = self.known_own[known]
-        operators[known] = (self.known_lut - self.known_own)[known]
+        operators[known] = self.known_operators[known]
         cycles[known] = self.known_latency[known]
         dsp[known] = self.known_dsp[known]
         cycles[self.state == REFUSED] = np.inf
@@ -369,6 +392,12 @@ class NestTable:
                         usable[factor] = known[loop, factor]
                 here &= usable[factors]
         return allowed
+
+
+def _operator_name(unit: str) -> str:
+    """The tool's name of what a `Unit` is: ``fadd`` for ``add f32 fabric``."""
+    kind, dtype = unit.split()[:2]
+    return {"f16": "h", "f32": "f", "f64": "d"}.get(dtype, "") + kind
 
 
 def _shapes(nest: Nest, candidates: Candidates) -> NDArray[np.int64]:

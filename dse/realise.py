@@ -281,6 +281,24 @@ def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple
     return wanted
 
 
+def strides_of(program: PolyProgram, nest: Nest) -> list[tuple[str, int, dict[str, int]]]:
+    """Per access and dim, the array, the dim, and the band loops that move it, with how far."""
+    found: list[tuple[str, int, dict[str, int]]] = []
+    for statement in nest.statements:
+        body = program.statement(statement).body
+        if not isinstance(body, Assign):
+            continue
+        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+        for access in (*body.reads, body.target):
+            for dim, subscript in enumerate(access.subscripts):
+                moves: dict[str, int] = {}
+                if isinstance(subscript, Affine):
+                    strides = ((b.name, _stride(subscript, loops[b.name])) for b in nest.band)
+                    moves = {name: stride for name, stride in strides if stride}
+                found.append((access.array, dim, moves))
+    return found
+
+
 def _banks(
     strides: tuple[Mapping[str, int], ...], factors: dict[str, int], remaining: set[str]
 ) -> dict[int, int]:

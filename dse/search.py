@@ -28,7 +28,7 @@ from pom.dse.plan import Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.store import Store, content_key
 
-MODEL_VERSION = "analytical-3"
+MODEL_VERSION = "analytical-4"
 """Part of every key: raised when the analytical model's answers change."""
 
 

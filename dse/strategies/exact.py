@@ -29,6 +29,8 @@ ROUNDS = 10
 """How often rows are chosen and evaluated before a design is made of those that are known."""
 FEW = 3
 """Rounds before the first design of a branch."""
+REST = 15
+"""Most steps of a branch in which no design is composed."""
 MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
 PROGRESS = 1.001
@@ -155,6 +157,12 @@ class Exact:
         branch.is_tried = True
         if is_first:
             self._sample(search, branch)
+        best = _best(search)
+        if not is_first and branch.idle < branch.rest:
+            # composing again what did not get better takes longer than raising the bound
+            branch.idle += 1
+            self._bounded(search, branch)
+            return
         self._attempt(search, branch, FEW if is_first else 2)
         if is_first:
             self._attempt(search, branch, ROUNDS)
@@ -165,13 +173,33 @@ class Exact:
             branch.composer.is_strict = True
         if is_first:
             self._overlapped(search, branch)
-        if is_first or search.is_out_of_time:
-            return
+        self._dive(search, branch)
+        branch.idle = 0
+        branch.rest = 0 if is_first or _best(search) < best else min(2 * branch.rest + 1, REST)
+        if not is_first and not search.is_out_of_time:
+            self._bounded(search, branch)
+
+    def _dive(self, search: Search, branch: Branch) -> None:
+        """Evaluate designs whose nests want the same banks, as long as they are news."""
+        for _ in range(FEW):
+            rows = branch.dive(_best(search) * (1 - self.tolerance))
+            if rows is None or search.is_out_of_time:
+                return
+            asked = [(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers]
+            branch.ask(asked)
+            search.evaluate([(branch.plan(rows), "")])
+
+    def _bounded(self, search: Search, branch: Branch) -> None:
+        """Raise the bound of a branch, or find a design that reaches it."""
+        rows: list[tuple[int, int]] = []
         for _ in range(ROUNDS):
             bound = branch.lower_bound(_best(search))
             branch.bound = max(branch.bound, bound.cycles)
             if bound.cycles >= _best(search) * (1 - self.tolerance):
                 branch.bound = max(branch.bound, min(bound.cycles, _best(search)))
+                return
+            if bound.design:
+                search.evaluate([(branch.plan(bound.design), "")])
                 return
             rows = _heavy(branch, bound)
             coarse = [(n, r) for n, r in rows if not branch.tables[n].is_refined[r]]
