@@ -34,6 +34,8 @@ SAMPLE_LANES = 6
 """Lanes of the rows that are evaluated first where bounds say little."""
 SLOWER = 1.05
 """From this ratio of an answer to its bound on, rows of its kind are expected to be as slow."""
+ENTRY = 24.0
+"""Cycles per entry of the pipeline beyond the bound that are not taken for a longer interval."""
 _Mask = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
 
@@ -118,11 +120,12 @@ class NestTable:
         self.answers: dict[int, Evaluation] = {}
         self.version = 0
         self._guess = USUAL
-        self._slower: dict[int, float] = {}
-        self._slower_alike: dict[int, float] = {}
+        self._slower: dict[int, tuple[float, float]] = {}
+        self._slower_alike: dict[int, tuple[float, float]] = {}
         self._loops = np.concatenate([_unrolled(n, c) for n, c in enumerate(lists)])
         self._shape = np.concatenate([_shapes(nest, c) for c in lists])
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
+        self._is_counted = np.zeros(count, dtype=bool)
         if blocks is not None:
             self._count_blocks(blocks)
 
@@ -278,6 +281,7 @@ class NestTable:
                     counted[at] = found.iterations, found.entries
             for loops, some in inside.items():
                 rows = start + np.array(some)
+                self._is_counted[rows] = True
                 iterations, entries = counted[some].T
                 forced = chosen.chains.interval(chosen.factors[some], trips[some], loops)
                 interval = np.maximum(chosen.compute[some], forced)
@@ -312,12 +316,21 @@ class NestTable:
         self.known_operators[row] = self.known_by_operator[row].sum()
         self.known_ff[row] = answer.resources.ff
         self.known_dsp[row] = answer.resources.dsp
-        ratio = answer.latency_cycles / max(float(self.least_cycles()[row]), 1.0)
-        self._slower[int(self._kind[row])] = ratio
+        slower = self._slowdown(row, answer.latency_cycles)
+        self._slower[int(self._kind[row])] = slower
         if self._blocks is not None:
             # bounds of guarded lanes say little: what is alike is expected to be as slow
-            self._slower_alike[int(self._loops[row])] = ratio
+            self._slower_alike[int(self._loops[row])] = slower
         self._fit()
+
+    def _slowdown(self, row: int, cycles: float) -> tuple[float, float]:
+        """How much slower than its bound a row is: a ratio, and cycles per entry of the pipeline."""
+        least, runs = float(self.least_cycles()[row]), float(self.runs[row])
+        later = (cycles - least) / max(runs, 1.0)
+        if later <= ENTRY:
+            return 1.0, later
+        ratio = cycles / max(least, 1.0)
+        return ratio if ratio > SLOWER else 1.0, 0.0
 
     # ---- likely ------------------------------------------------------------------------
 
@@ -328,14 +341,14 @@ class NestTable:
         operators = (self.lut + self.control) / self.interval
         dsp = np.ceil(self.dsp / self.interval)
         # iterations of a nest that is no box may be countable in part only
-        full = np.maximum(self.full, self.iterations)
+        full = np.where(self._is_counted, self.full, np.maximum(self.full, self.iterations))
         cycles = latency_bound(full, self.rest, self.interval, self.depth, self.runs)
         cycles = np.maximum(cycles, self.serial)
-        slower = np.ones(len(self))
-        for kinds, ratios in ((self._loops, self._slower_alike), (self._kind, self._slower)):
-            for kind, ratio in ratios.items():
-                slower[kinds == kind] = ratio if ratio > SLOWER else 1.0
-        cycles = cycles * slower
+        ratios, later = np.ones(len(self)), np.zeros(len(self))
+        for kinds, known in ((self._loops, self._slower_alike), (self._kind, self._slower)):
+            for kind, (ratio, per_entry) in known.items():
+                ratios[kinds == kind], later[kinds == kind] = ratio, per_entry
+        cycles = cycles * ratios + later * self.runs
         known = self.state == KNOWN
         own[known] = self.known_own[known]
         operators[known] = self.known_operators[known]
