@@ -55,6 +55,19 @@ class LoopCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ManyCounts:
+    """`LoopCounts` of several designs whose pipelined loop consists of the same loops."""
+
+    iterations: NDArray[np.float64]
+    entries: NDArray[np.float64]
+    inside: tuple[str, ...]
+
+    @property
+    def first(self) -> LoopCounts:
+        return LoopCounts(float(self.iterations[0]), float(self.entries[0]), self.inside)
+
+
+@dataclass(frozen=True, slots=True)
 class _Trips:
     """How often a loop runs per iteration of the loops around it: at the least, and on average."""
 
@@ -108,15 +121,40 @@ class BlockCounts:
         is_flat : bool
             Whether the innermost loop may be flattened into the loops around it.
         """
+        found = self.least_of(order, np.array([factors]), np.array([is_flat]))
+        return found[0][1].first if found else None
+
+    def least_of(
+        self, order: tuple[str, ...], factors: _Ints, is_flat: _Mask
+    ) -> list[tuple[_Ints, ManyCounts]]:
+        """The counts of many designs, one a row of `factors`: of some rows together, without those
+        whose counts are not known."""
+        if self._ranges is None:
+            return []
+        extents = np.array([self._extents[name] for name in order])
+        is_left = factors < extents
+        is_free = np.array([name in self._free for name in order], dtype=bool)
+        # what is left of the loops, and the blocks of those on which others depend, make the shape
+        shapes = np.where(is_left, np.where(is_free, 1, factors), 0)
+        trips = np.where(is_left & is_free, -(-extents // factors), 1).astype(np.float64)
+        found = []
+        for rows in _alike(np.column_stack((shapes, is_flat))):
+            counts = self._counts_alike(order, shapes[rows[0]], trips[rows], bool(is_flat[rows[0]]))
+            if counts is not None:
+                found.append((rows, counts))
+        return found
+
+    def _counts_alike(
+        self, order: tuple[str, ...], shape: _Ints, trips: NDArray[np.float64], is_flat: bool
+    ) -> ManyCounts | None:
+        """The counts of designs that differ in the blocks of free loops only."""
         blocks = {loop.name: 1 for loop in self.nest.prefix}
-        for name, factor in zip(order, factors, strict=True):
-            if factor < self.nest.loop(name).extent:
-                blocks[name] = factor
-        if len(blocks) == len(self.nest.prefix) or self._ranges is None:
+        blocks |= {name: int(size) for name, size in zip(order, shape, strict=True) if size}
+        if len(blocks) == len(self.nest.prefix):
             return None
-        counts = {
-            name: float(-(-self._extents[name] // factor))
-            for name, factor in blocks.items()
+        counts: dict[str, float | NDArray[np.float64]] = {
+            name: trips[:, order.index(name)] if name in order else float(self._extents[name])
+            for name in blocks
             if name in self._free
         }
         names = tuple(blocks)
@@ -133,8 +171,10 @@ class BlockCounts:
             # ranges of one statement may vary where those of all together do not
             fixed = 0
         apart = max(self.nest.apart, fixed if is_flat else len(names) - 1)
-        entries = prod(counts[name] for name in names[:apart])
-        return LoopCounts(prod(counts.values()), entries, names[apart:])
+        ones = np.ones(len(trips))
+        iterations = prod(counts.values(), start=ones)
+        entries = prod((counts[name] for name in names[:apart]), start=ones)
+        return ManyCounts(iterations, entries, names[apart:])
 
     def share(self, order: tuple[str, ...], factors: _Ints) -> tuple[NDArray[np.float64], float]:
         """For many designs at once: the share of the iterations that the model counts at the least,
@@ -187,6 +227,13 @@ class BlockCounts:
         return _counted(self._ranges, tuple(self._places[name] for name in names), factors)
 
 
+def _alike(rows: _Ints) -> list[_Ints]:
+    """The positions of rows that are equal, for every different row."""
+    order = np.lexsort(rows.T)
+    is_new = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    return np.split(order, np.flatnonzero(is_new) + 1)
+
+
 def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
     """The loops as linear functions of the iterators; None where one is none."""
     statement = program.statement(nest.handle)
@@ -214,7 +261,7 @@ def _loop_counts(ranges: Ranges, outer: int) -> _Coupled:
     # is_run[n]: where the first n loops have iterations
     is_run = [ranges.length > 0]
     for _ in range(outer):
-        is_run.insert(0, is_run[0].any(axis=-1))
+        is_run.insert(0, np.asarray(is_run[0].any(axis=-1)))
     counts: list[_Trips] = []
     is_constant: list[bool] = []
     fixed = 0

@@ -274,11 +274,9 @@ class NestTable:
             is_flat = ~shape.accumulates(chosen.factors, trips) | bool(self.nest.company)
             inside: dict[tuple[str, ...], list[int]] = {}
             counted = np.zeros((len(trips), 2))
-            for at, factors in enumerate(chosen.factors.tolist()):
-                found = blocks.least(chosen.order, tuple(factors), is_flat=bool(is_flat[at]))
-                if found is not None:
-                    inside.setdefault(found.inside, []).append(at)
-                    counted[at] = found.iterations, found.entries
+            for alike, found in blocks.least_of(chosen.order, chosen.factors, is_flat):
+                inside.setdefault(found.inside, []).extend(alike.tolist())
+                counted[alike] = np.stack((found.iterations, found.entries), axis=1)
             for loops, some in inside.items():
                 rows = start + np.array(some)
                 self._is_counted[rows] = True
