@@ -152,8 +152,9 @@ class BlockCounts:
         blocks |= {name: int(size) for name, size in zip(order, shape, strict=True) if size}
         if len(blocks) == len(self.nest.prefix):
             return None
-        counts: dict[str, float | NDArray[np.float64]] = {
-            name: trips[:, order.index(name)] if name in order else float(self._extents[name])
+        ones = np.ones(len(trips))
+        counts = {
+            name: trips[:, order.index(name)] if name in order else ones * self._extents[name]
             for name in blocks
             if name in self._free
         }
@@ -164,14 +165,13 @@ class BlockCounts:
             found = self._coupled(coupled, tuple(blocks[name] for name in coupled))
             if found is None:
                 return None
-            counts.update({n: f.least for n, f in zip(coupled, found.trips, strict=True)})
+            counts.update({n: ones * f.least for n, f in zip(coupled, found.trips, strict=True)})
             if found.fixed:
                 fixed = names.index(coupled[found.fixed - 1]) + 1
         if len(self.nest.statements) > 1:
             # ranges of one statement may vary where those of all together do not
             fixed = 0
         apart = max(self.nest.apart, fixed if is_flat else len(names) - 1)
-        ones = np.ones(len(trips))
         iterations = prod(counts.values(), start=ones)
         entries = prod((counts[name] for name in names[:apart]), start=ones)
         return ManyCounts(iterations, entries, names[apart:])
