@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pom.qor_model.carried import Level, distance
-from pom.qor_model.expand import element_of
+from pom.qor_model.expand import Element, element_of
 from pom.qor_model.leaf import all_loops, has_loops
 from pom.qor_model.region import Block, If, Loop, LoopDirectives, Op, OpKind, Region
 from pom.qor_model.settings import ToolSettings
@@ -176,9 +176,20 @@ def accumulates(loop: Loop) -> bool:
     for element in stored:
         if element.depends_on(inside) or element not in loaded:
             continue
+        if _is_written_first(element, loop):
+            continue
         others = [e for e in (*stored, *loaded) if e.array == element.array and e != element]
         if not others:
             return True
+    return False
+
+
+def _is_written_first(element: Element, loop: Loop) -> bool:
+    """Whether every iteration stores to an element before anything loads it: a value of its own."""
+    always = [op for item in loop.body if isinstance(item, Block) for op in item.ops]
+    for op in operations(loop.body):
+        if op.access is not None and element_of(op.access, {}) == element:
+            return op.kind is OpKind.STORE and any(op is each for each in always)
     return False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pom import devices
@@ -73,6 +75,25 @@ def test_an_iteration_is_load_multiply_store() -> None:
 def test_a_pipelined_map_starts_every_cycle_and_is_flattened() -> None:
     leaf = _leaf(_run(_map(PIPELINED, LoopDirectives(False, flatten=None))))
     assert (leaf.names, leaf.ii, leaf.trip_count) == (("i", "j"), 1, 4096)
+
+
+def _through_a_scalar(*, is_guarded: bool) -> LoopResult:
+    """``t = x[j]; C[i, j] = t * C[i, j]``, the first under a guard on j or not."""
+    value = load("x", iv("j"))
+    kept = [value, store(value, "t")]
+    other, element = load("t"), load("C", iv("i"), iv("j"))
+    product = compute(OpKind.MUL, other, element)
+    rest = Block((other, element, product, store(product, "C", iv("i"), iv("j"))))
+    first = If((iv("j", -5),), (Block(tuple(kept)),)) if is_guarded else Block(tuple(kept))
+    inner = replace(loop("j", 64, directives=PIPELINED), body=(first, rest))
+    nest = loop("i", 64, inner, directives=LoopDirectives(False, flatten=None))
+    arrays = (array("C", 64, 64), array("x", 64), array("t"))
+    return _leaf(_run(design(nest, arrays=arrays)))
+
+
+def test_a_scalar_that_every_iteration_writes_first_is_not_kept_across_them() -> None:
+    assert _through_a_scalar(is_guarded=False).names == ("i", "j")
+    assert _through_a_scalar(is_guarded=True).names == ("j",)
 
 
 def test_flattening_can_be_switched_off() -> None:
