@@ -7,66 +7,33 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pom.cli.common import json_option
-from pom.cli.qor_options import kernels_option, labels_option
+from pom.cli.qor_options import (
+    Training,
+    kept_results,
+    kernels_option,
+    labels_option,
+    resume_option,
+    several_kernels_option,
+    several_labels_option,
+    shots_option,
+    split_option,
+    training_options,
+)
 from pom.errors import PomError
 
 if TYPE_CHECKING:
     from pom.qor_model.evaluate import Evaluation
     from pom.qor_model.gnn.inner_loops import InnerLoop
-    from pom.qor_model.gnn.model import TrainOptions
     from pom.qor_model.gnn.samples import Sample
     from pom.qor_model.gnn.targets import MeasuredFile
 
 SHOWN = 20
 """Refused designs that are listed."""
-
-_per_kernel = click.option(
-    "--per-kernel", type=click.IntRange(min=1), metavar="N",
-    help="At most so many designs of each kernel and device, drawn with the seed.",
-)  # fmt: skip
-
-
-_split = click.option(
-    "--split", type=click.Choice(["kernel", "random"]), default="kernel", show_default=True,
-    help="What is left out in turn: every kernel, or random tenths, which flatter.",
-)  # fmt: skip
-
-
-def _training(function: Callable[..., Any]) -> Callable[..., Any]:
-    options = (
-        click.option(
-            "--layer", default="sage", show_default=True,
-            type=click.Choice(["gat", "gcn", "pna", "sage", "transformer"]),
-            help="Message-passing layer.",
-        ),
-        click.option("--epochs", type=click.IntRange(1, 1000), default=24, show_default=True),
-        click.option(
-            "--members", type=click.IntRange(1, 16), default=3, show_default=True,
-            help="Networks in the ensemble.",
-        ),
-        click.option("--width", type=click.IntRange(4, 512), default=32, show_default=True),
-        click.option("--seed", type=int, default=0, show_default=True),
-        click.option(
-            "--device", default="auto", show_default=True,
-            help="Where to train: cpu, cuda, or a GPU where there is one (auto).",
-        ),
-    )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _options(layer: str, epochs: int, members: int, width: int, seed: int) -> TrainOptions:
-    from pom.qor_model.gnn.model import TrainOptions
-
-    if width % 4:
-        raise click.BadParameter("the width has to be a multiple of four", param_hint="--width")
-    return TrainOptions(layer=layer, width=width, epochs=epochs, members=members, seed=seed)
 
 
 def _read(
@@ -133,9 +100,8 @@ def _weights(name: str) -> Path:
 @kernels_option
 @click.option("--out", "-o", required=True, metavar="FILE",
               type=click.Path(dir_okay=False, path_type=Path), help="Weights (safetensors).")  # fmt: skip
-@_per_kernel
-@_split
-@_training
+@split_option
+@training_options
 @click.option("--shots", type=click.IntRange(min=5), metavar="N",
               help="Give the model N designs of the kernel that is left out (few-shot).")  # fmt: skip
 @click.option("--leave-one-out/--no-leave-one-out", default=True, show_default=True,
@@ -148,14 +114,8 @@ def train_(
     labels: Path,
     kernels: Path,
     out: Path,
-    per_kernel: int | None,
     split: str,
-    layer: str,
-    epochs: int,
-    members: int,
-    width: int,
-    seed: int,
-    device: str,
+    training: Training,
     shots: int | None,
     leave_one_out: bool,
     start: str | None,
@@ -168,28 +128,25 @@ def train_(
     from pom.qor_model.gnn.train import train
     from pom.qor_model.gnn.weights import load, save
 
-    options = _options(layer, epochs, members, width, seed)
-    file, samples = _read(labels, kernels, per_kernel, seed)
+    options = training.options()
+    file, samples = _read(labels, kernels, training.per_kernel, training.seed)
     protocol = None
+    unfinished = out.with_suffix(".members")
     if start is not None:
         known = load(_weights(start))
         model = fine_tune(known, with_metrics(samples, file.metrics, known.metrics))
     else:
-        with _bar(options.members * options.epochs, "epochs") as tick:
-            model = train(
-                samples, file.metrics, options, _say, out.with_suffix(".members"),
-                device=device, tick=tick,
-            )  # fmt: skip
+        kept = kept_results(unfinished)
         if leave_one_out:
             protocol = leave_one_kernel_out(
-                samples,
-                file.metrics,
-                options,
-                progress=_say,
-                shots=shots or 0,
-                split=split,
-                device=device,
+                samples, file.metrics, options, progress=_say, shots=shots or 0, split=split,
+                device=training.device, kept=kept,
+            )  # fmt: skip
+        with _bar(options.members * options.epochs, "epochs") as tick:
+            model = train(
+                samples, file.metrics, options, _say, unfinished, device=training.device, tick=tick
             )
+        kept.forget()
     save(model, out, f"{labels.name}: {len(samples)} designs")
     if as_json:
         record = {"designs": len(samples), "weights": str(out)}
@@ -208,78 +165,93 @@ def train_(
 
 
 @click.command("compare")
-@labels_option
-@kernels_option
+@several_labels_option
+@several_kernels_option
 @click.option("--inner", metavar="CSV", type=click.Path(dir_okay=False, path_type=Path),
               help="Measured inner loops: the published method trains GNNp and GNNnp on them.")  # fmt: skip
-@_per_kernel
-@_split
-@_training
+@split_option
+@training_options
+@shots_option
+@resume_option
 @json_option
 def compare_(
-    labels: Path,
-    kernels: Path,
+    labels: tuple[Path, ...],
+    kernels: tuple[Path, ...],
     inner: Path | None,
-    per_kernel: int | None,
     split: str,
-    layer: str,
-    epochs: int,
-    members: int,
-    width: int,
-    seed: int,
-    device: str,
+    training: Training,
+    shots: tuple[int, ...],
+    resume: Path | None,
     as_json: bool,
 ) -> None:
     """Compare all models on the same designs, each kernel left out in turn."""
-    from pom.qor_model.gnn.baselines import compare, comparison_table
+    from pom.qor_model.gnn.baselines import FINAL, compare, comparison_table, kernel_table
 
-    file, samples = _read(labels, kernels, per_kernel, seed)
-    options = _options(layer, epochs, members, width, seed)
-    loops = () if inner is None else _read_inner(inner, kernels)
-    found = compare(samples, file.metrics, options, _say, split, loops, device)
+    if len(labels) != len(kernels):
+        raise click.UsageError(f"{len(labels)} --labels, but {len(kernels)} --kernels")
+    options = training.options()
+    records: list[dict[str, object]] = []
+    for path, folder in zip(labels, kernels, strict=True):
+        file, samples = _read(path, folder, training.per_kernel, training.seed)
+        loops = () if inner is None else _read_inner(inner, folder)
+        found = compare(
+            samples, file.metrics, options, _say, split, loops, training.device, sorted(set(shots)),
+            kept_results(resume),
+        )  # fmt: skip
+        records.append({"labels": path.name, "models": [p.to_json() for p in found]})
+        if not as_json:
+            final = next(p for p in found if p.name == FINAL)
+            click.echo(f"{path.name}, {len(samples)} designs: MAPE % on what was left out")
+            click.echo(comparison_table(found))
+            click.echo(f"\n{FINAL}\n{kernel_table(final)}\n")
     if as_json:
-        click.echo(json.dumps([p.to_json() for p in found], indent=2))
-    else:
-        click.echo(comparison_table(found))
+        click.echo(json.dumps(records, indent=2))
 
 
 @click.command("learning-curve")
 @labels_option
 @kernels_option
-@_per_kernel
-@_training
+@training_options
+@shots_option
+@resume_option
 @json_option
 def learning_curve_(
     labels: Path,
     kernels: Path,
-    per_kernel: int | None,
-    layer: str,
-    epochs: int,
-    members: int,
-    width: int,
-    seed: int,
-    device: str,
+    training: Training,
+    shots: tuple[int, ...],
+    resume: Path | None,
     as_json: bool,
 ) -> None:
     """Errors on unseen kernels, over how many kernels and designs are learned from."""
-    from pom.qor_model.gnn.leave_out import learning_curve
+    from pom.qor_model.gnn.leave_out import learning_curve, with_few_shots
 
-    file, samples = _read(labels, kernels, per_kernel, seed)
-    options = _options(layer, epochs, members, width, seed)
-    found = learning_curve(samples, file.metrics, options, _say, device)
+    file, samples = _read(labels, kernels, training.per_kernel, training.seed)
+    options, kept = training.options(), kept_results(resume)
+    found = learning_curve(samples, file.metrics, options, _say, training.device, kept)
+    few = tuple(sorted({0, *shots})) if shots else ()
+    tuned = with_few_shots(
+        samples, file.metrics, options, few, progress=_say, device=training.device, kept=kept
+    ) if few else ()  # fmt: skip
     if as_json:
         rows = [
             {"kernels": p.kernels, "designs": p.designs,
              "mape": dict(zip(file.metrics, p.mape, strict=True))}
             for p in found
         ]  # fmt: skip
-        click.echo(json.dumps(rows, indent=2))
+        learned = [
+            {"shots": n, **protocol.to_json()} for n, protocol in zip(few, tuned, strict=True)
+        ]
+        click.echo(json.dumps({"curve": rows, "few_shots": learned}, indent=2))
         return
     click.echo("MAPE % on the kernel that was left out")
     click.echo(f"{'kernels':>8}{'designs of each':>17}" + "".join(f"{m:>10}" for m in file.metrics))
     for point in found:
         text = "".join(f"{e:>10.2f}" for e in point.mape)
         click.echo(f"{point.kernels:>8}{point.designs:>17}{text}")
+    for number, protocol in zip(few, tuned, strict=True):
+        text = "".join(f"{e:>10.2f}" for e in protocol.mean)
+        click.echo(f"{'and of the left-out one':>22}{number:>3}{text}")
 
 
 @click.command("adrs")
@@ -290,8 +262,7 @@ def learning_curve_(
 @click.option("--picks", type=click.IntRange(min=1), default=25, show_default=True,
               help="How many designs may be measured.")  # fmt: skip
 @click.option("--leave-out", "left_out", metavar="KERNEL", help="Only this kernel.")
-@_per_kernel
-@_training
+@training_options
 @json_option
 def adrs_(
     labels: Path,
@@ -299,21 +270,17 @@ def adrs_(
     model: str,
     picks: int,
     left_out: str | None,
-    per_kernel: int | None,
-    layer: str,
-    epochs: int,
-    members: int,
-    width: int,
-    seed: int,
-    device: str,
+    training: Training,
     as_json: bool,
 ) -> None:
     """How close the designs that a model picks come to the true Pareto set (ADRS)."""
     from pom.qor_model.gnn.adrs import adrs_by_kernel
 
-    file, samples = _read(labels, kernels, None, seed)
-    options = _options(layer, epochs, members, width, seed) if model == "gnn" else None
-    rows = adrs_by_kernel(samples, file.metrics, picks, options, left_out, per_kernel, device)
+    file, samples = _read(labels, kernels, None, training.seed)
+    options = training.options() if model == "gnn" else None
+    rows = adrs_by_kernel(
+        samples, file.metrics, picks, options, left_out, training.per_kernel, training.device
+    )
     mean = [sum(getattr(r, n) for r in rows) / len(rows) for n in ("two", "four")]
     if as_json:
         record = {

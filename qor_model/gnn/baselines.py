@@ -9,7 +9,13 @@ import numpy as np
 
 from pom.errors import PomError
 from pom.qor_model.gnn.inner_loops import InnerLoop
-from pom.qor_model.gnn.leave_out import Protocol, evaluate_predictor, leave_one_kernel_out
+from pom.qor_model.gnn.kept_results import NOTHING_KEPT, KeptResults
+from pom.qor_model.gnn.leave_out import (
+    Protocol,
+    evaluate_predictor,
+    leave_one_kernel_out,
+    with_few_shots,
+)
 from pom.qor_model.gnn.model import TrainOptions
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, base, features, measured, tokens
@@ -21,6 +27,9 @@ ANALYTICAL = "analytical alone"
 FINAL = "final: GNN and trees on the residual"
 
 
+_WIDE = 64
+
+
 def compare(
     samples: Sequence[Sample],
     metrics: tuple[str, ...],
@@ -29,10 +38,13 @@ def compare(
     split: str = "kernel",
     inner: Sequence[InnerLoop] = (),
     device: str = "auto",
+    shots: Sequence[int] = (),
+    kept: KeptResults = NOTHING_KEPT,
 ) -> tuple[Protocol, ...]:
     """Every model on the same designs, each kernel (or random part) left out in turn.
 
-    `inner` are measured loops of the other kernels for the published method's GNNp and GNNnp.
+    `inner` are measured loops of the other kernels for the published method's GNNp and GNNnp;
+    with `shots` the final model is there with so many designs of the kernel, too.
 
     Raises
     ------
@@ -53,25 +65,18 @@ def compare(
         return base(left, metrics)
 
     published = replace(options, is_residual=False, members=1)
-    found = [
+    return (
         leave_one_kernel_out(
-            samples,
-            metrics,
-            published,
-            PUBLISHED,
-            progress,
-            split=split,
-            device=device,
-            inner=inner,
+            samples, metrics, published, PUBLISHED, progress, split=split, device=device,
+            inner=inner, kept=kept,
         ),
-        evaluate_predictor(samples, metrics, TOKENS, by_tokens, split),
-        evaluate_predictor(samples, metrics, TERMS, by_terms, split),
+        evaluate_predictor(samples, metrics, TOKENS, by_tokens, split, kept),
+        evaluate_predictor(samples, metrics, TERMS, by_terms, split, kept),
         evaluate_predictor(samples, metrics, ANALYTICAL, analytical, split),
-        leave_one_kernel_out(
-            samples, metrics, options, FINAL, progress, split=split, device=device
+        *with_few_shots(
+            samples, metrics, options, (0, *shots), FINAL, progress, split, device, kept=kept
         ),
-    ]
-    return tuple(found)
+    )  # fmt: skip
 
 
 def _boosted(seen: Array, truth: Array, left: Array) -> Array:
@@ -93,12 +98,12 @@ def _boosted(seen: Array, truth: Array, left: Array) -> Array:
 def comparison_table(protocols: Sequence[Protocol]) -> str:
     """The comparison for people: means over kernels, percent."""
     metrics = protocols[0].metrics
-    lines = [f"{'model':<44}" + "".join(f"{m:>10}" for m in metrics)]
+    lines = [f"{'model':<{_WIDE}}" + "".join(f"{m:>10}" for m in metrics)]
     for item in protocols:
-        lines.append(f"{item.name:<44}" + "".join(f"{e:>10.2f}" for e in item.mean))
+        lines.append(f"{item.name:<{_WIDE}}" + "".join(f"{e:>10.2f}" for e in item.mean))
         if item.mean_coverage:
             text = "".join(f"{c:>10.1f}" for c in item.mean_coverage)
-            lines.append(f"{'  coverage of its 90 % intervals':<44}" + text)
+            lines.append(f"{'  coverage of its 90 % intervals':<{_WIDE}}" + text)
     return "\n".join(lines)
 
 

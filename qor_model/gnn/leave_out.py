@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pom.errors import PomError
 from pom.qor_model.gnn.inner_loops import InnerLoop
-from pom.qor_model.gnn.model import TrainOptions, forward, interval
+from pom.qor_model.gnn.kept_results import NOTHING_KEPT, KeptResults, Numbers
+from pom.qor_model.gnn.model import Model, TrainOptions, forward, interval
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.tables import Array, errors, measured
 from pom.qor_model.gnn.train import train
@@ -93,46 +95,102 @@ def leave_one_kernel_out(
     split: str = "kernel",
     device: str = "auto",
     inner: Sequence[InnerLoop] = (),
+    kept: KeptResults = NOTHING_KEPT,
 ) -> Protocol:
-    """Train without each kernel in turn, and predict it.
+    """Train without each kernel in turn, and predict it (`with_few_shots` for one number)."""
+    (found,) = with_few_shots(
+        samples, metrics, options, (shots,), name, progress, split, device, inner, kept
+    )
+    return found
+
+
+def with_few_shots(
+    samples: Sequence[Sample],
+    metrics: tuple[str, ...],
+    options: TrainOptions,
+    shots: Sequence[int] = (0,),
+    name: str = "gnn",
+    progress: Callable[[str], None] | None = None,
+    split: str = "kernel",
+    device: str = "auto",
+    inner: Sequence[InnerLoop] = (),
+    kept: KeptResults = NOTHING_KEPT,
+) -> tuple[Protocol, ...]:
+    """Train without each kernel in turn, and predict it as it is and corrected with a few designs.
 
     Parameters
     ----------
+    samples : sequence of Sample
+    metrics : tuple of str
+    options : TrainOptions
+    shots : sequence of int
+        One protocol for each: so many designs of the kernel that is left out correct the model
+        (`fine_tune`). All but 0 are tested on the same designs, those that no shot took.
+    name : str
+    progress : callable, optional
     split : str
         ``random`` leaves out random tenths instead (`groups_of`).
-    shots : int
-        So many designs of the kernel that is left out correct the model (`fine_tune`), and are
-        not tested on.
     device : str
         As for `train`.
     inner : sequence of InnerLoop
         Measured inner loops, of which those of the kernel are left out too.
-    """
-    from pom.qor_model.gnn.fine_tune import fine_tune
+    kept : KeptResults
+        Where finished kernels are; epochs of the one in training are kept beside them.
 
-    rows: list[Row] = []
+    Raises
+    ------
+    PomError
+        ``POM-Q045`` if the shots leave nothing to test on.
+    """
+    rows: list[tuple[Row, ...]] = []
     groups = groups_of(samples, split, options.seed)
+    store = kept.of(samples, metrics, options, tuple(shots), split, inner=inner)
     for kernel in sorted(set(groups)):
         seen, left = _parted(samples, groups, kernel)
-        loops = [x for x in inner if split != "kernel" or x.kernel != kernel]
-        model = train(seen, metrics, options, device=device, inner=loops)
-        if shots:
+        if max(shots) >= len(left):
+            raise PomError(
+                "POM-Q045", f"{max(shots)} of the {len(left)} designs of {kernel} are no test",
+                hint="fewer shots, or more designs of each kernel",
+            )  # fmt: skip
+        known = store.get(kernel)
+        if known is None:
+            loops = [x for x in inner if split != "kernel" or x.kernel != kernel]
+            model = train(
+                seen, metrics, options, checkpoints=kept.folder, device=device, inner=loops
+            )
             order = np.random.default_rng(options.seed).permutation(len(left))
-            few = [left[int(n)] for n in order[:shots]]
-            left = [left[int(n)] for n in order[shots:]]
-            model = fine_tune(model, few)
-        predicted, truth = forward(model, left), measured(left)
-        inside = np.abs(predicted - truth) <= interval(model, left) + 1e-9
-        known = ~np.isnan(truth)
-        coverage = tuple(
-            float(100 * inside[known[:, c], c].mean()) if known[:, c].any() else float("nan")
-            for c in range(len(metrics))
-        )
-        rows.append(Row(kernel, tuple(float(e) for e in errors(predicted, truth)), coverage))
+            known = tuple(
+                line
+                for number in shots
+                for line in _shot(model, [left[int(n)] for n in order], number, max(shots))
+            )
+            store.put(known, kernel)
+        pairs = zip(known[::2], known[1::2], strict=True)
+        rows.append(tuple(Row(kernel, mape, coverage) for mape, coverage in pairs))
         if progress is not None:
-            text = ", ".join(f"{m} {e:.1f}" for m, e in zip(metrics, rows[-1].mape, strict=True))
+            pairs_of = zip(metrics, rows[-1][0].mape, strict=True)
+            text = ", ".join(f"{m} {e:.1f}" for m, e in pairs_of)
             progress(f"{name}: {kernel} left out: {text}")
-    return Protocol(name, metrics, tuple(rows))
+    return tuple(
+        Protocol(f"{name}, {number} designs of the kernel" if number else name, metrics, column)
+        for number, column in zip(shots, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _shot(model: Model, left: Sequence[Sample], shots: int, most: int) -> Numbers:
+    """Errors and coverage on a kernel of which `shots` designs were measured."""
+    from pom.qor_model.gnn.fine_tune import fine_tune
+
+    if shots:
+        model, left = fine_tune(model, left[:shots]), left[most:]
+    predicted, truth = forward(model, left), measured(left)
+    inside = np.abs(predicted - truth) <= interval(model, left) + 1e-9
+    known = ~np.isnan(truth)
+    coverage = tuple(
+        float(100 * inside[known[:, c], c].mean()) if known[:, c].any() else float("nan")
+        for c in range(truth.shape[1])
+    )
+    return tuple(float(e) for e in errors(predicted, truth)), coverage
 
 
 def evaluate_predictor(
@@ -141,14 +199,20 @@ def evaluate_predictor(
     name: str,
     predictor: Predictor,
     split: str = "kernel",
+    kept: KeptResults = NOTHING_KEPT,
 ) -> Protocol:
     """The same protocol for any other predictor."""
     rows = []
     groups = groups_of(samples, split)
+    store = kept.of(samples, metrics, name, split)
     for kernel in sorted(set(groups)):
-        seen, left = _parted(samples, groups, kernel)
-        found = errors(predictor(seen, left), measured(left))
-        rows.append(Row(kernel, tuple(float(e) for e in found)))
+        known = store.get(kernel)
+        if known is None:
+            seen, left = _parted(samples, groups, kernel)
+            found = errors(predictor(seen, left), measured(left))
+            known = (tuple(float(e) for e in found),)
+            store.put(known, kernel)
+        rows.append(Row(kernel, known[0]))
     return Protocol(name, metrics, tuple(rows))
 
 
@@ -167,6 +231,7 @@ def learning_curve(
     options: TrainOptions,
     progress: Callable[[str], None] | None = None,
     device: str = "auto",
+    kept: KeptResults = NOTHING_KEPT,
 ) -> tuple[CurvePoint, ...]:
     """Leave-one-kernel-out errors over the number of kernels, and of designs of each.
 
@@ -177,14 +242,20 @@ def learning_curve(
     most = max(sum(s.kernel == name for s in samples) for name in names)
     points: list[CurvePoint] = []
     sizes = [(len(names) - 1, max(4, most // part)) for part in (8, 4, 2, 1)]
-    for kernels, designs in [(max(2, (len(names) - 1) // 2), most), *sizes]:
+    store = kept.of(samples, metrics, options)
+    # of few kernels half are all, and of few designs a half and an eighth are the same
+    for kernels, designs in sorted({(max(2, (len(names) - 1) // 2), most), *sizes}):
         found = []
         for place, name in enumerate(names):
-            kept = [names[(place + n) % len(names)] for n in range(1, kernels + 1)]
-            seen = [x for k in kept for x in _some(samples, k, designs, options.seed)]
-            left = [s for s in samples if s.kernel == name]
-            model = train(seen, metrics, options, device=device)
-            found.append(errors(forward(model, left), measured(left)))
+            known = store.get(name, kernels, designs)
+            if known is None:
+                others = [names[(place + n) % len(names)] for n in range(1, kernels + 1)]
+                seen = [x for k in others for x in _some(samples, k, designs, options.seed)]
+                left = [s for s in samples if s.kernel == name]
+                model = train(seen, metrics, options, checkpoints=kept.folder, device=device)
+                known = (tuple(float(e) for e in errors(forward(model, left), measured(left))),)
+                store.put(known, name, kernels, designs)
+            found.append(known[0])
         points.append(CurvePoint(kernels, designs, tuple(float(e) for e in np.mean(found, axis=0))))
         if progress is not None:
             progress(f"{kernels} kernels, {designs} designs of each")

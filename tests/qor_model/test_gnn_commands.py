@@ -137,8 +137,9 @@ def test_train_and_fine_tune(labels: Path, tmp_path: Path, capsys: pytest.Captur
 def test_compare_has_a_line_a_model(labels: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip("sklearn")
     assert run(["qor", "compare", *_common(labels), *_QUICK, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [p["model"] for p in found] == [
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["labels"] == "labels.csv"
+    assert [p["model"] for p in record["models"]] == [
         "H-GNN as published", "gradient boosting on tokens",
         "gradient boosting on analytical features", "analytical alone",
         "final: GNN and trees on the residual",

@@ -136,7 +136,7 @@ def test_random_parts_mix_the_kernels(samples: list[Sample]) -> None:
 
 def test_a_learning_curve_has_more_and_more_designs(samples: list[Sample]) -> None:
     points = learning_curve(samples, METRICS, replace(SMALL, epochs=1, members=1, boosters=0))
-    assert [p.designs for p in points] == [8, 4, 4, 4, 8]
+    assert [p.designs for p in points] == [4, 8]
     assert all(p.kernels == 2 and len(p.mape) == 4 for p in points)
 
 
@@ -179,8 +179,14 @@ def test_the_curve_and_random_parts_as_commands(
     path.write_text("".join(lines))
     common = ["--labels", str(path), "--kernels", str(KERNELS / "hgnn")]
     quick = ["--epochs", "1", "--members", "1", "--width", "8"]
-    assert run(["qor", "learning-curve", *common, *quick, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 5
-    assert run(["qor", "compare", *common, *quick, "--split", "random", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert all(name.startswith("part") for name in found[0]["kernels"])
+    keep = ["--resume", str(tmp_path / "kept")]
+    # twelve designs: the curve is one point
+    curve = ["qor", "learning-curve", *common, *quick, *keep, "--boosters", "1"]
+    assert run([*curve, "--json"]) == 0
+    assert [p["designs"] for p in json.loads(capsys.readouterr().out)["curve"]] == [4]
+    assert run(curve) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["2", "4"]
+    command = ["qor", "compare", *common, *quick, *keep, "--boosters", "0", "--split", "random"]
+    assert run([*command, "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert all(name.startswith("part") for name in record["models"][0]["kernels"])
