@@ -8,10 +8,13 @@ the loops around it, and one set of copies of what it reads.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 
 from pom.dse.outward import Chain, find_chains
 from pom.errors import PomError
+from pom.ir.expr import Apply, walk
+from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
 from pom.passes.isl_build import domain
@@ -26,7 +29,8 @@ def united(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
     """
     found: list[PolyPass] = []
     for one, other in combinations(_alone(program), 2):
-        if {one, other} <= {s.name for s in program.statements}:
+        there = {s.name for s in program.statements}
+        if {one, other} <= there and _uses(program, one) == _uses(program, other):
             steps = (After(other, one, program.loops(one)[-1].name, fast_math), Unite(one, other))
             result = program
             try:
@@ -44,3 +48,13 @@ def _alone(program: PolyProgram) -> list[str]:
     """Statements that are a nest."""
     chains: list[Chain] = list(find_chains(program.schedule))
     return [c.statements[0] for c in chains if len(c.statements) == 1]
+
+
+def _uses(program: PolyProgram, name: str) -> tuple[object, ...]:
+    """What two statements that compute the same have in common, whatever their loops are called."""
+    body = program.statement(name).body
+    if not isinstance(body, Assign):
+        return (name,)
+    operators = Counter(e.op for e in walk(body.value) if isinstance(e, Apply))
+    arrays = Counter(access.array for access in body.reads)
+    return body.target.array, operators, arrays, len(program.loops(name))
