@@ -245,33 +245,52 @@ def is_distinct_by_compiler(
 
 
 class PortTable:
-    """Reservation of memory ports per slot; `ii` 0 means that no slot comes back."""
+    """Reservation of memory ports per slot; `ii` 0 means that no slot comes back.
 
-    __slots__ = ("_ii", "_levels")
+    Per array and slot there are sets of banks: those of which at least one port is taken for reading,
+    those of which at least two are, and so on; the same for writing, and for both together.
+    """
+
+    __slots__ = ("_ii", "_slots")
 
     def __init__(self, ii: int) -> None:
         self._ii = ii
-        self._levels: dict[tuple[int, str, int], list[int]] = {}
+        self._slots: dict[str, dict[int, tuple[list[int], list[int], list[int]]]] = {}
 
-    def is_free(self, array: str, ports: Ports, mask: int, is_write: bool, cycle: int) -> bool:
-        """Whether every bank of `mask` has a free port in this cycle."""
-        slot = cycle % self._ii if self._ii else cycle
-        if ports.is_shared:
-            total = self._levels.get((0, array, slot), ())
-            if len(total) >= ports.reads and total[ports.reads - 1] & mask:
-                return False
-            if not is_write:
-                return True
-        limit = ports.writes if is_write else ports.reads
-        levels = self._levels.get((1 + is_write, array, slot), ())
-        return len(levels) < limit or not levels[limit - 1] & mask
-
-    def take(self, array: str, ports: Ports, mask: int, is_write: bool, cycle: int) -> None:
-        """Reserve a port of every bank of `mask`."""
-        slot = cycle % self._ii if self._ii else cycle
-        _add(self._levels.setdefault((1 + is_write, array, slot), []), mask)
-        if ports.is_shared:
-            _add(self._levels.setdefault((0, array, slot), []), mask)
+    def take_first(
+        self,
+        array: str,
+        ports: Ports,
+        mask: int,
+        is_write: bool,
+        cycle: int,
+        limit: int = 1 << 30,
+    ) -> int:
+        """Reserve a port of every bank of `mask` in the first cycle, from `cycle` on, in which each has
+        one; -1 where there is none within `limit` cycles."""
+        slots = self._slots.get(array)
+        if slots is None:
+            slots = self._slots[array] = {}
+        ii, last = self._ii, cycle + limit
+        most = ports.writes if is_write else ports.reads
+        shared = ports.reads if ports.is_shared else 0
+        while True:
+            slot = cycle % ii if ii else cycle
+            levels = slots.get(slot)
+            if levels is None:
+                levels = slots[slot] = ([], [], [])
+            own, both = levels[is_write], levels[2]
+            is_taken = shared and len(both) >= shared and both[shared - 1] & mask
+            if not is_taken and (not shared or is_write):
+                is_taken = len(own) >= most and own[most - 1] & mask
+            if not is_taken:
+                _add(own, mask)
+                if shared:
+                    _add(both, mask)
+                return cycle
+            cycle += 1
+            if cycle > last:
+                return -1
 
 
 def _add(levels: list[int], mask: int) -> None:

@@ -155,8 +155,43 @@ def latest(tasks: Sequence[Task], cycles: Sequence[int], budget_ns: float) -> li
     return late
 
 
+class Layout:
+    """Tasks as `place` reads them: what it asks of each again and again, in tables.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    ports : dict of str to Ports
+    """
+
+    __slots__ = ("after", "count", "delays", "latencies", "memory", "preds", "units", "uses")
+
+    def __init__(self, tasks: Sequence[Task], ports: dict[str, Ports]) -> None:
+        self.count = len(tasks)
+        self.latencies = [task.latency for task in tasks]
+        self.delays = [task.delay_in for task in tasks]
+        self.after = [task.after for task in tasks]
+        # a value that is not registered leaves when its operands have passed: known once placed
+        outs = [(t.latency, t.delay_out if t.latency else -1.0) for t in tasks]
+        self.preds = [[(pred, *outs[pred]) for pred in task.preds] for task in tasks]
+        self.memory = [
+            (task.array, ports[task.array], task.mask, task.is_write)
+            if task.mask and task.array in ports
+            else None
+            for task in tasks
+        ]
+        self.units = [
+            -1 if memory is not None else task.unit
+            for task, memory in zip(tasks, self.memory, strict=True)
+        ]
+        self.uses: dict[int, int] = {}
+        for task in tasks:
+            if task.unit >= 0:
+                self.uses[task.unit] = self.uses.get(task.unit, 0) + 1
+
+
 def place(
-    tasks: Sequence[Task],
+    tasks: Sequence[Task] | Layout,
     ports: dict[str, Ports],
     budget_ns: float,
     ii: int,
@@ -172,69 +207,64 @@ def place(
     An operation in `tight` never waits for an operator, and none waits longer than `patience`:
     another operator is asked for in `extra` and the placement is given up.
     """
-    count = len(tasks)
+    layout = tasks if isinstance(tasks, Layout) else Layout(tasks, ports)
+    count = layout.count
     cycles = [0] * count
     times = [0.0] * count
     table = PortTable(ii)
     units: dict[int, int] = {}
     busy: dict[int, list[int]] = {}
     if ii:
-        uses: dict[int, int] = {}
-        for task in tasks:
-            if task.unit >= 0:
-                uses[task.unit] = uses.get(task.unit, 0) + 1
         units = {
             unit: ceil(number / ii) + (extra.get(unit, 0) if extra else 0)
-            for unit, number in uses.items()
+            for unit, number in layout.uses.items()
         }
-        busy = {unit: [0] * ii for unit in uses}
+        busy = {unit: [0] * ii for unit in units}
     length = base
     limit = 4 * ii if ii else 1 << 30
+    all_preds, all_after, delays = layout.preds, layout.after, layout.delays
     for index in range(count) if order is None else order:
-        task = tasks[index]
         # as `_ready` and `_fit`; most of the time of a wide body is spent here
         cycle, time = base, 0.0
-        for pred in task.preds:
-            producer = tasks[pred]
-            latency = producer.latency
+        for pred, latency, out in all_preds[index]:
             end = cycles[pred] + latency
             if end >= cycle:
-                out = producer.delay_out if latency else times[pred] + producer.delay_in
+                if out < 0.0:
+                    out = times[pred] + delays[pred]
                 if end > cycle:
                     cycle, time = end, out
                 elif out > time:
                     time = out
-        for pred, gap in task.after:
+        for pred, gap in all_after[index]:
             if cycles[pred] + gap > cycle:
                 cycle, time = cycles[pred] + gap, 0.0
-        if time > 0.0 and time + task.delay_in > budget_ns:
+        if time > 0.0 and time + delays[index] > budget_ns:
             cycle, time = cycle + 1, 0.0
         if soonest is not None and soonest[index] > cycle:
             cycle, time = soonest[index], 0.0
-        first = cycle
-        limits = ports.get(task.array) if task.mask else None
-        if limits is not None:
-            array, mask, is_write = task.array, task.mask, task.is_write
-            while not table.is_free(array, limits, mask, is_write, cycle):
-                cycle, time = cycle + 1, 0.0
-                if cycle - first > limit:
-                    return None
-            table.take(array, limits, mask, is_write, cycle)
-        elif ii and task.unit >= 0:
-            taken, most = busy[task.unit], units[task.unit]
+        memory = layout.memory[index]
+        if memory is not None:
+            free = table.take_first(*memory, cycle, limit)
+            if free < 0:
+                return None
+            if free > cycle:
+                cycle, time = free, 0.0
+        elif ii and layout.units[index] >= 0:
+            unit, first = layout.units[index], cycle
+            taken, most = busy[unit], units[unit]
             while taken[cycle % ii] >= most:
                 cycle, time = cycle + 1, 0.0
                 is_patient = cycle - first <= patience and index not in tight
                 if extra is not None and not is_patient:
-                    extra[task.unit] = extra.get(task.unit, 0) + 1
+                    extra[unit] = extra.get(unit, 0) + 1
                     return None
                 if cycle - first > limit:
                     return None
             taken[cycle % ii] += 1
         cycles[index] = cycle
         times[index] = time
-        if cycle + task.latency > length:
-            length = cycle + task.latency
+        if cycle + layout.latencies[index] > length:
+            length = cycle + layout.latencies[index]
     return Placement(cycles, times, length + 1 if count else base, ii)
 
 
@@ -319,8 +349,10 @@ class _IntervalSearch:
     patience: int
     left: int
     _columns: _Ints = field(init=False)
+    _layout: Layout = field(init=False)
 
     def __post_init__(self) -> None:
+        self._layout = Layout(self.tasks, self.ports)
         many = self.carried if len(self.carried) >= MANY_EDGES else ()
         edges = [(e.source, e.sink, e.cycles, e.distance) for e in many]
         self._columns = np.array(edges, dtype=np.int64).reshape(-1, 4).T
@@ -408,7 +440,7 @@ class _IntervalSearch:
                 hint="unroll less, or split arrays so that the lanes do not share banks",
             )
         return place(
-            self.tasks,
+            self._layout,
             self.ports,
             self.budget_ns,
             ii,

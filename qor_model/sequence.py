@@ -117,9 +117,9 @@ class Sequencer:
         if busy >= cycle:
             cycle, time = busy + 1, 0.0
         limits = self.ports[task.array]
-        while not self._table.is_free(task.array, limits, task.mask, task.is_write, cycle):
-            cycle, time = cycle + 1, 0.0
-        self._table.take(task.array, limits, task.mask, task.is_write, cycle)
+        first = self._table.take_first(task.array, limits, task.mask, task.is_write, cycle)
+        if first > cycle:
+            cycle, time = first, 0.0
         end = cycle + task.latency
         self._access_end[task.array] = max(end, self._access_end.get(task.array, -1))
         return cycle, time

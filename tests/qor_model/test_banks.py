@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pom.qor_model.banks import PortTable, array_banks, busiest, reach
+from pom.qor_model.banks import Ports, PortTable, array_banks, busiest, reach
 from pom.qor_model.expand import Element
 from pom.qor_model.region import F32, Array, Partition, PartitionKind
 from tests.qor_model.regions import array
@@ -60,8 +60,18 @@ def test_ports_are_taken_per_bank_and_slot() -> None:
     ports = array_banks(array("A", 64, d1=2), "ram_s2p").ports
     table = PortTable(4)
     for mask, cycle in itertools.product((0b01, 0b10), (0, 1)):
-        assert table.is_free("A", ports, mask, False, cycle)
-        table.take("A", ports, mask, False, cycle)
-    assert not table.is_free("A", ports, 0b01, False, 4)
-    assert table.is_free("A", ports, 0b01, True, 4)
-    assert table.is_free("A", ports, 0b11, False, 2)
+        assert table.take_first("A", ports, mask, False, cycle) == cycle
+    # the slots of cycles 0 and 1 come back
+    assert table.take_first("A", ports, 0b01, True, 4) == 4
+    assert table.take_first("A", ports, 0b11, False, 4) == 6
+    assert table.take_first("A", ports, 0b01, False, 4, limit=2) == -1
+    assert table.take_first("A", ports, 0b01, False, 4) == 7
+
+
+def test_reads_and_writes_share_ports_where_the_memory_says_so() -> None:
+    table, ports = PortTable(2), Ports(2, 1, True)
+    assert [table.take_first("A", ports, 1, True, 0) for _ in range(2)] == [0, 1]
+    assert table.take_first("A", ports, 1, True, 0, limit=4) == -1
+    assert [table.take_first("A", ports, 1, False, 0) for _ in range(2)] == [0, 1]
+    assert table.take_first("A", ports, 1, False, 0, limit=4) == -1
+    assert table.take_first("A", ports, 2, False, 0, limit=4) == 0
