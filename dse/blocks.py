@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pom.dse.block_ranges import ENDLESS, LoopFunction, LoopRanges, Ranges, Values, loop_ranges
 from pom.dse.nests import Nest
 from pom.ir.poly import PolyProgram
-from pom.passes.isl_build import domain
+from pom.passes.isl_build import domain, time_map
 
 SAMPLED = 0.999
 """The model's mean of very many iterations, which is that of a sample, over the mean of all."""
@@ -235,7 +235,8 @@ def _alike(rows: _Ints) -> list[_Ints]:
 
 
 def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
-    """The loops as linear functions of the iterators; None where one is none."""
+    """The loops as dims of the instances, or as linear functions of their iterators; None where one is
+    none."""
     statement = program.statement(nest.handle)
     values = {loop.name: loop.expr(nest.handle) for loop in program.loops(nest.handle)}
     found = []
@@ -245,7 +246,19 @@ def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
             return None
         row = tuple(value.coefficient(iterator) for iterator in statement.iterators)
         found.append(LoopFunction(row, value.constant, loop.minimum))
-    return loop_ranges(domain(statement), tuple(found))
+    instances, around = domain(statement), (*nest.prefix, *nest.band)
+    over_loops = instances.apply(time_map(statement, tuple(values[loop.name] for loop in around)))
+    if over_loops.n_basic_set() == 1 and not over_loops.involves_locals():
+        # skewed loops have an iterator in common, but not a dim
+        unit = np.eye(len(around), dtype=np.int64).tolist()
+        return loop_ranges(
+            over_loops,
+            tuple(
+                LoopFunction(tuple(row), 0, loop.minimum)
+                for row, loop in zip(unit, around, strict=True)
+            ),
+        )
+    return loop_ranges(instances, tuple(found))
 
 
 @lru_cache(maxsize=16384)

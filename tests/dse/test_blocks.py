@@ -10,6 +10,8 @@ import pom
 from pom.dse.blocks import BlockCounts
 from pom.dse.nests import find_nests
 from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_skew import Skew
 
 
 @pom.kernel
@@ -70,3 +72,24 @@ def test_chains_along_a_loop():
     assert found.chain("k") == (1.0, 5.0)
     # how far j goes depends on i, another loop of the band
     assert found.chain("j") is None
+
+
+@pom.kernel
+def wavefronts(A: pom.f32[12, 12]):
+    for i in pom.loop("i", 1, 12):
+        for j in pom.loop("j", 1, 12):
+            A[i, j] = A[i, j - 1] + A[i - 1, j]
+
+
+def test_blocks_of_skewed_loops():
+    """Every wavefront enters the loop along it: i goes over j - 11 … j - 1 of those from 1 to 11."""
+    program = graph_to_poly(wavefronts.graph)
+    for primitive in (Skew("S0", "i", "j", 1), Reorder("S0", ("j", "i"))):
+        program = primitive.run(program)
+    (nest,) = find_nests(program)
+    found = BlockCounts(program, nest).least(("j", "i"), (1, 4))
+    blocks = {(i + j, (i - 1) // 4) for i in range(1, 12) for j in range(1, 12)}
+    assert found.entries == 21
+    assert found.iterations == pytest.approx(len(blocks), rel=2e-3)
+    # two wavefronts at once
+    assert BlockCounts(program, nest).least(("j", "i"), (2, 4)).entries == 11
