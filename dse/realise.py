@@ -42,6 +42,10 @@ MAX_BANKS = 1024
 """Most banks of one array that Vitis makes (UG1399, array_partition)."""
 
 
+_MOVES = (Peel, Distribute, Split, Reorder)
+"""Primitives that move instances; of the others, which follow, some add statements."""
+
+
 def nest_primitives(
     nest: Nest, plan: NestPlan, fast_math: bool = False, peels: bool = True
 ) -> tuple[PolyPass, ...]:
@@ -395,10 +399,13 @@ def realise(
     by_handle = {n.handle: n for n in nests}
     found: list[PolyPass] = list(bindings(program, nests, plan.implementations))
     pairs = [(by_handle[nest_plan.statement], nest_plan) for nest_plan in plan.nests]
+    changes: list[PolyPass] = []
     for nest, nest_plan in pairs:
         # in a dataflow region an array has one nest that writes it
-        found += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
-    # behind all of them: with another statement, what must be kept in order is found anew
+        changes += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
+    # with the statements of trees and buffers, what must be kept in order would be found anew
+    found += [change for change in changes if isinstance(change, _MOVES)]
+    found += [change for change in changes if not isinstance(change, _MOVES)]
     for nest, nest_plan in pairs:
         found += shared_reads(program, nest, nest_plan)
     for array, partitions in plan.partitions:

@@ -22,7 +22,16 @@ from pom.errors import PomError
 from pom.ir.poly import PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, ConflictKey, Kind, conflict_key, conflicts
 from pom.passes.distances import distances, is_plainly_later
-from pom.passes.isl_build import Time, difference, domain, sample, schedule_times
+from pom.passes.isl_build import (
+    Time,
+    accesses,
+    compact_times,
+    difference,
+    domain,
+    sample,
+    schedule_times,
+    time_map,
+)
 from pom.passes.loop_directives import check_loop_directives
 from pom.passes.reductions import relaxed_statements
 
@@ -206,11 +215,14 @@ def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict,
         division = _DIVIDED.get(plain)
         if plain in _SAME_ORDER:
             _remember(_INHERITED, key, kept_order(_SAME_ORDER[plain], relaxed))
-        elif division is not None and relaxed.isdisjoint(division.parts):
-            # instances of both parts of a relaxed reduction would commute
-            before = kept_order(division.program, relaxed)
-            found = tuple(part for c in before for part in _parts(c, program, division.parts))
-            _remember(_INHERITED, key, found)
+        elif division is not None and len(relaxed & {*division.parts}) != 1:
+            whole, rest = division.parts
+            before = kept_order(division.program, relaxed - {rest})
+            found = [part for c in before for part in _parts(c, program, division.parts)]
+            if whole in relaxed:
+                # instances of one relaxed reduction commute, but the two parts are in order
+                found += _between(program, whole, rest) + _between(program, rest, whole)
+            _remember(_INHERITED, key, tuple(found))
         else:
             return conflicts(program, relaxed)
     return _INHERITED[key]
@@ -239,6 +251,19 @@ def _parts(conflict: Conflict, program: PolyProgram, parts: tuple[str, str]) -> 
                 relation = relation.intersect_range(domain(program.statement(target)))
             if not relation.is_empty():
                 yield replace(conflict, source=source, target=target, relation=relation)
+
+
+def _between(program: PolyProgram, first: str, second: str) -> list[Conflict]:
+    """What the accumulators of two parts of a reduction have in common, `first` before `second`."""
+    ends = [program.statement(name) for name in (first, second)]
+    source, target = (next(i for i in accesses(program, end) if i.is_write) for end in ends)
+    times = compact_times(program)
+    before, after = (time_map(end, times[end.name]) for end in ends)
+    relation = source.relation.apply_range(target.relation.reverse())
+    relation = relation.intersect(before.lex_lt_map(after)).coalesce()
+    if relation.is_empty():
+        return []
+    return [Conflict("output", first, second, source.array, source.text, target.text, relation)]
 
 
 def _inherit(old: PolyProgram, new: PolyProgram, relaxed: frozenset[str]) -> None:
