@@ -15,7 +15,7 @@ import numpy as np
 from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.tables import Array
 
-_LENGTH = 0.3
+_LENGTH = 0.5
 _COMMON = 3.0
 _NOISE = 0.1
 """Variances of what all designs of a kernel share and of what nests do not explain; a nest's is 1."""
@@ -26,7 +26,7 @@ _COUNTS = {"lut": "nest_lut", "ff": "nest_ff"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nearby:
-    """A smooth function of nests, through what is left over at the measured designs.
+    """A function of nests, through what is left over at the measured designs.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Nearby:
         apart = _distances(parts.nests / self.scale, self.places / self.scale)
         for column, (metric, length) in enumerate(zip(metrics, self.length, strict=True)):
             if length:
-                own = np.exp(-apart / (2 * length**2)) @ self.weights[:, column]
+                own = _alike(apart, length) @ self.weights[:, column]
                 found[:, column] = self.offset[column] + _shares(parts, metric) @ own
         return found
 
@@ -78,7 +78,7 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
     apart = _distances(parts.nests / scale, parts.nests / scale)
     offset, length = np.zeros(len(metrics)), np.zeros(len(metrics))
     weights, left = np.zeros((len(parts.nests), len(metrics))), np.abs(rest)
-    between = np.exp(-apart / (2 * _LENGTH**2))
+    between = _alike(apart, _LENGTH)
     for column, metric in enumerate(metrics):
         known = ~np.isnan(rest[:, column])
         values = rest[known, column]
@@ -103,6 +103,11 @@ def _shares(parts: Parts, metric: str) -> Array:
     found = np.zeros((len(parts.designs), len(parts.nests)))
     np.add.at(found, (parts.design, parts.nest), counts / total[parts.design])
     return found
+
+
+def _alike(apart: Array, length: float) -> Array:
+    """Covariance: exponential, since the error jumps between nests that are close (Matern 1/2)."""
+    return np.asarray(np.exp(-np.sqrt(apart) / length))
 
 
 def _distances(first: Array, second: Array) -> Array:

@@ -24,16 +24,23 @@ PARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "lut": (("nest_lut",), ("operators_lut",), ("banks", "constant")),
     "ff": (("nest_ff",), ("operators_ff",), ("banks", "constant"), ("started_banks",)),
     "dsp": (("nest_dsp",), ("other_dsp",)),
-    "power_mw": (("routed_lut", "dsp", "bram_18k", "constant"),),
+    "power_mw": (
+        ("nest_lut",),
+        ("routed_lut", "dsp", "bram_18k", "banks", "constant", "dsp_7series", "is_7series"),
+    ),
 }
 """Parts of every metric that is a sum, and the counts that each of them starts from."""
 _RATE = 0.1
 _NEST_LEAVES, _NEST_LEAST, _NEST_COLUMNS = 32, 4, 0.3
 _LEAVES, _LEAST_SHARE, _COLUMNS = 12, 0.006, 0.3
 _CLIP, _SMALL, _STEP = 0.3, 0.02, 0.05
-_LEAST_RATIO = 0.05
+_LEAST_RATIOS = {"lut": 0.05, "ff": 0.05, "dsp": 0.05, "power_mw": 0.001}
+"""In LUTs and so on per counted one; in mW per counted LUT."""
 _CALM = 0.1
 """How much a nest that lends its operators weighs against a correction that it has no part in."""
+_KEPT = (0.3, 1.0)
+"""Registers of all nests together over those of each alone: values of one operator or port share
+registers across nests, since these run one after the other."""
 _AS_COUNTED = frozenset({"nest_dsp", "other_dsp"})
 """Counts that place and route leaves as they are."""
 _FIXED = "other_dsp"
@@ -60,6 +67,7 @@ class Parts:
     counts : mapping of str to ndarray
         Analytical counts: of every nest for those that begin with ``nest_``, else of every design.
         Those of operators that nests lend to each other have a column per group of operators.
+        ``kept_`` and the name of a part of nests: which share of it is left where they share.
     """
 
     nests: Array
@@ -78,14 +86,18 @@ class Parts:
         )
 
     def spread(self, values: Array, name: str) -> Array:
-        """Values of a part per design: those of nests are added up, lent operators are not."""
+        """Values of a part per design.
+
+        Those of nests are added up, less what nests share; of lent operators the most counts.
+        """
         if not name.startswith("nest_"):
             return values
         if values.ndim == 2:
             most = np.zeros((len(self.designs), values.shape[1]))
             np.maximum.at(most, self.design, values[self.nest])
             return np.asarray(most.sum(1))
-        return _added(self.design, values[self.nest], len(self.designs))
+        total = _added(self.design, values[self.nest], len(self.designs))
+        return total * self.counts.get(f"kept_{name}", 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,19 +135,29 @@ def take_apart(samples: Sequence[Sample]) -> Parts:
     counts: dict[str, Array] = {
         "nest_lut": np.maximum(nests[:, NEST.index("lut")], 5.0),
         "nest_ff": np.maximum(nests[:, NEST.index("ff")], 5.0),
-        "operators_lut": terms[:, TERMS.index("lut_operators")] + 30.0,
-        "operators_ff": terms[:, TERMS.index("ff_operators")] + 30.0,
-        "banks": terms[:, TERMS.index("banks")],
+        "operators_lut": _column(terms, "lut_operators") + 30.0,
+        "operators_ff": _column(terms, "ff_operators") + 30.0,
+        "banks": _column(terms, "banks"),
         "started_banks": _added(index[0], started[index[1]], len(samples)),
-        "dsp": terms[:, TERMS.index("dsp")],
-        "bram_18k": terms[:, TERMS.index("bram_18k")],
+        "dsp": _column(terms, "dsp"),
+        "bram_18k": _column(terms, "bram_18k"),
         "constant": np.ones(len(samples)),
     }
+    counts["is_7series"] = _column(terms, "is_7series")
+    counts["dsp_7series"] = counts["dsp"] * counts["is_7series"]
     counts["nest_dsp"] = nests[:, _GROUPS]
     designs = _logs(np.column_stack([terms, counts["started_banks"]]))
     parts = Parts(_single(_logs(nests)), _single(designs), *index, counts)
     lent = parts.spread(counts["nest_dsp"], "nest_dsp")
-    return replace(parts, counts={**counts, "other_dsp": np.maximum(counts["dsp"] - lent, 0.0)})
+    counts["other_dsp"] = np.maximum(counts["dsp"] - lent, 0.0)
+    alone = parts.spread(counts["nest_ff"], "nest_ff")
+    together = _column(terms, "ff") - _column(terms, "ff_operators") - _column(terms, "ff_memory")
+    counts["kept_nest_ff"] = np.clip(together / np.maximum(alone, 1.0), *_KEPT)
+    return replace(parts, counts=counts)
+
+
+def _column(terms: Array, name: str) -> Array:
+    return np.asarray(terms[:, TERMS.index(name)])
 
 
 def grow_sum(
@@ -167,7 +189,7 @@ def grow_sum(
     known = ~np.isnan(target)
     seen, truth = parts.chosen(known), target[known]
     names = PARTS[metric]
-    ratios = _ratios(seen, names, np.expm1(truth))
+    ratios = _ratios(seen, metric, np.expm1(truth))
     grown: list[list[tuple[NDArray[np.void], float]]] = [[] for _ in names]
     for number in range(boosters if known.any() else 0):
         for found, trees in zip(
@@ -202,7 +224,7 @@ def _boost(
             if first == _FIXED:
                 continue
             if first.startswith("nest_"):
-                data = _of_nests(parts, before[place], total, step, factors[place])
+                data = _of_nests(parts, first, before[place], total, step, factors[place])
             else:
                 data = parts.designs, before[place] / np.maximum(total, 1.0), step
             tree = _tree(data, first, rng.randint(1 << 30))
@@ -247,7 +269,7 @@ def _added(place: Indices, values: Array, count: int) -> Array:
 
 
 def _of_nests(
-    parts: Parts, values: Array, total: Array, step: Array, factors: Array
+    parts: Parts, first: str, values: Array, total: Array, step: Array, factors: Array
 ) -> tuple[Array, Array, Array]:
     """Inputs, weights and targets of the nests that there are in the designs.
 
@@ -256,6 +278,9 @@ def _of_nests(
     """
     count = len(values)
     shown = values[parts.nest]
+    kept = parts.counts.get(f"kept_{first}")
+    if kept is not None:
+        shown = shown * kept[parts.design]
     calm = np.zeros(count)
     if values.ndim == 2:
         most = np.zeros((len(total), values.shape[1]))
@@ -271,10 +296,14 @@ def _of_nests(
     return parts.nests[there], weight[there], wanted[there]
 
 
-def _ratios(parts: Parts, names: Sequence[tuple[str, ...]], truth: Array) -> tuple[Array, ...]:
-    """Non-negative ratios of all counts with the smallest squared relative error."""
+def _ratios(parts: Parts, metric: str, truth: Array) -> tuple[Array, ...]:
+    """Non-negative ratios of all counts with the smallest squared relative error.
+
+    A part that trees correct keeps a little even where the others explain it all.
+    """
     from sklearn.linear_model import LinearRegression
 
+    names = PARTS[metric]
     if _AS_COUNTED.issuperset(n for part in names for n in part):
         return tuple(np.ones(len(part)) for part in names)
     columns = [parts.spread(parts.counts[n], n) for part in names for n in part]
@@ -283,7 +312,8 @@ def _ratios(parts: Parts, names: Sequence[tuple[str, ...]], truth: Array) -> tup
     scale = 1.0 / np.maximum(truth, 1.0)
     rows = np.stack(columns, axis=1) * scale[:, None]
     found = LinearRegression(fit_intercept=False, positive=True).fit(rows, truth * scale).coef_
-    found = np.maximum(found, _LEAST_RATIO * np.array([n != "constant" for p in names for n in p]))
+    firsts = np.array([n == p[0] and n != "constant" for p in names for n in p])
+    found = np.maximum(found, _LEAST_RATIOS[metric] * firsts)
     ends = np.cumsum([len(part) for part in names])
     return tuple(np.split(found, ends[:-1]))
 

@@ -25,7 +25,7 @@ from pom.qor_model.gnn.samples import TERMS
 from pom.qor_model.gnn.sums import SumForest
 from pom.qor_model.gnn.trees import Forest
 
-FORMAT = 4
+FORMAT = 5
 _NEARBY = ("places", "scale", "offset", "weights", "length")
 _FOREST = {
     "feature": torch.int16, "threshold": torch.float64, "left": torch.int32,

@@ -9,7 +9,7 @@ import pytest
 
 from pom.qor_model.gnn.nests import GROUPS, NEST
 from pom.qor_model.gnn.samples import TERMS, Sample
-from pom.qor_model.gnn.sums import PARTS, Parts, grow_sum, take_apart
+from pom.qor_model.gnn.sums import Parts, SumForest, grow_sum, take_apart
 from pom.qor_model.region import OpKind
 from tests.qor_model.regions import array, compute, design, dot_row, iv, load, loop, store
 from tests.qor_model.test_gnn import METRICS, _maker, _sample, all_samples
@@ -91,6 +91,16 @@ def test_without_measurements_the_parts_stay_as_they_were_counted() -> None:
     np.testing.assert_allclose(np.expm1(forest.predict(parts)), total)
 
 
+def test_registers_that_nests_share_count_once(samples: list[Sample]) -> None:
+    parts = take_apart(samples)
+    alone = np.bincount(parts.design, parts.counts["nest_ff"][parts.nest])
+    together = parts.spread(parts.counts["nest_ff"], "nest_ff")
+    terms = [[s.term(n) for n in ("ff", "ff_operators", "ff_memory")] for s in samples]
+    for whole, found, (total, operators, memory) in zip(alone, together, terms, strict=True):
+        wanted = min(max(total - operators - memory, 0.3 * whole), whole)
+        assert found == pytest.approx(wanted)
+
+
 def test_some_designs_predict_as_all_do(samples: list[Sample]) -> None:
     grove = grow_grove(samples, METRICS, 10, 1, 0)
     np.testing.assert_allclose(grove.predict(samples)[:3], grove.predict(samples[:3]))
@@ -111,7 +121,24 @@ def test_power_starts_from_the_predicted_logic(samples: list[Sample]) -> None:
     found = np.expm1(grow_grove(made, metrics, 60, 1, 0).predict(made))
     truth = np.array([s.labels for s in made])
     assert np.mean(np.abs(found / truth - 1)) < 0.1
-    assert len(PARTS["power_mw"]) == 1
+
+
+def test_power_is_a_few_microwatts_a_lut_and_depends_on_the_family(samples: list[Sample]) -> None:
+    lut, family = TERMS.index("lut"), TERMS.index("is_7series")
+    both = [
+        replace(s, terms=(*s.terms[:family], float(f), *s.terms[family + 1 :]))
+        for s in samples
+        for f in (0, 1)
+    ]
+    truth = np.array([0.003 * s.terms[lut] + 8 + 6 * s.terms[family] for s in both])
+    made = [replace(s, labels=(p, s.terms[lut])) for s, p in zip(both, truth, strict=True)]
+    grove = grow_grove(made, ("power_mw", "lut"), 60, 1, 0)
+    found = np.expm1(grove.predict(made))[:, 0]
+    assert np.mean(np.abs(found / truth - 1)) < 0.05
+    forest = grove.forests[0]
+    assert isinstance(forest, SumForest)
+    assert forest.ratios[0][0] < 0.01
+    assert forest.ratios[1][-1] > 3
 
 
 def test_a_design_without_nests_has_parts(samples: list[Sample]) -> None:
