@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, gcd
 
+import islpy as isl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,8 @@ from pom.dse.realise import PORTS, wanted_banks
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
-from pom.ir.poly import PolyProgram
+from pom.ir.poly import PolyProgram, PolyStatement
+from pom.passes.isl_build import domain
 
 _Ints = NDArray[np.int64]
 
@@ -277,9 +280,11 @@ def _linear(
             return None
         position[value.terms[0][0]] = (name, value.constant)
     rows, constants, around = [], [], []
+    fixed = _fixed_iterators(program.statement(statement), frozenset(position))
     for subscript in access.subscripts:
         if not isinstance(subscript, Affine):
             return None
+        subscript = subscript.substitute(fixed)
         step = 0
         row = dict.fromkeys(loops, 0)
         constant = subscript.constant
@@ -296,3 +301,26 @@ def _linear(
         constants.append(constant)
         around.append(step)
     return tuple(rows), tuple(constants), tuple(around)
+
+
+@lru_cache(maxsize=1024)
+def _fixed_iterators(statement: PolyStatement, moving: frozenset[str]) -> dict[str, Affine]:
+    """Iterators that no loop runs over, by those that one does: copies have such, where all
+    instances are in one row of what is copied."""
+    names = statement.iterators
+    parts = domain(statement).get_basic_sets()
+    found: dict[str, Affine] = {}
+    if len(parts) != 1 or set(names) == moving:
+        return found
+    for constraint in parts[0].get_constraints():
+        row = {
+            name: constraint.get_coefficient_val(isl.dim_type.set, n).to_python()
+            for n, name in enumerate(names)
+        }
+        still = [name for name in names if row[name] and name not in moving]
+        if constraint.is_equality() and len(still) == 1 and abs(row[still[0]]) == 1:
+            rest = Affine.const(constraint.get_constant_val().to_python())
+            for name in moving & {*names}:
+                rest += Affine.var(name) * row[name]
+            found[still[0]] = rest * -row[still[0]]
+    return found

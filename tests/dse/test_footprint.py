@@ -31,6 +31,14 @@ def test_lanes_of_a_stencil_share_elements():
     assert footprint.demand(NestPlan("S0", ("i", "j"), (1, 4))).interval == 2
 
 
+def test_a_copy_of_a_row_loads_it_and_stores_it():
+    """The copied row is `A[A_0, A_1]` where A_0 is the loop around: no loop runs over it."""
+    footprint = footprint_of("polybench/lu", "distributed-anew", "A_in2_copy")
+    assert footprint.demand(NestPlan("A_in2_copy", ("A_1",), (6,))) == Demand(1, 12)
+    column = footprint_of("polybench/lu", "distributed-anew", "A_in3_copy")
+    assert column.demand(NestPlan("A_in3_copy", ("A_0",), (6,))).accesses == 12
+
+
 def test_an_accumulator_is_loaded_and_stored_once_for_all_lanes_of_the_sum():
     footprint = footprint_of("polybench/gemm", "dependence-aware", "S1")
     demand = footprint.demand(NestPlan("S1", ("k", "i", "j"), (3, 1, 2)))
