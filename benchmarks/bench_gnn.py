@@ -4,10 +4,10 @@
 
 The designs are directive settings of the kernels in qor_model/data/kernels/hgnn, or with --labels
 the first so many of a label file (with --kernels its kernels).  "schedule" is the estimator's
-latency, "features" counting resources and making the graph, "predict" one batch of all designs;
-"together" is the whole way from directives to intervals.  "4,096 lanes" is one design with so many
-copies of a row operation, whose lanes are counted and not laid out, from its region tree to its
-prediction.
+latency, "features" counting resources, "predict" one batch of all designs; "together" is the whole
+way from directives to intervals.  Graphs are made where the networks of the weights have a say, as
+part of "predict".  "4,096 lanes" is one design with so many copies of a row operation, by a loop that
+is laid out and by an unroll directive, from its region tree to its prediction.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 
 from pom import devices
 from pom.cli.qor import KernelFiles, library_of
+from pom.qor_model.collection import paused_collection
 from pom.qor_model.evaluate import label_settings, library_part, outline_nests, partitions_of
 from pom.qor_model.gnn.model import Model
 from pom.qor_model.gnn.predict import predict
@@ -68,7 +69,7 @@ def _drawn(count: int) -> Iterator[Job]:
     maker = SampleMaker(library, DIRECTIVES_ONLY)
     files = KernelFiles(KERNELS / "hgnn")
     models = [
-        LatencyModel(files.design(path.stem, "", ""), library, DIRECTIVES_ONLY)
+        LatencyModel(files.design(path.stem, "", ""), library, DIRECTIVES_ONLY, folds=True)
         for path in sorted((KERNELS / "hgnn").glob("*.py"))
     ]
     for number in range(count):
@@ -99,20 +100,26 @@ def _labelled(path: Path, kernels: Path, count: int) -> Iterator[Job]:
             design = files.design(label.kernel, label.size, label.dtype)
             if file.kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
-            models[label.kernel] = LatencyModel(design, library, settings)
+            models[label.kernel] = LatencyModel(design, library, settings, folds=True)
         maker = makers.setdefault(label.part, SampleMaker(library, settings))
         model = models[label.kernel]
         yield model, maker, dict(label.loops), partitions_of(model.design, label)
 
 
-def _wide() -> Design:
-    """``C[i, j] = beta * C[i, j]`` with 4,096 lanes of `j`, written as an inner loop."""
-    place = (affine({"i": 1}), affine({"j": LANES, "lane": 1}))
+def _wide(*, by_directive: bool) -> Design:
+    """``C[i, j] = beta * C[i, j]`` with 4,096 lanes of `j`, an inner loop or unrolled."""
+    column = affine({"j": 1}) if by_directive else affine({"j": LANES, "lane": 1})
+    place = (affine({"i": 1}), column)
     old = Op(1, OpKind.LOAD, F32, access=Access("C", place))
     new = Op(2, OpKind.MUL, F32, (1,), (F32, F32), scalars=("0:beta",))
     last = Op(3, OpKind.STORE, F32, (2,), access=Access("C", place))
-    lanes = Loop("lane", (affine({}),), (affine({}, LANES),), (Block((old, new, last)),))
-    inner = Loop("j", (affine({}),), (affine({}, 16),), (lanes,), directives=LoopDirectives(True))
+    block = Block((old, new, last))
+    start = (affine({}),)
+    lanes = Loop("lane", start, (affine({}, LANES),), (block,))
+    inner = Loop("j", start, (affine({}, 16),), (lanes,), directives=LoopDirectives(True))
+    if by_directive:
+        asked = LoopDirectives(True, None, LANES)
+        inner = Loop("j", start, (affine({}, 16 * LANES),), (block,), directives=asked)
     outer = Loop("i", (affine({}),), (affine({}, 8),), (inner,))
     part = Partition(1, PartitionKind.CYCLIC, LANES)
     return Design(
@@ -120,10 +127,10 @@ def _wide() -> Design:
     )
 
 
-def _one_wide(model: Model) -> float:
+def _one_wide(model: Model, *, by_directive: bool) -> float:
     """Seconds from the region tree of a wide design to its prediction."""
     library = OperatorLibrary.for_device(devices.load("xczu9eg"), 10.0)
-    design = _wide()
+    design = _wide(by_directive=by_directive)
     start = time.process_time()
     result = estimate_latency(design, library, VITIS_DEFAULTS, folds=True)
     predict([SampleMaker(library).sample(design, result)], model)
@@ -146,18 +153,19 @@ def main() -> None:
         jobs = list(_drawn(options.designs))
     else:
         jobs = list(_labelled(options.labels, options.kernels, options.designs))
-    begin = time.process_time()
-    results = [model_.estimate(loops, parts) for model_, _, loops, parts in jobs]
-    scheduled = time.process_time()
-    samples: list[Sample] = [
-        replace(
-            maker.sample(timing.with_directives(loops, parts), result, str(number)),
-            device="xczu9eg-ffvb1156-2-i",
-        )
-        for number, ((timing, maker, loops, parts), result) in enumerate(
-            zip(jobs, results, strict=True)
-        )
-    ]
+    with paused_collection():
+        begin = time.process_time()
+        results = [model_.estimate(loops, parts) for model_, _, loops, parts in jobs]
+        scheduled = time.process_time()
+        samples: list[Sample] = [
+            replace(
+                maker.sample(timing.with_directives(loops, parts), result, str(number)),
+                device="xczu9eg-ffvb1156-2-i",
+            )
+            for number, ((timing, maker, loops, parts), result) in enumerate(
+                zip(jobs, results, strict=True)
+            )
+        ]
     made = time.process_time()
     predict(samples[:8], model)
     warm = time.process_time()
@@ -169,7 +177,9 @@ def main() -> None:
     print(f"features {count / (made - scheduled):.0f} designs/s")
     print(f"predict {count / (end - warm):.0f} designs/s")
     print(f"together {count / (made - begin + end - warm):.0f} designs/s")
-    print(f"{LANES:,} lanes {1000 * _one_wide(model):.0f} ms")
+    for text, by_directive in (("by a loop", False), ("by a directive", True)):
+        took = min(_one_wide(model, by_directive=by_directive) for _ in range(2))
+        print(f"{LANES:,} lanes {text} {1000 * took:.0f} ms")
 
 
 if __name__ == "__main__":

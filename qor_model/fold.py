@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
-from pom.qor_model.expand import Expander, Node, refuse_size
-from pom.qor_model.lanes import LaneBody, PortCounts, lane_body
+from pom.qor_model.banks import stride_of_copies
+from pom.qor_model.expand import Expander, Node, refuse_size, shifted
+from pom.qor_model.lanes import Lane, LaneBody, PortCounts, lane_body
 from pom.qor_model.leaf import Nest, Timed, schedule_leaf
 from pom.qor_model.region import Affine, Block, Loop, LoopDirectives, Op, OpKind, Region
 from pom.qor_model.schedule_result import BodySchedule, Fold, OperatorKey
@@ -96,14 +97,20 @@ def schedule_folded(
 
 
 def _lanes(nest: Nest, maker: TaskMaker, outer: Mapping[str, int]) -> LaneBody | None:
-    if nest.unroll != 1 or any(loop.constant_trip_count is None for loop in nest.loops):
+    if any(loop.constant_trip_count is None for loop in nest.loops):
         return None
     if any(len(loop.body) != 1 for loop in nest.loops[:-1]):
         return None
-    if not maker.machine.settings.pipelines_switched_sums:
-        return None  # operators start before all of their inputs are there
+    inner = nest.loops[-1]
     levels = {loop.name: loop.step for loop in nest.loops}
-    return lane_body(nest.loops[-1].body, maker.banks, levels, {**outer, **levels})
+    levels[inner.name] = stride_of_copies(inner, nest.unroll, maker.arrays())
+    copies = Lane(copies_of(inner), nest.unroll, 0, inner.step) if nest.unroll > 1 else None
+    return lane_body(inner.body, maker.banks, levels, {**outer, **levels}, copies, inner.name)
+
+
+def copies_of(loop: Loop) -> str:
+    """The name of the lane that the copies of an unrolled loop are."""
+    return f"copies of {loop.name}"
 
 
 def _narrow(body: LaneBody, is_flattened: bool) -> dict[str, int]:
@@ -213,14 +220,15 @@ def _instances(corners: list[_Corner]) -> tuple[tuple[OperatorKey, int], ...]:
 
 
 def _with_lanes(nest: Nest, body: LaneBody, lanes: Mapping[str, int]) -> Nest:
-    """The nest with fewer lanes along some loops of its body."""
+    """The nest with fewer lanes along some loops of its body, or fewer copies of it."""
     old = nest.loops[-1]
     new = replace(old, body=_resized(old.body, body, lanes))
     loops = [new]
     for loop in reversed(nest.loops[:-1]):
         new = replace(loop, body=(new,))
         loops.append(new)
-    return replace(nest, loops=tuple(reversed(loops)))
+    fewer = lanes.get(copies_of(old), nest.fewer)
+    return replace(nest, loops=tuple(reversed(loops)), fewer=fewer)
 
 
 def _resized(
@@ -250,7 +258,8 @@ def _hoisted(
         return []
     if moved & _present(corners):
         return None
-    lanes = {name: 1 for name in narrow if not _moves(nest.loops[-1].body, moved, name, body)}
+    inner = nest.loops[-1]
+    lanes = {name: 1 for name in narrow if not _moves(inner, moved, name, body)}
     found = _laid_out(nest, body, lanes, moved)
     # the same way on a narrow body must give what its schedule moved
     again = _laid_out(nest, body, {**corners[-1].lanes, **lanes}, moved)
@@ -267,8 +276,11 @@ def _laid_out(
     nest: Nest, body: LaneBody, lanes: Mapping[str, int], chosen: frozenset[int]
 ) -> list[Node]:
     expander = Expander()
-    inner = _only(_with_lanes(nest, body, lanes).loops[-1].body, chosen)
-    expander.walk(inner, {}, 0)
+    narrow = _with_lanes(nest, body, lanes)
+    inner = narrow.loops[-1]
+    chosen_body = _only(inner.body, chosen)
+    for copy in range(narrow.copies):
+        expander.walk(chosen_body, {inner.name: shifted(inner.name, copy * inner.step)}, copy)
     return [Node(n.op, n.copy, n.operands, n.element) for n in expander.nodes if n is not None]
 
 
@@ -287,16 +299,17 @@ def _only(regions: tuple[Region, ...], chosen: frozenset[int]) -> tuple[Region, 
     return tuple(found)
 
 
-def _moves(regions: tuple[Region, ...], chosen: frozenset[int], name: str, body: LaneBody) -> bool:
+def _moves(loop: Loop, chosen: frozenset[int], name: str, body: LaneBody) -> bool:
     """Whether one of the chosen operations differs between the lanes of a loop by itself."""
     sites = {site.op: site for site in body.sites}
+    variable = loop.name if name == copies_of(loop) else name
 
     def differs(op: Op) -> bool:
         if op.access is not None:
             return sites[op.id].moves_with(name)
-        return any(scalar.partition(":")[2] == name for scalar in op.scalars)
+        return any(scalar.partition(":")[2] == variable for scalar in op.scalars)
 
-    return any(op.id in chosen and differs(op) for op in _operations(regions))
+    return any(op.id in chosen and differs(op) for op in _operations(loop.body))
 
 
 def _operations(regions: tuple[Region, ...]) -> Iterable[Op]:

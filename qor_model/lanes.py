@@ -1,7 +1,8 @@
 """Lanes of an unrolled body that are copies of each other: how far they reach, and their ports.
 
-A *lane loop* is a loop inside a pipelined one; all of its iterations are laid out. Where its lanes
-differ by a shift of subscripts only and two of them have at most loaded elements in common, the
+A *lane loop* is a loop inside a pipelined one; all of its iterations are laid out. So are the copies
+that an unroll directive asks of the pipelined loop itself: they are one more lane loop, around all
+others. Where its lanes differ by a shift of subscripts only and two of them have at most loaded elements in common, the
 lanes can be counted instead of scheduled (`pom.qor_model.fold`). This module proves that from the
 subscripts of the region:
 
@@ -291,8 +292,10 @@ def lane_body(
     banks: Mapping[str, ArrayBanks],
     levels: dict[str, int],
     strides: Mapping[str, int],
+    copies: Lane | None = None,
+    variable: str = "",
 ) -> LaneBody | None:
-    """The lanes of a pipelined loop's body.
+    """The lanes of a pipelined loop's body; `copies` are those of the loop of `variable` itself.
 
     None where something is inside whose copies are not simply copies: a guard, a call, a loop of
     varying length, an access that is not affine, a stream or a bus.
@@ -301,7 +304,19 @@ def lane_body(
     sites: list[Site] = []
     if not _collect(body, (), banks, lanes, sites):
         return None
+    if copies is not None:
+        lanes = {copies.name: copies, **lanes}
+        sites = [_copied(site, copies, variable) for site in sites]
     return LaneBody(lanes, tuple(sites), levels, strides).with_private(body)
+
+
+def _copied(site: Site, copies: Lane, variable: str) -> Site:
+    """An access in the copies of the loop of `variable`, which stays in its linear part."""
+    steps = []
+    for step, part in zip(site.steps, site.linear, strict=True):
+        coef = dict(part).get(variable, 0)
+        steps.append({copies.name: coef * copies.step, **step} if coef else step)
+    return replace(site, around=(copies.name, *site.around), steps=tuple(steps))
 
 
 def _is_written_first(

@@ -73,7 +73,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Nest:
-    """Loops that execute as one, outermost first, with their trip counts (mean, min, max)."""
+    """Loops that execute as one, outermost first, with their trip counts (mean, min, max).
+
+    `fewer` copies of the innermost loop's body are laid out, as they are among `unroll` (0: all).
+    """
 
     loops: tuple[Loop, ...]
     trips: tuple[float, ...]
@@ -81,6 +84,12 @@ class Nest:
     most: int
     unroll: int
     innermost_trip: float
+    fewer: int = 0
+
+    @property
+    def copies(self) -> int:
+        """Copies of the innermost loop's body that are laid out."""
+        return self.fewer or self.unroll
 
     @property
     def total(self) -> float:
@@ -172,7 +181,7 @@ def _laid_out(
     nest: Nest, maker: TaskMaker, ivs: list[str], inner: frozenset[str], *, is_kept: bool
 ) -> tuple[Body, int] | None:
     """The copies of the body without what does not change, and how many operations there were."""
-    key = (nest.unroll, *map(id, nest.loops))
+    key = (nest.copies, *map(id, nest.loops))
     known = maker.bodies.get(key) if is_kept else None
     if known is not None:
         return known.body.copied(), known.emitted
@@ -195,7 +204,7 @@ def _expand(nest: Nest, most_operations: int) -> Expander | None:
     if any(n is not None for n in expander.nodes):
         expander.restart_values(_select)
     innermost = nest.loops[-1]
-    for copy in range(nest.unroll):
+    for copy in range(nest.copies):
         env: Env = {innermost.name: shifted(innermost.name, copy * innermost.step)}
         if not expander.walk(innermost.body, env, copy):
             return None

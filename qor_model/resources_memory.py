@@ -137,8 +137,10 @@ def dual_port_banks(
             written.add(slot)
         groups.setdefault(access.array, set()).add(op.bank)
     busy |= branched
-    for array, bank, _, number in body.fold.ports if body.fold else ():
+    for array, bank, is_store, number in body.fold.ports if body.fold else ():
         busy[array, bank, 0] += number
+        if is_store:
+            written.add((array, bank, 0))
         groups.setdefault(array, set()).add(bank)
     twice = {slot for slot, number in busy.items() if number > 1}
     dual = {(array, bank) for array, bank, _ in twice}

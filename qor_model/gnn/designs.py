@@ -69,7 +69,7 @@ def _sample(
             for f in plain.functions
         ),
     )
-    found = maker.sample(asked, estimate_latency(asked, maker.library, settings))
+    found = maker.sample(asked, estimate_latency(asked, maker.library, settings, folds=True))
     terms = list(found.terms)
     terms[TERMS.index("is_7series")] = float(device.lower().startswith("xc7"))
     return replace(found, device=device, terms=tuple(terms))

@@ -242,7 +242,7 @@ class _Runner:
             design = self._source.design(label.kernel, label.size, label.dtype)
             if self._kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
-            self._models[key] = LatencyModel(design, library, settings)
+            self._models[key] = LatencyModel(design, library, settings, folds=True)
         return self._models[key]
 
     def _maker(self, label: Label) -> SampleMaker:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pom import devices
 from pom.errors import PomError
 from pom.qor_model import fold
+from pom.qor_model.evaluate import resource_model
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import (
@@ -25,9 +26,9 @@ from pom.qor_model.region import (
     PartitionKind,
     affine,
 )
-from pom.qor_model.resources import ResourceModel, ResourceReport
+from pom.qor_model.resources import ResourceReport
 from pom.qor_model.schedule_result import BodySchedule, DesignResult, LoopResult
-from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, ToolSettings
+from pom.qor_model.settings import DIRECTIVES_ONLY, VITIS_DEFAULTS, VIVADO_2018, ToolSettings
 from tests.qor_model.regions import compute, design, load, loop, store
 
 LIBRARY = OperatorLibrary.for_device(devices.load("xcu280"), 1e3 / 300)
@@ -38,7 +39,7 @@ def _estimate(
     item: Design, folds: bool, tool: ToolSettings = DIRECTIVES_ONLY
 ) -> tuple[DesignResult, ResourceReport]:
     result = LatencyModel(item, LIBRARY, tool, folds=folds).estimate()
-    return result, ResourceModel(LIBRARY).estimate(item, result)
+    return result, resource_model(LIBRARY, tool).estimate(item, result)
 
 
 def _is_folded(result: DesignResult) -> bool:
@@ -235,11 +236,16 @@ def test_random_trees(
 
 
 @st.composite
-def _bodies(draw: st.DrawFn) -> Design:
-    """A pipelined loop with up to three lane loops around a few statements."""
+def _bodies(draw: st.DrawFn, by_directive: bool = False) -> Design:
+    """A pipelined loop with up to three lane loops around a few statements.
+
+    One of them may be the copies that a directive asks of the pipelined loop.
+    """
     counts = draw(st.lists(st.integers(2, 7), min_size=1, max_size=3))
     names = [f"u{n}" for n in range(len(counts))]
     blocks = [f"b{n}" for n in range(len(counts))]
+    order = draw(st.permutations(range(len(counts))))
+    unrolled = order[0] if by_directive else -1
     width = dict(zip(names, counts, strict=True))
     banks = {
         name: draw(st.sampled_from([*[count] * 9, 1, 2 * count, count + 1]))
@@ -247,7 +253,13 @@ def _bodies(draw: st.DrawFn) -> Design:
     }
 
     def subscripts(axes: list[int], spread: int) -> list[Affine]:
-        return [_lane(blocks[a], names[a], counts[a], draw(st.integers(0, spread))) for a in axes]
+        offsets = [(a, draw(st.integers(0, spread))) for a in axes]
+        return [
+            affine({blocks[a]: 1}, offset)
+            if a == unrolled
+            else _lane(blocks[a], names[a], counts[a], offset)
+            for a, offset in offsets
+        ]
 
     arrays: dict[str, Array] = {}
 
@@ -289,24 +301,63 @@ def _bodies(draw: st.DrawFn) -> Design:
             ops.append(total)
         statements += [*ops, store(total, target, *place)]
     body: object = statements
-    for name in reversed(names):
+    for name in reversed([n for a, n in enumerate(names) if a != unrolled]):
         items = body if isinstance(body, list) else [body]
         body = loop(name, width[name], *items)
-    order = draw(st.permutations(blocks))
-    nest: Loop = loop(order[0], 12, body, directives=PIPELINED)
-    for name in order[1:]:
-        nest = loop(name, 12, nest, directives=LoopDirectives(None, flatten=draw(st.booleans())))
+    items = body if isinstance(body, list) else [body]
+    lanes = counts[unrolled] if by_directive else 1
+    asked = LoopDirectives(True, None, lanes)
+    nest: Loop = loop(blocks[order[0]], 12 * lanes, *items, directives=asked)
+    for axis_around in order[1:]:
+        nest = loop(
+            blocks[axis_around],
+            12,
+            nest,
+            directives=LoopDirectives(None, flatten=draw(st.booleans())),
+        )
     return design(loop("t", 3, nest), arrays=tuple(arrays.values()))
 
 
-def test_random_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_directive", [False, True])
+def test_random_bodies(by_directive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "WORTH", 9.0)
     was_folded: list[bool] = []
 
-    @given(_bodies(), st.sampled_from([DIRECTIVES_ONLY, VITIS_DEFAULTS]))
-    @settings(max_examples=40, deadline=None)
+    @given(_bodies(by_directive), st.sampled_from([DIRECTIVES_ONLY, VITIS_DEFAULTS, VIVADO_2018]))
+    @settings(max_examples=60, deadline=None)
     def check(item: Design, tool: ToolSettings) -> None:
         was_folded.append(_assert_same(item, tool))
 
     check()
     assert sum(was_folded) >= len(was_folded) // 20
+
+
+def _row(count: int, unroll: int, banks: int) -> Design:
+    """``C[i, j] = beta * C[i, j]`` with the lanes of `j` by a directive."""
+    place = affine({"i": 1}), affine({"j": 1})
+    old = load("C", *place)
+    new = compute(OpKind.MUL, old, scalars=("0:beta",))
+    inner = loop(
+        "j", count, old, new, store(new, "C", *place), directives=LoopDirectives(True, None, unroll)
+    )
+    return design(loop("i", 8, inner), arrays=(_split("C", 8, count, factors=(1, banks)),))
+
+
+@pytest.mark.parametrize("tool", [DIRECTIVES_ONLY, VITIS_DEFAULTS])
+def test_lanes_of_a_directive_are_counted(tool: ToolSettings) -> None:
+    assert _assert_same(_row(64, 16, 16), tool)
+    assert _assert_same(_row(60, 16, 16), tool)
+    # all of the loop, and by 0, which says the same
+    assert _assert_same(_row(64, 64, 64), tool)
+    assert _assert_same(_row(64, 0, 64), tool)
+    # fewer banks than lanes, and banks that are chosen at run time
+    assert not _assert_same(_row(64, 16, 8), tool)
+    assert not _assert_same(_row(64, 16, 32), tool)
+
+
+def test_thousands_of_lanes_of_a_directive_cost_what_a_few_do() -> None:
+    result, _ = _estimate(_row(16 * 4096, 4096, 4096), True)
+    (body,) = [b for item in result.all_loops() for b in item.schedules if b.fold]
+    assert body.fold is not None
+    assert sum(len(part.ops) for part, _ in body.fold.corners) <= 15
+    assert [item.unroll for item in result.all_loops() if item.is_pipelined] == [4096]
