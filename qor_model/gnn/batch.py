@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pom.qor_model.gnn.encode import EDGE_WIDTH, NODE_WIDTH, EncodedDesign, GraphArrays
@@ -68,21 +70,26 @@ class DesignBatch:
         )  # fmt: skip
 
 
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """On the processor, whatever device the caller's process makes its tensors on."""
+    return torch.from_numpy(array)
+
+
 def batch_graphs(graphs: Sequence[GraphArrays]) -> GraphBatch:
     """Put graphs side by side."""
     if not graphs:
         return GraphBatch(
-            torch.zeros(0, NODE_WIDTH), torch.zeros(2, 0, dtype=torch.long),
-            torch.zeros(0, EDGE_WIDTH), torch.zeros(0, dtype=torch.long), 0,
+            _tensor(np.zeros((0, NODE_WIDTH), np.float32)), _tensor(np.zeros((2, 0), np.int64)),
+            _tensor(np.zeros((0, EDGE_WIDTH), np.float32)), _tensor(np.zeros(0, np.int64)), 0,
         )  # fmt: skip
     sizes = np.array([len(g.nodes) for g in graphs])
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     edges = np.concatenate([g.edges + s for g, s in zip(graphs, starts, strict=True)], axis=1)
     return GraphBatch(
-        torch.from_numpy(np.concatenate([g.nodes for g in graphs])),
-        torch.from_numpy(edges),
-        torch.from_numpy(np.concatenate([g.edge_features for g in graphs])),
-        torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
+        _tensor(np.concatenate([g.nodes for g in graphs])),
+        _tensor(edges),
+        _tensor(np.concatenate([g.edge_features for g in graphs])),
+        _tensor(np.repeat(np.arange(len(graphs)), sizes)),
         len(graphs),
     )
 
@@ -111,6 +118,6 @@ def batch_designs(designs: Sequence[EncodedDesign]) -> DesignBatch:
         batch_graphs([d.application for d in designs]),
         batch_graphs(groups[0]),
         batch_graphs(groups[1]),
-        torch.tensor(nodes, dtype=torch.long),
-        torch.tensor(region_rows, dtype=torch.long),
+        _tensor(np.array(nodes, dtype=np.int64)),
+        _tensor(np.array(region_rows, dtype=np.int64)),
     )

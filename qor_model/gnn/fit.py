@@ -85,9 +85,10 @@ def fit(
 
 
 def new_network(options: TrainOptions, metrics: int) -> GNNg:
-    """A network with random weights."""
+    """A network with random weights, on the processor."""
     inputs = len(TERMS) if options.is_residual else 0
-    return GNNg(options.layer, options.width, metrics, inputs, options.dropout)
+    with CPU:
+        return GNNg(options.layer, options.width, metrics, inputs, options.dropout)
 
 
 def _copy(network: GNNg) -> dict[str, Tensor]:

@@ -23,8 +23,10 @@ from safetensors.torch import save_file  # noqa: E402
 
 from pom.qor_model.gnn.batch import batch_designs  # noqa: E402
 from pom.qor_model.gnn.calibrate import _width, rank  # noqa: E402
+from pom.qor_model.gnn.fine_tune import fine_tune  # noqa: E402
 from pom.qor_model.gnn.fit import new_network  # noqa: E402
 from pom.qor_model.gnn.inner_loops import pretrain, read_inner_loops, region_errors  # noqa: E402
+from pom.qor_model.gnn.layers import LAYERS  # noqa: E402
 from pom.qor_model.gnn.leave_out import leave_one_kernel_out  # noqa: E402
 from pom.qor_model.gnn.model import Model, forward, interval, stretch  # noqa: E402
 from pom.qor_model.gnn.samples import TERMS, Sample  # noqa: E402
@@ -115,6 +117,20 @@ def test_networks_make_no_tensor_on_another_device_than_theirs(samples: list[Sam
     assert sequential.pipelined.count == 0
     result = network(sequential.to(torch.device("meta")), given[: len(samples) // 2])
     assert result.device.type == "meta"
+
+
+@pytest.mark.parametrize("layer", sorted(LAYERS))
+def test_nothing_is_made_on_the_default_device(layer: str, samples: list[Sample]) -> None:
+    """A caller may have made another device the default one: here one without values."""
+    options = replace(OPTIONS, epochs=1, members=1, layer=layer)
+    expected = forward(train(samples, METRICS, options, device="cpu"), samples)
+    with torch.device("meta"):
+        model = train(samples, METRICS, options, device="cpu")
+        found, widths = forward(model, samples), interval(model, samples)
+        tuned = forward(fine_tune(model, samples[:6]), samples)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(widths).all()
+    assert np.isfinite(tuned).all()
 
 
 def test_intervals_are_wider_where_errors_are_expected_to_be_larger() -> None:
