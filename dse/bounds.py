@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 from pom.dse.blocks import block_counts
 from pom.dse.chains import OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
+from pom.dse.realise import lane_stride
 from pom.ir.affine import Affine
+from pom.ir.expr import Access
 from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 
@@ -402,13 +404,24 @@ class Chains:
         self._single = np.array(
             [self._slowest(loop, costs) for loop in (*shape.order, *(around or [""]))]
         )
+        self._reads = _memory_reads(shape.program, shape.nest)
+        accesses = frozenset(read.access for read in self._reads)
+        self._loading = self._single.copy()
+        self._loading[: len(shape.order)] = [
+            self._slowest(loop, costs, accesses) for loop in shape.order
+        ]
         self._steps = [
             _Step(*carried, step_latency(r.operators, costs), carried[0] in r.trees, r.operators)
             for r in shape.nest.recurrences
             if (carried := _carried(r)) is not None
         ]
 
-    def _slowest(self, loop: str, costs: Mapping[str, OperatorCost]) -> float:
+    def _slowest(
+        self,
+        loop: str,
+        costs: Mapping[str, OperatorCost],
+        loaded: frozenset[Access] = frozenset(),
+    ) -> float:
         """Cycles of the longest chain that is inside of `loop`."""
         longest = 0
         program = self.shape.program
@@ -417,8 +430,22 @@ class Chains:
             if isinstance(body, Assign):
                 values = {node.name: node.expr(name) for node in program.loops(name)}
                 moving = values[loop].variables if loop else None
-                longest = max(longest, chain_latency(body.value, costs, moving))
+                longest = max(longest, chain_latency(body.value, costs, moving, loaded))
         return float(longest)
+
+    def _in_memory(self, factors: NDArray[np.int64]) -> _Mask:
+        """Whether no array that is read is split completely, which would make it registers."""
+        found = np.ones(len(factors), dtype=bool)
+        for read in self._reads:
+            for size, strides in zip(read.shape, read.strides, strict=True):
+                moves = [
+                    abs(stride) * factors[:, column]
+                    for column, loop in enumerate(self.shape.order)
+                    if (stride := strides.get(loop, 0))
+                ]
+                if moves:
+                    found &= np.prod(moves, axis=0) < size
+        return found
 
     def depth(
         self, factors: NDArray[np.int64], trips: NDArray[np.int64], interval: NDArray[np.float64]
@@ -429,7 +456,8 @@ class Chains:
         """
         # several statements may have their longest chains in different lanes
         is_one = len(self.shape.nest.statements) == 1
-        single = self._single[_innermost(trips)]
+        inner = _innermost(trips)
+        single = np.where(self._in_memory(factors), self._loading[inner], self._single[inner])
         depth = single.copy()
         for step in self._steps:
             lanes = factors[:, self.shape.order.index(step.loop)]
@@ -509,6 +537,39 @@ class Chains:
         continues = (trips[:, position] > step.distance) & ~is_single
         forced: NDArray[np.float64] = np.where(continues, np.maximum(needed, 1.0), 1.0)
         return forced
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A read of an array that the nest does not change otherwise, and how loops move it, per dim."""
+
+    access: Access
+    shape: tuple[int, ...]
+    strides: tuple[dict[str, int], ...]
+
+
+def _memory_reads(program: PolyProgram, nest: Nest) -> tuple[_Read, ...]:
+    """Reads whose value is nowhere at hand; of arrays that are written, of the element written only."""
+    bodies = {s: b for s in nest.statements if isinstance(b := program.statement(s).body, Assign)}
+    targets: dict[str, set[Access]] = {}
+    for body in bodies.values():
+        targets.setdefault(body.target.array, set()).add(body.target)
+    found: list[_Read] = []
+    for statement, body in bodies.items():
+        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+        for access in body.reads:
+            stored = targets.get(access.array, set())
+            shape = program.arrays[access.array].type.shape
+            if not shape or (stored and (len(bodies) > 1 or stored != {access})):
+                continue
+            if all(isinstance(s, Affine) for s in access.subscripts):
+                strides = tuple(
+                    {b.name: lane_stride(s, loops[b.name]) for b in nest.band}
+                    for s in access.subscripts
+                    if isinstance(s, Affine)
+                )
+                found.append(_Read(access, shape, strides))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,17 @@
 
 An operator of `n` register stages has its result `n` cycles later, and one that is fed from the
 registers of another starts a cycle later still where the two delays do not fit into one cycle.
-Loads, stores and choices only add to it.
+A load from a memory has its value a state later. Stores and choices only add to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pom.ir.affine import Affine
-from pom.ir.expr import Apply, Const, Expr, Index, Load, walk
+from pom.ir.expr import Access, Apply, Const, Expr, Index, Load, walk
 from pom.passes.statement_text import operator_names
 
 
@@ -51,7 +51,10 @@ def operator_name(value: Apply) -> str:
 
 
 def chain_latency(
-    value: Expr, costs: Mapping[str, OperatorCost], moving: frozenset[str] | None = None
+    value: Expr,
+    costs: Mapping[str, OperatorCost],
+    moving: frozenset[str] | None = None,
+    loaded: Collection[Access] = (),
 ) -> int:
     """Cycles from the operands of a value to its existence, on the slowest way.
 
@@ -62,19 +65,26 @@ def chain_latency(
     moving : frozenset of str, optional
         Iterators of the loop that is pipelined: what depends on none of them is computed in front
         of the loop. Without it, everything is computed inside.
+    loaded : collection of Access
+        Reads that are from memories.
     """
-    return _end(value, costs, moving)[0]
+    return _end(value, costs, moving, loaded)[0]
 
 
 def _end(
-    value: Expr, costs: Mapping[str, OperatorCost], moving: frozenset[str] | None
+    value: Expr,
+    costs: Mapping[str, OperatorCost],
+    moving: frozenset[str] | None,
+    loaded: Collection[Access],
 ) -> tuple[int, float]:
     """The cycle in which a value exists, and the time in it."""
-    if not isinstance(value, Apply):
-        return 0, 0.0
     if moving is not None and iterators_of(value).isdisjoint(moving):
         return 0, 0.0
-    cycle, time = max((_end(o, costs, moving) for o in value.operands), default=(0, 0.0))
+    if isinstance(value, Load):
+        return int(value.access in loaded), 0.0
+    if not isinstance(value, Apply):
+        return 0, 0.0
+    cycle, time = max((_end(o, costs, moving, loaded) for o in value.operands), default=(0, 0.0))
     if value.op == "cast":
         return cycle, time
     own = costs.get(operator_name(value), FREE)

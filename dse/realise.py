@@ -297,7 +297,7 @@ def strides_of(program: PolyProgram, nest: Nest) -> list[tuple[str, int, dict[st
             for dim, subscript in enumerate(access.subscripts):
                 moves: dict[str, int] = {}
                 if isinstance(subscript, Affine):
-                    strides = ((b.name, _stride(subscript, loops[b.name])) for b in nest.band)
+                    strides = ((b.name, lane_stride(subscript, loops[b.name])) for b in nest.band)
                     moves = {name: stride for name, stride in strides if stride}
                 found.append((access.array, dim, moves))
     return found
@@ -342,7 +342,7 @@ def _strides(
                 {
                     loop: sum(subscript.coefficient(name) * by for name, by in steps[loop].items())
                     if steps
-                    else _stride(subscript, value)
+                    else lane_stride(subscript, value)
                     for loop, value in loops.items()
                 }
                 if isinstance(subscript, Affine)
@@ -373,13 +373,13 @@ def _steps(loops: Mapping[str, Affine]) -> dict[str, dict[str, int]]:
     }
 
 
-def _stride(subscript: Affine, loop: Affine) -> int:
+def lane_stride(subscript: Affine, loop: Affine) -> int:
     """About how far `subscript` moves with a loop of blocks, or with one of what is left in them."""
     if len(loop.terms) == 1:
         atom, coefficient = loop.terms[0]
         if isinstance(atom, str):
             return subscript.coefficient(atom) * coefficient
-        blocks = _stride(subscript, atom.numerator) * atom.denominator
+        blocks = lane_stride(subscript, atom.numerator) * atom.denominator
         return (blocks + subscript.coefficient(atom)) * coefficient
     return sum(subscript.coefficient(a) * c for a, c in loop.terms if isinstance(a, str))
 

@@ -7,7 +7,7 @@ import pytest
 from pom.dse.chains import OperatorCost, chain_latency, operator_name, step_latency
 from pom.dse.evaluation import Evaluator
 from pom.dse.space import operator_cost, problem_variants
-from pom.ir.expr import Apply, Const, Load
+from pom.ir.expr import Apply, Const, Load, walk
 from pom.ir.types import FloatType
 from tests.dse.problems import example
 
@@ -53,3 +53,15 @@ def test_the_model_waits_where_delays_do_not_fit():
     library = Evaluator(example("polybench/gemm")).library
     cost = operator_cost(library, "fadd", "fabric")
     assert step_latency(("fadd",), {"fadd": cost}) == cost.latency + 1
+
+
+def test_a_value_from_a_memory_exists_a_state_later():
+    value = gemm_value()
+    costs = {"fmul": OperatorCost(4, 3, 100), "fadd": OperatorCost(5, 2, 200)}
+    first = next(e.access for e in walk(value) if isinstance(e, Load) and e.access.array == "A")
+    plain = chain_latency(value, costs)
+    assert chain_latency(value, costs, loaded=(first,)) == plain + 1
+    # what the pipelined loop does not move is loaded in front of it
+    assert chain_latency(value, costs, frozenset({"j"}), (first,)) == chain_latency(
+        value, costs, frozenset({"j"})
+    )
