@@ -42,7 +42,7 @@ from pom.dse.bounds import Candidates
 from pom.dse.composer import Composer
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
-from pom.dse.nest_table import KNOWN, OPEN, NestTable, Room
+from pom.dse.nest_table import KNOWN, OPEN, REFUSED, TOO_LARGE, NestTable, Room
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Resources
@@ -58,6 +58,8 @@ PRICES = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 1.8, 3.0)
 """Prices that are tried, in cycles of the whole per device's worth of LUT."""
 BATCH = 12
 """Rows that are looked at together."""
+TOGETHER = 2
+"""Rows that are evaluated together where one that is too large may rule out others."""
 STEPS = 4
 """How often the shares of the operators are adapted for a price."""
 FEW = 4
@@ -104,6 +106,7 @@ class Branch:
         )
         self.overlapped_bound = variant.bound if variant.overlap else float("inf")
         self.is_tried = False
+        self._taken_over: dict[int, int] = {}
         self._prices: Prices | None = None
         self.idle = self.rest = 0
         self._designs: set[tuple[int, ...]] = set()
@@ -160,10 +163,38 @@ class Branch:
         return with_partitions(structure.program, structure.nests, plan)
 
     def ask(self, wanted: Sequence[tuple[int, int]]) -> None:
-        """Have rows of nests evaluated, each nest alone."""
-        asked = [self._alone(self.tables[n], r) for n, r in wanted]
-        for (n, row), answer in zip(wanted, self.search.evaluate(asked), strict=True):
-            self.tables[n].learn(row, answer)
+        """Have rows of nests evaluated, each nest alone, but for those that turned out too large."""
+        self._take_over()
+        for group in self._groups(wanted):
+            left = [(n, r) for n, r in group if self.tables[n].state[r] != REFUSED]
+            asked = [self._alone(self.tables[n], r) for n, r in left]
+            for (n, row), answer in zip(left, self.search.evaluate(asked), strict=True):
+                table = self.tables[n]
+                table.learn(row, answer)
+                if answer.refusal.startswith(TOO_LARGE):
+                    self._too_large(table).append(table.plan(row))
+
+    def _groups(self, wanted: Sequence[tuple[int, int]]) -> list[Sequence[tuple[int, int]]]:
+        """Rows to evaluate together: few and the smallest first, where they may be too large."""
+        if not any(self._too_large(self.tables[n]) for n, _ in wanted):
+            return [wanted]
+        found = sorted(wanted, key=lambda pair: int(self.tables[pair[0]].lanes[pair[1]]))
+        return [found[at : at + TOGETHER] for at in range(0, len(found), TOGETHER)]
+
+    def _too_large(self, table: NestTable) -> list[NestPlan]:
+        """Plans of a nest whose bodies are too large, in all branches: operators do not matter."""
+        key = (self.variant.structure.name, table.nest.handle)
+        return self.search.too_large.setdefault(key, [])
+
+    def _take_over(self) -> None:
+        """Rule out what is too large by what other branches have learnt."""
+        for n, table in enumerate(self.tables):
+            plans = self._too_large(table)
+            for plan in plans[self._taken_over.get(n, 0) :]:
+                row = table.row_of(plan)
+                if row is not None:
+                    table.rule_out_larger(row)
+            self._taken_over[n] = len(plans)
 
     def _alone(self, table: NestTable, row: int) -> tuple[Plan, str]:
         """A nest alone: branches that differ in operators of other nests share the answer."""
@@ -177,7 +208,7 @@ class Branch:
         return sum(len(table.answers) for table in self.tables) if self.is_tried else 0
 
     def ruled_out(self, best: float) -> int:
-        """Rows that are in no design faster than `best`."""
+        """Rows that are in no design faster than `best`, and those whose bodies are too large."""
         limits = self.search.problem.limits
         found = [
             self._beside_others(table, table.bounds(_room(limits, 0.0))[0]) for table in self.tables
@@ -185,7 +216,7 @@ class Branch:
         least = [float(f.min(initial=np.inf)) for f in found]
         total = sum(least)
         return sum(
-            int(((f + (total - low) >= best) & (table.state == OPEN)).sum())
+            int(((f + (total - low) >= best) & (table.state == OPEN)).sum()) + table.too_large
             for f, low, table in zip(found, least, self.tables, strict=True)
         )
 

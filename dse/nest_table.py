@@ -26,6 +26,8 @@ from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
 
 OPEN, KNOWN, REFUSED = 0, 1, 2
+TOO_LARGE = "POM-Q006"
+"""The refusal of a loop body with too many operations."""
 USUAL = (250.0, 50.0)
 """LUT of a nest, and of a lane of it, beyond operators and memory accesses: a first guess."""
 NEAR, ALIKE = 0.02, 12
@@ -119,6 +121,7 @@ class NestTable:
         self.known_dsp = np.zeros(count)
         self.answers: dict[int, Evaluation] = {}
         self.version = 0
+        self.too_large = 0
         self._guess = USUAL
         self._slower: dict[int, tuple[float, float]] = {}
         self._slower_alike: dict[int, tuple[float, float]] = {}
@@ -298,6 +301,8 @@ class NestTable:
         self.answers[row] = answer
         if answer.is_refused:
             self.state[row] = REFUSED
+            if answer.refusal.startswith(TOO_LARGE):
+                self.rule_out_larger(row)
             return
         self.state[row] = KNOWN
         self.known_latency[row] = answer.latency_cycles
@@ -329,6 +334,24 @@ class NestTable:
             return 1.0, later
         ratio = cycles / max(least, 1.0)
         return ratio if ratio > SLOWER else 1.0, 0.0
+
+    def rule_out_larger(self, row: int) -> None:
+        """Rows with as many lanes along every loop as one whose body is too large have no smaller one.
+
+        Where a loop is unrolled completely, or a factor leaves no rest, guards are missing that others
+        have: those are not compared.
+        """
+        source = int(self._source[row])
+        chosen, start = self.lists[source], int(self._starts[source])
+        extents = np.array([self.nest.loop(name).extent for name in chosen.order], dtype=np.int64)
+        factors, own = chosen.factors, self._factors(row)
+        is_alike = (factors >= extents) == (own >= extents)
+        has_guards = (extents % factors != 0) | (extents % own == 0)
+        rows = start + np.flatnonzero(((factors >= own) & is_alike & has_guards).all(axis=1))
+        rows = rows[self.state[rows] == OPEN]
+        self.state[rows] = REFUSED
+        self.too_large += len(rows)
+        self.version += 1
 
     # ---- likely ------------------------------------------------------------------------
 

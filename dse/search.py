@@ -24,7 +24,7 @@ from pom.dse.evaluation import (
 )
 from pom.dse.executor import Workers
 from pom.dse.pareto import pareto_front
-from pom.dse.plan import Plan
+from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.store import Store, content_key
 
@@ -86,6 +86,8 @@ class Search:
         Of `designs`, those within the limits that no other beats in latency and share of resources.
     bindings : tuple of Binding
         What the lower bound rests on, where the strategy says so.
+    too_large : dict of (structure, handle) to list of NestPlan
+        Plans of nests whose loop bodies have more operations than an estimate may take.
     """
 
     problem: Problem
@@ -105,6 +107,7 @@ class Search:
     parts: list[Evaluation] = field(default_factory=list)
     front: list[Evaluation] = field(default_factory=list)
     bindings: tuple[Binding, ...] = ()
+    too_large: dict[tuple[str, str], list[NestPlan]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     run_started: float | None = None
     _identity: str = ""

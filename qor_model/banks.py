@@ -248,14 +248,16 @@ class PortTable:
     """Reservation of memory ports per slot; `ii` 0 means that no slot comes back.
 
     Per array and slot there are sets of banks: those of which at least one port is taken for reading,
-    those of which at least two are, and so on; the same for writing, and for both together.
+    those of which at least two are, and so on; the same for writing, and for both together. What is
+    taken stays taken, so slots that were in vain for some banks are passed over at once later.
     """
 
-    __slots__ = ("_ii", "_slots")
+    __slots__ = ("_ii", "_passed", "_slots")
 
     def __init__(self, ii: int) -> None:
         self._ii = ii
         self._slots: dict[str, dict[int, tuple[list[int], list[int], list[int]]]] = {}
+        self._passed: dict[tuple[str, int, bool], dict[int, int]] = {}
 
     def take_first(
         self,
@@ -271,11 +273,18 @@ class PortTable:
         slots = self._slots.get(array)
         if slots is None:
             slots = self._slots[array] = {}
-        ii, last = self._ii, cycle + limit
+        passed = self._passed.get((array, mask, is_write))
+        if passed is None:
+            passed = self._passed[array, mask, is_write] = {}
+        ii, start, last = self._ii, cycle, cycle + limit
         most = ports.writes if is_write else ports.reads
         shared = ports.reads if ports.is_shared else 0
-        while True:
+        while cycle <= last:
             slot = cycle % ii if ii else cycle
+            step = passed.get(slot)
+            if step is not None:
+                cycle += step
+                continue
             levels = slots.get(slot)
             if levels is None:
                 levels = slots[slot] = ([], [], [])
@@ -283,14 +292,17 @@ class PortTable:
             is_taken = shared and len(both) >= shared and both[shared - 1] & mask
             if not is_taken and (not shared or is_write):
                 is_taken = len(own) >= most and own[most - 1] & mask
-            if not is_taken:
-                _add(own, mask)
-                if shared:
-                    _add(both, mask)
-                return cycle
-            cycle += 1
-            if cycle > last:
-                return -1
+            if is_taken:
+                passed[slot] = 1
+                cycle += 1
+                continue
+            if cycle > start:
+                passed[start % ii if ii else start] = cycle - start
+            _add(own, mask)
+            if shared:
+                _add(both, mask)
+            return cycle
+        return -1
 
 
 def _add(levels: list[int], mask: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pom.dse.branch import Branch
 from pom.dse.executor import SerialExecutor
-from pom.dse.nest_table import KNOWN, Room
+from pom.dse.nest_table import KNOWN, REFUSED, TOO_LARGE, Room
 from pom.dse.plan import NestPlan
 from pom.dse.realise import wanted_banks
 from pom.dse.search import Search
@@ -116,3 +116,26 @@ def test_calls_one_after_the_other_take_a_state_each():
     (whole,) = search.evaluate([(branch.plan(rows), "")])
     found = sum(b.cycles for b in branch.bindings(rows))
     assert 0.995 * whole.latency_cycles <= found <= whole.latency_cycles
+
+
+def test_rows_with_more_lanes_than_one_that_is_too_large_are_too_large_as_well():
+    search = Search(example("polybench/seidel_2d", "medium"), Store(None), SerialExecutor())
+    variants = [v for v in problem_variants(search.problem, search.local) if v.has_guards]
+    first, second = (Branch(search, v) for v in variants[:2])
+    (table,) = first.tables
+    chosen = table.lists[0]
+    is_square = (chosen.factors >= 8).sum(axis=1) == 2
+    row = int(np.where(is_square & (chosen.lanes > 140), chosen.lanes, 1 << 30).argmin())
+    first.ask([(0, row)])
+    assert table.answers[row].refusal.startswith(TOO_LARGE)
+    inferred = np.flatnonzero((table.state == REFUSED) & (np.arange(len(table)) != row))
+    assert len(inferred) == table.too_large > 5
+    # those with about as many lanes are the most doubtful
+    few = inferred[np.argsort(table.lanes[inferred], kind="stable")[:3]]
+    asked = [first._alone(table, int(other)) for other in few]
+    assert all(answer.refusal.startswith(TOO_LARGE) for answer in search.evaluate(asked))
+    # other operators do not make a body smaller
+    before = search.evaluated
+    second.ask([(0, second.tables[0].row_of(table.plan(row)))])
+    assert search.evaluated == before
+    assert second.tables[0].too_large >= table.too_large
