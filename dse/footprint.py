@@ -1,9 +1,10 @@
 """How many memory accesses one iteration of a parallelised nest needs at the least.
 
-The lanes of an iteration read and write a set of elements. Equal elements are accessed once, and
-every memory bank has two ports, so the busiest bank bounds the interval, and the number of elements
-bounds the accesses, each of which costs logic. The elements are enumerated lane by lane: stencils,
-whose lanes overlap, are counted as they are.
+The lanes of an iteration read and write a set of elements. Equal elements are accessed once; but
+behind a guard of its own every lane reads them for itself, unless all lanes do and it is done once in
+front of them. Every memory bank has two ports, so the busiest bank bounds the interval, and the number
+of elements bounds the accesses, each of which costs logic. The elements are enumerated lane by lane:
+stencils, whose lanes overlap, are counted as they are.
 
 Accesses that may cost nothing are left out: those that stay the same in the innermost loop that
 remains (they are moved out of it), loads from arrays that the nest writes elsewhere or earlier in
@@ -12,7 +13,7 @@ the iteration (the value may be at hand), and arrays with a completely split dim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, gcd
@@ -28,7 +29,7 @@ from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram, PolyStatement
-from pom.passes.isl_build import domain
+from pom.passes.isl_build import domain, time_map
 
 _Ints = NDArray[np.int64]
 
@@ -77,6 +78,9 @@ class Footprint:
         self.nest = nest
         self.loops = tuple(loop.name for loop in nest.band)
         self.uses = _uses(program, nest, self.loops)
+        self._guarded = _guarded_loops(program, nest)
+        bodies = (program.statement(s).body for s in nest.statements)
+        self._written = {body.target.array for body in bodies if isinstance(body, Assign)}
 
     def least_accesses(self, order: tuple[str, ...], factors: _Ints) -> NDArray[np.float64]:
         """A number of accesses that is quickly told and not more than `demand` counts.
@@ -177,6 +181,8 @@ class Footprint:
             return Demand(1, 0)
         inner = self.loops.index(remaining[-1])
         lanes = np.indices([factors[name] for name in self.loops]).reshape(len(self.loops), -1).T
+        several = [n for n, name in enumerate(self.loops) if factors[name] > 1]
+        guarded = [n for n in several if self.loops[n] in self._guarded]
         banks = wanted_banks(self.program, self.nest, plan)
         busiest: dict[str, list[int]] = {}
         counted: dict[str, list[int]] = {}
@@ -190,6 +196,10 @@ class Footprint:
             elements = _elements(use, lanes)
             number = counted.setdefault(use.array, [0, 0])
             number[kind] = max(number[kind], len(elements))
+            is_apart = not kind and use.array not in self._written
+            if is_apart and guarded and any(row[n] for row in use.coefficients for n in several):
+                # behind its guard every lane reads for itself what not all of them read
+                elements = _elements(use, lanes, guarded)
             most = busiest.setdefault(use.array, [0, 0])
             most[kind] = max(most[kind], _busiest(elements, split))
         needs = {array: ceil(sum(most) / PORTS) for array, most in busiest.items()}
@@ -198,11 +208,39 @@ class Footprint:
         return Demand(interval, sum(map(sum, counted.values())), array if interval > 1 else "")
 
 
-def _elements(use: _Use, lanes: _Ints) -> _Ints:
-    """The different elements, one a row."""
+def _elements(use: _Use, lanes: _Ints, apart: Sequence[int] = ()) -> _Ints:
+    """The different elements, one a row; those of lanes apart from each other along some loops."""
     linear = lanes @ np.array(use.coefficients, dtype=np.int64).T
-    found = np.concatenate([linear + np.array(c, dtype=np.int64) for c in use.constants])
-    return _different(found)
+    width = linear.shape[1]
+    found = np.concatenate(
+        [np.hstack((linear + np.array(c, dtype=np.int64), lanes[:, apart])) for c in use.constants]
+    )
+    return _different(found)[:, :width]
+
+
+def _guarded_loops(program: PolyProgram, nest: Nest) -> frozenset[str]:
+    """Loops of the band whose lanes are behind guards: where a block begins or ends in between,
+    because a bound moves with another loop, step by step."""
+    if nest.is_box:
+        return frozenset()
+    statement = program.statement(nest.handle)
+    loops = program.loops(nest.handle)
+    time = time_map(statement, tuple(loop.expr(nest.handle) for loop in loops))
+    parts = domain(statement).apply(time).get_basic_sets()
+    if len(parts) != 1 or parts[0].dim(isl.dim_type.div):
+        return frozenset()
+    found = set()
+    for constraint in parts[0].get_constraints():
+        row = [
+            constraint.get_coefficient_val(isl.dim_type.set, n).to_python()
+            for n in range(len(loops))
+        ]
+        units = [
+            loop.name for loop, coefficient in zip(loops, row, strict=True) if abs(coefficient) == 1
+        ]
+        if not constraint.is_equality() and len(units) > 1:
+            found.update(units)
+    return frozenset(b.name for b in nest.band if b.name in found)
 
 
 def _different(points: _Ints) -> _Ints:

@@ -39,6 +39,18 @@ def test_a_copy_of_a_row_loads_it_and_stores_it():
     assert column.demand(NestPlan("A_in3_copy", ("A_0",), (6,))).accesses == 12
 
 
+def test_lanes_behind_guards_read_for_themselves():
+    """The blocks of lu's update begin with k: each of 3 by 4 lanes reads its row's and column's element."""
+    footprint = footprint_of("polybench/lu", "distributed-anew", "S0")
+    assert footprint.demand(NestPlan("S0", ("i", "j"), (3, 4))).interval == 2
+    assert footprint.demand(NestPlan("S0", ("i", "j"), (6, 5))).array in ("A_in2", "A_in3")
+    # what all lanes read is read once in front of them
+    assert footprint.demand(NestPlan("S0", ("i", "j"), (12, 1))).interval == 1
+    # without guards, too
+    box = footprint_of("polybench/gemm", "distributed", "S1")
+    assert box.demand(NestPlan("S1", ("k", "i", "j"), (1, 6, 5))).interval == 1
+
+
 def test_an_accumulator_is_loaded_and_stored_once_for_all_lanes_of_the_sum():
     footprint = footprint_of("polybench/gemm", "dependence-aware", "S1")
     demand = footprint.demand(NestPlan("S1", ("k", "i", "j"), (3, 1, 2)))
