@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.nest_table import NestTable
-from pom.dse.realise import MAX_BANKS, PORTS, strides_of
+from pom.dse.realise import MAX_BANKS, wanted_by_rows
 from pom.ir.poly import PolyProgram
 
 Key = tuple[str, int]
@@ -69,10 +69,10 @@ class SharedBanks:
         self._tables = tables
         self._access_lut = access_lut
         self._register_lut = register_lut
-        strides = [strides_of(program, table.nest) for table in tables]
+        self._wants = [_wanted(program, table) for table in tables]
         users: dict[str, set[int]] = {}
-        for n, of_nest in enumerate(strides):
-            for array, _, _ in of_nest:
+        for n, of_nest in enumerate(self._wants):
+            for array, _ in of_nest:
                 users.setdefault(array, set()).add(n)
         self._sizes = {
             (name, dim): size
@@ -80,13 +80,7 @@ class SharedBanks:
             if len(which) > 1
             for dim, size in enumerate(program.arrays[name].type.shape)
         }
-        self.keys = [
-            tuple(sorted({(a, d) for a, d, _ in of_nest} & set(self._sizes))) for of_nest in strides
-        ]
-        self._wants = [
-            {key: _wanted(table, key, found) for key in keys}
-            for table, found, keys in zip(tables, strides, self.keys, strict=True)
-        ]
+        self.keys = [tuple(sorted(set(of_nest) & set(self._sizes))) for of_nest in self._wants]
         self.classes: list[_Ints] = []
         self._banks: list[_Ints] = []
         for table, keys, wants in zip(tables, self.keys, self._wants, strict=True):
@@ -143,24 +137,10 @@ class SharedBanks:
         return np.concatenate(found)
 
 
-def _wanted(
-    table: NestTable, key: Key, strides: Sequence[tuple[str, int, Mapping[str, int]]]
-) -> _Ints:
-    """How many banks every row wants in one dim, see `realise.wanted_banks`."""
-    found = []
-    of_array = [(dim, moves) for array, dim, moves in strides if array == key[0]]
-    # one access, which moves in one dim
-    is_one = sum(dim == 0 for dim, _ in of_array) == 1 == sum(bool(moves) for _, moves in of_array)
-    for chosen in table.lists:
-        banks = np.ones(len(chosen.factors), dtype=np.int64)
-        for moves in (moves for dim, moves in of_array if dim == key[1]):
-            for loop, stride in moves.items():
-                column = chosen.factors[:, chosen.order.index(loop)]
-                banks = np.lcm(banks, np.where(column > 1, abs(stride) * column, 1))
-        if len(table.nest.band) == 1 and is_one:
-            banks = np.where(banks <= PORTS, 1, banks)
-        found.append(banks)
-    return np.concatenate(found)
+def _wanted(program: PolyProgram, table: NestTable) -> dict[Key, _Ints]:
+    """How many banks every row wants in every dim, see `realise.wanted_banks`."""
+    found = [wanted_by_rows(program, table.nest, c.order, c.factors) for c in table.lists]
+    return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
 
 
 @dataclass(frozen=True, slots=True)

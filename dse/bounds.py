@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pom.dse.blocks import block_counts
 from pom.dse.chains import OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
-from pom.dse.realise import lane_stride
+from pom.dse.realise import access_strides
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
@@ -545,7 +545,7 @@ class _Read:
 
     access: Access
     shape: tuple[int, ...]
-    strides: tuple[dict[str, int], ...]
+    strides: tuple[Mapping[str, int], ...]
 
 
 def _memory_reads(program: PolyProgram, nest: Nest) -> tuple[_Read, ...]:
@@ -556,18 +556,14 @@ def _memory_reads(program: PolyProgram, nest: Nest) -> tuple[_Read, ...]:
         targets.setdefault(body.target.array, set()).add(body.target)
     found: list[_Read] = []
     for statement, body in bodies.items():
-        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
-        for access in body.reads:
+        for access, (_, strides) in zip(
+            body.reads, access_strides(program, statement), strict=False
+        ):
             stored = targets.get(access.array, set())
             shape = program.arrays[access.array].type.shape
             if not shape or (stored and (len(bodies) > 1 or stored != {access})):
                 continue
             if all(isinstance(s, Affine) for s in access.subscripts):
-                strides = tuple(
-                    {b.name: lane_stride(s, loops[b.name]) for b in nest.band}
-                    for s in access.subscripts
-                    if isinstance(s, Affine)
-                )
                 found.append(_Read(access, shape, strides))
     return tuple(found)
 

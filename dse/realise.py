@@ -14,6 +14,7 @@ from functools import lru_cache
 from math import gcd, lcm, prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
@@ -273,7 +274,9 @@ def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple
     if len(plan.order) == len(nest.band):
         factors.update((loop.name, 1) for loop in nest.prefix)
         remaining.update(loop.name for loop in nest.prefix if loop.extent > 1)
-    accesses = [each for statement in nest.statements for each in _strides(program, statement)]
+    accesses = [
+        each for statement in nest.statements for each in access_strides(program, statement)
+    ]
     uses = Counter(array for array, _ in accesses)
     wanted: dict[tuple[str, int], int] = {}
     for array, strides in accesses:
@@ -285,22 +288,48 @@ def wanted_banks(program: PolyProgram, nest: Nest, plan: NestPlan) -> dict[tuple
     return wanted
 
 
-def strides_of(program: PolyProgram, nest: Nest) -> list[tuple[str, int, dict[str, int]]]:
-    """Per access and dim, the array, the dim, and the band loops that move it, with how far."""
-    found: list[tuple[str, int, dict[str, int]]] = []
-    for statement in nest.statements:
-        body = program.statement(statement).body
-        if not isinstance(body, Assign):
-            continue
-        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
-        for access in (*body.reads, body.target):
-            for dim, subscript in enumerate(access.subscripts):
-                moves: dict[str, int] = {}
-                if isinstance(subscript, Affine):
-                    strides = ((b.name, lane_stride(subscript, loops[b.name])) for b in nest.band)
-                    moves = {name: stride for name, stride in strides if stride}
-                found.append((access.array, dim, moves))
-    return found
+def wanted_by_rows(
+    program: PolyProgram, nest: Nest, order: tuple[str, ...], factors: NDArray[np.int64]
+) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """`wanted_banks` of many plans at once: per array and dim, one number a row of `factors`.
+
+    Parameters
+    ----------
+    order : tuple of str
+        All loops of the band.
+    factors : array of int, shape (n, len(order))
+    """
+    extents = np.array([nest.loop(loop).extent for loop in order], dtype=np.int64)
+    lanes = np.minimum(factors, extents)
+    whole = nest.is_box and len(nest.statements) == 1
+    remains = extents >= (2 * lanes if whole else lanes + 1)
+    around = [loop.name for loop in nest.prefix if loop.extent > 1]
+    accesses = [
+        each for statement in nest.statements for each in access_strides(program, statement)
+    ]
+    uses = Counter(array for array, _ in accesses)
+    wanted: dict[tuple[str, int], NDArray[np.int64]] = {}
+    for array, strides in accesses:
+        found: dict[int, NDArray[np.int64]] = {}
+        moved: list[NDArray[np.int64]] = []
+        for dim, by_loop in enumerate(strides):
+            stride = np.array([by_loop.get(loop, 0) for loop in order], dtype=np.int64)
+            blocks = np.abs(stride) * lanes
+            steps = gcd(*(by_loop.get(loop, 0) for loop in around))
+            step = np.gcd.reduce(np.where(remains, blocks, 0), axis=1, initial=steps)
+            all_lanes = np.lcm.reduce(np.where((lanes > 1) & (stride != 0), blocks, 1), axis=1)
+            banks = np.where(step > 0, step, all_lanes)
+            is_new = ((lanes > 1) & (stride != 0)).any(axis=1)
+            for other in moved:
+                is_new &= ((lanes > 1) & (stride != other)).any(axis=1)
+            moved.append(stride)
+            found[dim] = np.where(is_new, banks, 1)
+        if len(nest.band) == uses[array] == 1 and found:
+            is_shared = np.prod(list(found.values()), axis=0) <= PORTS
+            found = {dim: np.where(is_shared, 1, number) for dim, number in found.items()}
+        for dim, number in found.items():
+            wanted[array, dim] = np.lcm(wanted.get((array, dim), np.ones_like(number)), number)
+    return wanted
 
 
 def _banks(
@@ -326,7 +355,7 @@ def _banks(
 
 
 @lru_cache(maxsize=512)
-def _strides(
+def access_strides(
     program: PolyProgram, statement: str
 ) -> tuple[tuple[str, tuple[Mapping[str, int], ...]], ...]:
     """Per access of a statement the array and, for each dim, how far a step of each loop moves it."""
@@ -342,7 +371,7 @@ def _strides(
                 {
                     loop: sum(subscript.coefficient(name) * by for name, by in steps[loop].items())
                     if steps
-                    else lane_stride(subscript, value)
+                    else _stride(subscript, value)
                     for loop, value in loops.items()
                 }
                 if isinstance(subscript, Affine)
@@ -373,13 +402,13 @@ def _steps(loops: Mapping[str, Affine]) -> dict[str, dict[str, int]]:
     }
 
 
-def lane_stride(subscript: Affine, loop: Affine) -> int:
+def _stride(subscript: Affine, loop: Affine) -> int:
     """About how far `subscript` moves with a loop of blocks, or with one of what is left in them."""
     if len(loop.terms) == 1:
         atom, coefficient = loop.terms[0]
         if isinstance(atom, str):
             return subscript.coefficient(atom) * coefficient
-        blocks = lane_stride(subscript, atom.numerator) * atom.denominator
+        blocks = _stride(subscript, atom.numerator) * atom.denominator
         return (blocks + subscript.coefficient(atom)) * coefficient
     return sum(subscript.coefficient(a) * c for a, c in loop.terms if isinstance(a, str))
 

@@ -12,7 +12,7 @@ from pom.dse.bank_nodes import SharedBanks
 from pom.dse.branch import CONTROL_LUT, REGISTER_LUT, Branch
 from pom.dse.evaluation import own_lut
 from pom.dse.executor import SerialExecutor
-from pom.dse.realise import wanted_banks
+from pom.dse.realise import wanted_banks, wanted_by_rows
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
 from pom.dse.store import Store
@@ -36,14 +36,26 @@ def shared_banks(search, branch):
     return SharedBanks(program, branch.tables, costs["accesses"], registers)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+OTHERS = (
+    "applications/conv2d", "applications/fir", "polybench/seidel_2d", "polybench/lu",
+    "polybench/jacobi_2d", "polybench/floyd_warshall", "polybench/deriche",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*KERNELS, *OTHERS])
 def test_classes_are_what_rows_want(name):
     search, found = branches(name)
     rng = random.Random(3)
-    for branch in found[:2]:
+    for branch in found[:3]:
         shared = shared_banks(search, branch)
         program = branch.variant.structure.program
         for n, table in enumerate(branch.tables):
+            plans = [table.plan(row) for row in rng.sample(range(len(table)), min(len(table), 12))]
+            for plan in plans:
+                factors = np.array([plan.factors])
+                by_rows = wanted_by_rows(program, table.nest, plan.order, factors)
+                wanted = wanted_banks(program, table.nest, plan)
+                assert {k: int(b[0]) for k, b in by_rows.items() if b[0] > 1} == wanted
             for row in rng.sample(range(len(table)), min(len(table), 12)):
                 wanted = wanted_banks(program, table.nest, table.plan(row))
                 of_class = shared.of_class(n, int(shared.classes[n][row]))
