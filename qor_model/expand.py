@@ -193,6 +193,80 @@ class _Elements:
         return Element(first.array, first.linear, tuple(const))
 
 
+class _Accesses:
+    """Positions of accesses, found by the elements that may be theirs."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str, dict[Linear | None, _Form]] = {}
+        self._equal: dict[tuple[Linear, Linear], tuple[int, ...]] = {}
+
+    def add(self, element: Element, position: int) -> None:
+        """Note an access behind all others."""
+        forms = self._forms.setdefault(element.array, {})
+        form = forms.get(element.linear)
+        if form is None:
+            form = forms[element.linear] = _Form()
+        form.add(element.const, position)
+
+    def remove(self, element: Element, position: int) -> None:
+        """Forget an access."""
+        self._forms[element.array][element.linear].remove(position)
+
+    def aliases(self, element: Element) -> list[int]:
+        """Accesses that may be to the same element, see `Element.may_alias`."""
+        found: list[int] = []
+        mine = element.linear
+        for linear, form in self._forms.get(element.array, {}).items():
+            if mine is None or linear is None:
+                found += form.within((), ())
+                continue
+            if mine == linear:
+                dims = tuple(range(len(mine)))
+            else:
+                dims = self._equal_dims(mine, linear)
+            found += form.within(dims, element.const)
+        return found
+
+    def _equal_dims(self, mine: Linear, theirs: Linear) -> tuple[int, ...]:
+        """Dims in which elements of two forms are a constant apart."""
+        dims = self._equal.get((mine, theirs))
+        if dims is None:
+            pairs = enumerate(zip(mine, theirs, strict=True))
+            dims = self._equal[mine, theirs] = tuple(dim for dim, (a, b) in pairs if a == b)
+        return dims
+
+
+class _Form:
+    """Accesses whose subscripts differ in constants only."""
+
+    __slots__ = ("_by_dims", "_consts")
+
+    def __init__(self) -> None:
+        self._consts: dict[int, tuple[int, ...]] = {}
+        self._by_dims: dict[tuple[int, ...], dict[tuple[int, ...], list[int]]] = {}
+
+    def add(self, const: tuple[int, ...], position: int) -> None:
+        """Note the constants of an access."""
+        self._consts[position] = const
+        for dims, places in self._by_dims.items():
+            places.setdefault(tuple([const[d] for d in dims]), []).append(position)
+
+    def remove(self, position: int) -> None:
+        """Forget an access."""
+        const = self._consts.pop(position)
+        for dims, places in self._by_dims.items():
+            places[tuple([const[d] for d in dims])].remove(position)
+
+    def within(self, dims: tuple[int, ...], const: tuple[int, ...]) -> Sequence[int]:
+        """Accesses with equal constants in some dims."""
+        places = self._by_dims.get(dims)
+        if places is None:
+            places = self._by_dims[dims] = {}
+            for position, known in self._consts.items():
+                places.setdefault(tuple([known[d] for d in dims]), []).append(position)
+        return places.get(tuple([const[d] for d in dims]), ())
+
+
 def shifted(iv: str, offset: int) -> Affine:
     """The induction variable plus a constant."""
     return Affine(((iv, 1),), offset)
@@ -248,12 +322,12 @@ class Expander:
         self._known: dict[Element, int] = {}
         self._stored: dict[Element, int] = {}
         self._numbered: dict[tuple[object, ...], int] = {}
-        self._memory: dict[str, dict[Linear | None, dict[tuple[int, ...], list[int]]]] = {}
+        self._loads = _Accesses()
+        self._stores = _Accesses()
         self.values: dict[int, int] = {}
         self._copy = 0
         self._restarted: dict[Element, int] = {}
         self._forms: dict[str, set[Linear]] = {}
-        self._written: set[str] = set()
         self._elements = _Elements()
 
     def walk(self, regions: tuple[Region, ...], env: Env, copy: int) -> bool:
@@ -358,56 +432,34 @@ class Expander:
             self.values[op.id] = known
             return
         node = Node(op, self._copy, operands, element)
-        for index in self._related(element) if element.array in self._written else ():
-            other = self.nodes[index]
-            if other is None or other.op.kind is not OpKind.STORE or other.element is None:
-                continue
-            if element.may_alias(other.element):
+        for index in sorted(self._stores.aliases(element)):
+            store = self.nodes[index]
+            if store is not None and store.element is not None:
                 node.after.append((index, 1))
-                self._stored.pop(other.element, None)
+                self._stored.pop(store.element, None)
         position = self._append(node)
-        self._remember(element, position)
+        self._loads.add(element, position)
         self.values[op.id] = position
         if element.linear is not None:
             self._known[element] = position
             self._forms.setdefault(element.array, set()).add(element.linear)
-
-    def _related(self, element: Element) -> list[int]:
-        """Accesses of the array that are not known to touch another element, in order."""
-        found: list[int] = []
-        for linear, places in self._memory.get(element.array, {}).items():
-            if linear == element.linear and linear is not None:
-                found += places.get(element.const, ())
-            else:
-                for indices in places.values():
-                    found += indices
-        return sorted(found)
-
-    def _remember(self, element: Element, position: int) -> None:
-        forms = self._memory.setdefault(element.array, {})
-        forms.setdefault(element.linear, {}).setdefault(element.const, []).append(position)
 
     def _store(self, op: Op, element: Element, operands: list[int]) -> None:
         node = Node(op, self._copy, operands, element)
         dead = self._stored.get(element)
         if dead is not None:
             self.nodes[dead] = None
-            self._memory[element.array][element.linear][element.const].remove(dead)
+            self._stores.remove(element, dead)
         linear = element.linear
-        for index in self._related(element):
-            other = self.nodes[index]
-            if other is None or other.element is None:
-                continue
-            if not element.may_alias(other.element):
-                continue
-            node.after.append((index, 1 if other.op.kind is OpKind.STORE else 0))
+        before = [(index, 0) for index in self._loads.aliases(element)]
+        before += [(index, 1) for index in self._stores.aliases(element)]
+        node.after += [(i, wait) for i, wait in sorted(before) if self.nodes[i] is not None]
         if self._forms.get(element.array, set()) - {linear}:
             for known in [e for e in self._known if e.array == element.array]:
                 if known.linear != linear and known.may_alias(element):
                     del self._known[known]
         position = self._append(node)
-        self._remember(element, position)
-        self._written.add(element.array)
+        self._stores.add(element, position)
         self.values[op.id] = position
         if linear is not None:
             self._stored[element] = position
