@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -38,6 +39,11 @@ clock_option = click.option(
     default=None,
     help="Clock period in ns; default: the device's.",
 )
+
+weights_option = click.option(
+    "--weights", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Weights of one's own for the GNN (`pom qor train`), instead of the shipped ones.",
+)  # fmt: skip
 
 
 def load(kernel: str, size: str | None) -> KernelFunction:

@@ -16,6 +16,7 @@ from pom.cli.common import (
     load,
     size_option,
     target_option,
+    weights_option,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ SYNTHESIS_FOLDER = "synthesis"
 @click.option("--rerank", type=click.Choice(["auto", "gnn", "none"]), default="auto",
               show_default=True, help="Whether the GNN has a word on the finalists, so that the "
               "design fits after place and route; auto: where it is trained for the device.")  # fmt: skip
+@weights_option
 @click.option("--synthesise", "finalists", type=click.IntRange(0, 100), default=3, show_default=True,
               help="Finalists that Vitis HLS synthesises where it is installed; 0: none.")  # fmt: skip
 @click.option("--vitis", metavar="PATH",
@@ -78,6 +80,7 @@ def dse(
     store: Path | None,
     resume: bool,
     rerank: Literal["auto", "gnn", "none"],
+    weights: Path | None,
     finalists: int,
     vitis: str | None,
     vitis_timeout_s: float,
@@ -124,7 +127,7 @@ def dse(
                 function, problem.device, clock_ns=problem.clock_ns, strategy=strategy,
                 limits=limits, latency_cap=latency_cap, objective=objective, fast_math=fast_math,
                 time_budget_s=time_budget_s, jobs=jobs, cluster=cluster, store=kept, resume=resume, rerank=rerank,
-                synthesis=synthesis, progress=progress,
+                weights=weights,                 synthesis=synthesis, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         click.echo(

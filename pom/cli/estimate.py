@@ -16,6 +16,7 @@ from pom.cli.common import (
     schedule_option,
     size_option,
     target_option,
+    weights_option,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--model", type=click.Choice(["analytical", "gnn"]), default="analytical",
               show_default=True,
               help="gnn adds what the networks predict after place and route, with intervals.")  # fmt: skip
+@weights_option
 @click.option("--gantt", metavar="SVG", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a picture of a loop body's schedule.")  # fmt: skip
 @click.option("--loop", "loop_name", metavar="NAME", help="The loop of --gantt; default: slowest.")
@@ -49,6 +51,7 @@ def estimate(
     clock_ns: float | None,
     tool: str,
     model: str,
+    weights: Path | None,
     gantt: Path | None,
     loop_name: str | None,
     as_json: bool,
@@ -64,6 +67,8 @@ def estimate(
     from pom.qor_model.resources import ResourceModel
     from pom.qor_model.settings import SETTINGS
 
+    if weights is not None and model != "gnn":
+        raise click.UsageError("--weights are for --model gnn")
     schedule = load_scheduled(kernel, size, schedule_file)
     design = design_from_affine(poly_to_affine(schedule.program))
     device = devices.load(target)
@@ -79,12 +84,18 @@ def estimate(
         gantt.write_text(_picture(result, loop_name), encoding="utf-8")
     record, text = found.to_json(), found.text()
     if model == "gnn":
-        from pom.exploration.prediction import predict_designs, prediction_json, prediction_text
+        from pom.exploration.prediction import (
+            predict_designs,
+            prediction_json,
+            prediction_text,
+            stage_of,
+        )
 
-        (predicted,) = predict_designs([design], library, tool=SETTINGS[tool])
+        (predicted,) = predict_designs([design], library, None, SETTINGS[tool], weights)
         record["predicted"] = prediction_json(predicted)
         known = {name: float(getattr(resources.total, name)) for name, _ in available}
-        text += "\n\nafter place and route, by the GNN:\n" + prediction_text(predicted, known)
+        after = "place and route" if stage_of(weights) == "routed" else "synthesis"
+        text += f"\n\nafter {after}, by the GNN:\n" + prediction_text(predicted, known)
     click.echo(json.dumps(record, indent=2) if as_json else text)
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,7 @@ def train_(
     from pom.qor_model.gnn.baselines import kernel_table
     from pom.qor_model.gnn.fine_tune import fine_tune, with_metrics
     from pom.qor_model.gnn.leave_out import leave_one_kernel_out
+    from pom.qor_model.gnn.origin import Origin
     from pom.qor_model.gnn.train import train
     from pom.qor_model.gnn.weights import load, save
 
@@ -147,6 +149,7 @@ def train_(
                 samples, file.metrics, options, _say, unfinished, device=training.device, tick=tick
             )
         kept.forget()
+    model = replace(model, origin=Origin.of_file(file))
     save(model, out, f"{labels.name}: {len(samples)} designs")
     if as_json:
         record = {"designs": len(samples), "weights": str(out)}

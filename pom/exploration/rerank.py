@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pom.dse.evaluation import Evaluation, evaluator_of, without_wishes
@@ -102,7 +103,10 @@ class Reranking:
 
 
 def rerank(
-    problem: Problem, ranked: Sequence[Evaluation], mode: RerankMode
+    problem: Problem,
+    ranked: Sequence[Evaluation],
+    mode: RerankMode,
+    weights: Path | None = None,
 ) -> tuple[tuple[Evaluation, ...], Reranking | None]:
     """The finalists in the order in which they are to be built, and why.
 
@@ -113,6 +117,8 @@ def rerank(
         Best first.
     mode : {"auto", "gnn", "none"}
         ``auto`` goes without where PyTorch is not installed; ``gnn`` insists on it.
+    weights : Path, optional
+        Weights of one's own instead of the shipped ones.
 
     Raises
     ------
@@ -126,17 +132,17 @@ def rerank(
         )
     if mode == "none" or not order:
         return order, None
-    if mode == "auto" and (devices := trained_devices()) is not None:
+    if mode == "auto" and (devices := trained_devices(weights=weights)) is not None:
         name = problem.device.name
         if not any(known.startswith(name) for known in devices):
             reason = f"not used, trained for {', '.join(devices)} and not for {name}"
             return order, Reranking(False, reason)
     try:
-        first = _verdicts(problem, order[:1])
+        first = _verdicts(problem, order[:1], weights)
         if not first[0].is_trusted:
             why = warnings_text(first[0].prediction)
             return order, Reranking(False, f"not used, out of the trained range: {why}", first)
-        verdicts = first + _verdicts(problem, order[1:MAX_PREDICTED])
+        verdicts = first + _verdicts(problem, order[1:MAX_PREDICTED], weights)
     except PomError as error:
         if mode == "gnn" or error.code != "POM-X180":
             raise
@@ -166,14 +172,20 @@ def excess_text(verdict: Verdict) -> str:
     )
 
 
-def _verdicts(problem: Problem, finalists: Sequence[Evaluation]) -> tuple[Verdict, ...]:
+def _verdicts(
+    problem: Problem, finalists: Sequence[Evaluation], weights: Path | None
+) -> tuple[Verdict, ...]:
     evaluator = evaluator_of(without_wishes(problem))
     designs = [evaluator.timed(evaluation.plan)[0] for evaluation in finalists]
-    predictions = predict_designs(designs, evaluator.library)
+    predictions = predict_designs(designs, evaluator.library, weights=weights)
     found = []
     for evaluation, prediction in zip(finalists, predictions, strict=True):
         excess = []
+        measured = {item.metric for item in prediction.estimates}
         for name in ROUTED_RESOURCES:
+            # what was never measured in a training of one's own is not judged
+            if name not in measured:
+                continue
             high = prediction.estimate(name).high
             if name in RIGID:
                 high = min(high, getattr(evaluation.resources, name))

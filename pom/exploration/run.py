@@ -19,6 +19,7 @@ from pom.dse.store import Store
 from pom.errors import PomError
 from pom.exploration.baseline import baselines
 from pom.exploration.finalist import Finalist, Refusal, build_finalist, first_finalist
+from pom.exploration.prediction import require_weights
 from pom.exploration.rerank import RerankMode
 from pom.exploration.rerank import rerank as rerank_finalists
 from pom.exploration.result import Estimate, FrontPoint, SearchResult
@@ -111,6 +112,7 @@ def auto_dse(
     store: str | Path | None = None,
     resume: bool = False,
     rerank: RerankMode = "auto",
+    weights: str | Path | None = None,
     synthesis: SynthesisOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SearchResult:
@@ -129,6 +131,8 @@ def auto_dse(
         SQLite file that keeps every answer of the model, in memory without it; continue its run.
     rerank : {"auto", "gnn", "none"}
         Whether networks that predict place and route have a word on the finalists.
+    weights : path, optional
+        Weights of one's own for that (`pom qor train`), instead of the shipped ones.
     synthesis : SynthesisOptions, optional
         The best finalists are synthesised with Vitis HLS, where it is installed.
     progress : callable, optional
@@ -146,6 +150,9 @@ def auto_dse(
     )  # fmt: skip
     if resume:
         _require_store(store)
+    own = None if weights is None else Path(weights)
+    if own is not None and rerank != "none":
+        require_weights(own)
     budget = search_budget(time_budget_s, objective)
     deadline = None if time_budget_s is None else started + time_budget_s
     stages = _Stages(progress, started)
@@ -154,7 +161,7 @@ def auto_dse(
             batch = max(4, pool.helpers + 1)
             run = Run(strategy, kept, pool, batch, budget, resume, stages.search)
             outcome = explore(problem, run)
-        return finish(outcome, started, rerank, synthesis, kept, deadline, stages.enter)
+        return finish(outcome, started, rerank, synthesis, kept, deadline, stages.enter, own)
 
 
 def search_budget(time_budget_s: float | None, objective: Objective) -> float | None:
@@ -215,6 +222,7 @@ def finish(
     store: Store | None = None,
     deadline: float | None = None,
     enter: Callable[[str], None] = lambda stage: None,
+    weights: Path | None = None,
 ) -> SearchResult:
     """Build and check what a search ranked best.
 
@@ -233,10 +241,12 @@ def finish(
         of the front are executed.
     enter : callable, optional
         Told what begins.
+    weights : Path, optional
+        See `auto_dse`.
     """
     problem = outcome.problem
     enter("predicting")
-    order, reranking = rerank_finalists(problem, outcome.ranked, mode)
+    order, reranking = rerank_finalists(problem, outcome.ranked, mode, weights)
     chosen: tuple[Finalist, ...] = ()
     refused: tuple[Refusal, ...] = ()
     measured = None

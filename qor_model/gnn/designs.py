@@ -1,4 +1,4 @@
-"""Designs of the tool's user as the shipped models read them.
+"""Designs of the tool's user as models read them that were trained on designs of another tool.
 
 A correction learned on estimates for one tool says nothing of estimates for another.  So what the
 user's tool would do by itself (pipelining, unrolling small loops) is made explicit first, and then
@@ -13,9 +13,9 @@ from dataclasses import replace
 from pom import devices
 from pom.qor_model.collection import paused_collection
 from pom.qor_model.defaults import resolve
-from pom.qor_model.evaluate import library_part, settings_of
+from pom.qor_model.evaluate import library_part
+from pom.qor_model.gnn.origin import Origin
 from pom.qor_model.gnn.samples import TERMS, Sample, SampleMaker
-from pom.qor_model.gnn.targets import Stage
 from pom.qor_model.inline import inline_functions
 from pom.qor_model.labels import LabelKind
 from pom.qor_model.latency import estimate_latency
@@ -23,14 +23,11 @@ from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import Design, with_loop_directives
 from pom.qor_model.settings import ToolSettings
 
-TRAINED_ON = {Stage.ROUTED: LabelKind.ML4ACCEL, Stage.SYNTHESIS: LabelKind.HGNN_DESIGNS}
-"""Collection that the shipped model of a stage was trained on."""
-
 
 def design_samples(
-    designs: Sequence[Design], library: OperatorLibrary, stage: Stage, tool: ToolSettings
+    designs: Sequence[Design], library: OperatorLibrary, origin: Origin, tool: ToolSettings
 ) -> tuple[Sample, ...]:
-    """Samples for a shipped model.
+    """Samples for a model.
 
     Parameters
     ----------
@@ -38,14 +35,13 @@ def design_samples(
         With their directives.
     library : OperatorLibrary
         Of their device and clock.
-    stage : Stage
+    origin : Origin
         Of the model.
     tool : ToolSettings
         What the tool that will read the designs does by itself.
     """
-    kind = TRAINED_ON[stage]
-    settings = settings_of(kind)
-    maker = SampleMaker(_library(library, kind), settings)
+    settings = origin.settings
+    maker = SampleMaker(_library(library, origin.kind), settings)
     with paused_collection():
         return tuple(_sample(design, library.device, maker, settings, tool) for design in designs)
 

@@ -140,10 +140,16 @@ def with_few_shots(
     Raises
     ------
     PomError
-        ``POM-Q045`` if the shots leave nothing to test on.
+        ``POM-Q042`` for fewer than three kernels; ``POM-Q045`` if the shots leave nothing to test
+        on.
     """
     rows: list[tuple[Row, ...]] = []
     groups = groups_of(samples, split, options.seed)
+    if len(set(groups)) < 3:
+        raise PomError(
+            "POM-Q042", f"leaving one kernel out needs three or more, got {len(set(groups))}",
+            hint="--no-leave-one-out trains on two; --fine-tune corrects shipped weights with one",
+        )  # fmt: skip
     store = kept.of(samples, metrics, options, tuple(shots), split, inner=inner)
     for kernel in sorted(set(groups)):
         seen, left = _parted(samples, groups, kernel)

@@ -14,6 +14,7 @@ from pom.qor_model.gnn.encode import NODE_WIDTH
 from pom.qor_model.gnn.gnng import GNNg
 from pom.qor_model.gnn.grove import Grove
 from pom.qor_model.gnn.nearby import Nearby
+from pom.qor_model.gnn.origin import Origin
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.sums import take_apart
 from pom.qor_model.gnn.tables import Array, base, features
@@ -86,6 +87,8 @@ class Model:
         The trees of all metrics.
     nearby : Nearby or None
         What a few measured designs say about those that look like them (`fine_tune`).
+    origin : Origin or None
+        For which tool the features were made; None where there were several.
     radius : ndarray
         Half width of the interval, in log, per metric (split conformal, `COVERAGE`), of a design
         of mean difficulty.
@@ -121,6 +124,7 @@ class Model:
     nodes: Array
     grove: Grove | None = None
     nearby: Nearby | None = None
+    origin: Origin | None = None
 
     @property
     def reads_graphs(self) -> bool:

@@ -192,7 +192,8 @@ def labelled_samples(
             try:
                 samples.append(runner.sample(row))
             except PomError as error:
-                refused.append((row.label.design, f"{error.code}: {error.summary}"))
+                hint = f" ({error.hint})" if error.hint else ""
+                refused.append((row.label.design, f"{error.code}: {error.summary}{hint}"))
             if progress is not None:
                 progress(number + 1, len(file.rows))
     return tuple(samples), tuple(refused)

@@ -21,6 +21,7 @@ from pom.qor_model.gnn.grove import Grove
 from pom.qor_model.gnn.model import Model, TrainOptions
 from pom.qor_model.gnn.nearby import Nearby
 from pom.qor_model.gnn.nests import NEST
+from pom.qor_model.gnn.origin import Origin
 from pom.qor_model.gnn.samples import TERMS
 from pom.qor_model.gnn.sums import SumForest
 from pom.qor_model.gnn.trees import Forest
@@ -73,7 +74,7 @@ def save(model: Model, path: Path, source: str) -> None:
         "terms": TERMS, "networks": len(model.networks), "source": source,
         "is_corrected": model.nearby is not None,
         "forests": [(forest.start, forest.scale) for forest in forests], "grove": records,
-        "nests": NEST,
+        "nests": NEST, "origin": None if model.origin is None else model.origin.to_json(),
     }  # fmt: skip
     try:
         save_file(tensors, path, {"pom": json.dumps(record, sort_keys=True)})
@@ -94,7 +95,10 @@ def load(path: Path) -> Model:
             record = json.loads((file.metadata() or {}).get("pom", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise PomError("POM-Q044", f"{path} is no file of weights: {error}") from error
+        raise PomError(
+            "POM-Q044", f"{path} is no file of weights: {error}",
+            hint="weights are safetensors, as `pom qor train` writes them; nothing is unpickled",
+        ) from error  # fmt: skip
     if not isinstance(record, dict) or "format" not in record:
         raise PomError(
             "POM-Q044", f"{path} has tensors, but not of a model of POM",
@@ -141,8 +145,13 @@ def _model(record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Model:
     return Model(
         metrics=metrics, options=options, networks=networks,
         kernels=tuple(record["kernels"]), devices=tuple(record["devices"]),
-        clock_ns=float(record["clock_ns"]), grove=_grove(record, forests), nearby=nearby, **arrays,
+        clock_ns=float(record["clock_ns"]), origin=_origin(record), grove=_grove(record, forests), nearby=nearby, **arrays,
     )  # fmt: skip
+
+
+def _origin(record: dict[str, Any]) -> Origin | None:
+    found = record.get("origin")
+    return None if found is None else Origin.from_json(found)
 
 
 def _flat(grove: Grove | None) -> tuple[list[Forest], list[list[list[float]]]]:

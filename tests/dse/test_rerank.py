@@ -130,6 +130,7 @@ def test_a_design_of_the_tool_has_the_features_that_it_would_have_in_training(tm
     from pom.cli.qor import KernelFiles, library_of
     from pom.qor_model.evaluate import partitions_of
     from pom.qor_model.gnn.designs import design_samples
+    from pom.qor_model.gnn.origin import Origin
     from pom.qor_model.gnn.samples import labelled_samples
     from pom.qor_model.gnn.targets import Stage, read_measured
     from pom.qor_model.latency import LatencyModel
@@ -151,6 +152,6 @@ def test_a_design_of_the_tool_has_the_features_that_it_would_have_in_training(tm
         parts = partitions_of(model.design, row.label)
         design = model.with_directives(dict(row.label.loops), parts)
         library = replace(library, device=row.label.part)
-        (found,) = design_samples([design], library, Stage.ROUTED, VITIS_DEFAULTS)
+        (found,) = design_samples([design], library, Origin.of_stage(Stage.ROUTED), VITIS_DEFAULTS)
         assert found.terms == sample.terms
         assert (found.graph.application.nodes == sample.graph.application.nodes).all()
