@@ -14,7 +14,8 @@ from typing import Literal
 
 import islpy as isl
 
-from pom.ir.poly import Loop, PolyProgram
+from pom.ir.affine import Affine
+from pom.ir.poly import Loop, PolyProgram, PolyStatement
 from pom.passes.conflicts import Conflict, Kind, conflicts
 from pom.passes.isl_build import Difference, difference, within_budget
 from pom.passes.reductions import Reduction, reductions
@@ -167,14 +168,19 @@ def _split_by_level(
     return parts
 
 
+_Shared = tuple[tuple[str, Affine, Affine], ...]
+"""Loops that two statements share: names, and the values that they have for each."""
+
+
+@lru_cache(maxsize=8192)
 def _of_conflict(
-    program: PolyProgram, conflict: Conflict, reduction: Reduction | None, paths: dict[str, Path]
-) -> list[Dependence]:
-    source, target = program.statement(conflict.source), program.statement(conflict.target)
-    loops = _common(paths[source.name], paths[target.name])
-    differences = [
-        difference(source, target, n.expr(source.name), n.expr(target.name)) for n in loops
-    ]
+    conflict: Conflict,
+    ends: tuple[PolyStatement, PolyStatement],
+    loops: _Shared,
+    reduction: Reduction | None,
+) -> tuple[Dependence, ...]:
+    source, target = ends
+    differences = [difference(source, target, before, after) for _, before, after in loops]
     is_reduction = reduction is not None and {
         conflict.source_access,
         conflict.target_access,
@@ -191,7 +197,7 @@ def _of_conflict(
                 conflict.source_access,
                 conflict.target_access,
                 pairs.unwrap(),
-                tuple(n.name for n in loops),
+                tuple(name for name, _, _ in loops),
                 (*known, *inner),
                 level,
                 is_reduction,
@@ -199,7 +205,7 @@ def _of_conflict(
                 conflict.may_reason,
             )
         )
-    return found
+    return tuple(found)
 
 
 def dependences(program: PolyProgram) -> tuple[Dependence, ...]:
@@ -221,7 +227,11 @@ def dependences_from(program: PolyProgram, known: Iterable[Conflict]) -> tuple[D
     result: list[Dependence] = []
     for conflict in known:
         reduction = found.get(conflict.source) if conflict.source == conflict.target else None
-        result += _of_conflict(program, conflict, reduction, paths)
+        source, target = conflict.source, conflict.target
+        shared = _common(paths[source], paths[target])
+        loops = tuple((n.name, n.expr(source), n.expr(target)) for n in shared)
+        ends = program.statement(source), program.statement(target)
+        result += _of_conflict(conflict, ends, loops, reduction)
     return tuple(result)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol, TypeVar
 
 import islpy as isl
@@ -123,9 +123,7 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
     for dependence in dependences:
         source, target = statements[dependence.source], statements[dependence.target]
         ends = times[source.name], times[target.name]
-        is_kept = is_plainly_later(partial(distances, dependence.relation, source, target), *ends)
-        pairs = dependence.relation.wrap()
-        found = None if is_kept else reversed_pairs(pairs, source, target, *ends)
+        found = _reversed(dependence.relation, source, target, ends)
         if found is None:
             continue
         pairs, position = found
@@ -146,6 +144,16 @@ def _violations(program: PolyProgram, dependences: Iterable[Ordered]) -> Iterato
             _loop_at(program, (source.name, target.name), position),
             dependence.may_reason,
         )
+
+
+@lru_cache(maxsize=8192)
+def _reversed(
+    relation: isl.Map, source: PolyStatement, target: PolyStatement, times: tuple[Time, Time]
+) -> tuple[isl.Set, int | None] | None:
+    """`reversed_pairs`, where the values of the loops do not say at once that there are none."""
+    if is_plainly_later(partial(distances, relation, source, target), *times):
+        return None
+    return reversed_pairs(relation.wrap(), source, target, *times)
 
 
 def reversed_pairs(

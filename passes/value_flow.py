@@ -135,12 +135,17 @@ class _Flow:
         return schedule_map(self.program, name).domain()
 
     def _schedule(self) -> isl.UnionMap:
-        """The schedule, between initial values (0, …) and final reads (2, …)."""
+        """The schedule, between initial values (0, …) and final reads (2, …).
+
+        Statements that do not use the arrays are neither sources nor in between.
+        """
         result = isl.UnionMap("{ }")
         length = 0
-        for name in self.names:
+        for name, statement in self.bodies.items():
             times = schedule_map(self.program, name)
             length = times.dim(_OUT)
+            if not any(info.array in self.arrays for info in accesses(self.program, statement)):
+                continue
             times = times.insert_dims(_OUT, 0, 1).fix_val(_OUT, 0, isl.Val(1))
             result = result.union(isl.UnionMap.from_map(times))
         for array in self.arrays.values():
@@ -202,6 +207,8 @@ class _Flow:
         return self._flow(sinks)
 
     def _flow(self, sinks: isl.UnionMap) -> isl.UnionMap:
+        if sinks.is_empty():
+            return isl.UnionMap("{ }")
         if may_lose_pairs(sinks, self.must, self.may, self.schedule):
             found = within_budget(lambda: self._flow_by_definition(sinks))
             if found is not None:

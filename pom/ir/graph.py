@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from pom.ir.affine import Affine, Constraint
@@ -74,11 +75,16 @@ class Assign(Memo):
     @property
     def reads(self) -> tuple[Access, ...]:
         """Every access that reads, in evaluation order."""
-        found = [load.access for load in loads(self.value)]
-        for subscript in self.target.subscripts:
-            if not isinstance(subscript, Affine):
-                found += [load.access for load in loads(subscript)]
-        return tuple(found)
+        return _reads(self)
+
+
+@lru_cache(maxsize=4096)
+def _reads(statement: Assign) -> tuple[Access, ...]:
+    found = [load.access for load in loads(statement.value)]
+    for subscript in statement.target.subscripts:
+        if not isinstance(subscript, Affine):
+            found += [load.access for load in loads(subscript)]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
