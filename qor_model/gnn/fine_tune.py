@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pom.errors import PomError
-from pom.qor_model.gnn.calibrate import rank
+from pom.qor_model.gnn.calibrate import COVERAGE, rank
 from pom.qor_model.gnn.model import Model, forward, normalised, stretch
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
@@ -63,7 +63,10 @@ def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
     for column in range(len(model.metrics)):
         known = left[~np.isnan(left[:, column]), column]
         if len(known):
-            radius[column] = rank(known)
+            found = rank(known)
+            # fewer errors have no such quantile: the interval stays as wide as it was
+            is_known = np.ceil((len(known) + 1) * COVERAGE) <= len(known)
+            radius[column] = found if is_known else max(found, radius[column])
     raw = features(samples)
     return replace(
         model, nearby=nearby, radius=radius,

@@ -26,12 +26,16 @@ class Grove:
     metrics: tuple[str, ...]
     forests: tuple[Forest | SumForest, ...]
 
-    def predict(self, samples: Sequence[Sample]) -> Array:
-        """Return log(1 + value), shape (samples, metrics)."""
+    def predict(self, samples: Sequence[Sample], wanted: Sequence[str] | None = None) -> Array:
+        """Return log(1 + value), shape (samples, metrics); 0 for a metric that is not `wanted`."""
+        needed = set(self.metrics if wanted is None else wanted)
+        needed.update(*[waits_for(metric) for metric in needed])
         whole, parts = tree_inputs(samples), take_apart(samples)
         start = size(samples, self.metrics)
         found = np.zeros((len(samples), len(self.metrics)))
         for metric, forest in self._in_order():
+            if metric not in needed:
+                continue
             column = self.metrics.index(metric)
             if isinstance(forest, SumForest):
                 found[:, column] = forest.predict(parts)
@@ -74,11 +78,15 @@ def is_sum(metric: str, metrics: Sequence[str]) -> bool:
     """Whether a metric is a sum of parts that are known when these metrics are predicted."""
     if metric not in PARTS:
         return False
-    waits = [n.removeprefix("routed_") for p in PARTS[metric] for n in p if n.startswith("routed_")]
-    return all(name in metrics for name in waits)
+    return all(name in metrics for name in waits_for(metric))
+
+
+def waits_for(metric: str) -> list[str]:
+    """Metrics from whose prediction the sum of another one starts."""
+    names = [name for part in PARTS.get(metric, ()) for name in part]
+    return [name.removeprefix("routed_") for name in names if name.startswith("routed_")]
 
 
 def _rank(metric: str) -> tuple[bool, str]:
     """Metrics that start from the prediction of another one come after it."""
-    waits = any(n.startswith("routed_") for part in PARTS.get(metric, ()) for n in part)
-    return waits, metric
+    return bool(waits_for(metric)), metric

@@ -143,7 +143,8 @@ def forward(model: Model, samples: Sequence[Sample]) -> Array:
     correction = model.use_centre * model.centre + model.shrinkage * model.spread * target
     start = base(samples, model.metrics)
     if model.grove is not None:
-        trees = model.grove.predict(samples) - start
+        wanted = [m for m, share in zip(model.metrics, model.tree_share, strict=True) if share]
+        trees = model.grove.predict(samples, wanted) - start
         correction = correction + model.tree_share * (trees - correction)
     if model.nearby is not None:
         correction = correction + model.nearby.correction(take_apart(samples), model.metrics)

@@ -218,6 +218,16 @@ def test_a_few_designs_correct_a_model(samples: list[Sample], model: Model) -> N
         fine_tune(model, other[:4])
 
 
+def test_fewer_designs_than_a_quantile_needs_make_no_interval_narrower(
+    samples: list[Sample], model: Model
+) -> None:
+    wide = replace(model, radius=np.full(len(METRICS), 0.5))
+    predicted = np.expm1(forward(model, samples))
+    exact = [replace(s, labels=tuple(row)) for s, row in zip(samples, predicted, strict=True)]
+    assert (fine_tune(wide, exact[:8]).radius >= 0.5).all()
+    assert (fine_tune(wide, exact[:9]).radius < 0.1).all()
+
+
 @pytest.mark.parametrize("stage", ["synthesis", "routed"])
 def test_shipped_weights_are_small_and_predict(stage: str, samples: list[Sample]) -> None:
     assert shipped(stage).stat().st_size < 10 << 20

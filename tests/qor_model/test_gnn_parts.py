@@ -118,7 +118,11 @@ def test_power_starts_from_the_predicted_logic(samples: list[Sample]) -> None:
     made = [replace(s, labels=(0.01 * s.terms[lut] + 5, 0.5 * s.terms[lut])) for s in samples]
     assert is_sum("power_mw", metrics)
     assert not is_sum("power_mw", ("power_mw",))
-    found = np.expm1(grow_grove(made, metrics, 60, 1, 0).predict(made))
+    grove = grow_grove(made, metrics, 60, 1, 0)
+    found = np.expm1(grove.predict(made))
+    np.testing.assert_array_equal(np.expm1(grove.predict(made, ["power_mw"])), found)
+    alone = np.expm1(grove.predict(made, ["lut"]))
+    np.testing.assert_array_equal(alone, found * [0.0, 1.0])
     truth = np.array([s.labels for s in made])
     assert np.mean(np.abs(found / truth - 1)) < 0.1
 
