@@ -22,7 +22,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from math import lcm
 
 import numpy as np
@@ -34,14 +33,12 @@ from pom.ir.poly import PolyProgram
 
 Key = tuple[str, int]
 """An array and a dim of it."""
-TRIED = (1.0, 0.6, 1.6)
-"""Prices that are tried in a node, as parts of those that are good for all designs."""
-LOOKED_AT, BREADTH = 40, 4
+LOOKED_AT, BREADTH = 40, 3
 """Nodes that are split on the way to a leaf, and how many of the parts of each are looked at."""
 CHOICES = 1000
 """Most choices of rows that are looked at in a leaf."""
-STEPS = 2
-"""How often the shares of the operators are adapted for a price."""
+TRIED, FACTOR = 7, 2.5
+"""Prices that are tried in a node, and by how much they grow or shrink at first."""
 
 Version = tuple[float, ...]
 _Floats = NDArray[np.float64]
@@ -95,6 +92,14 @@ class SharedBanks:
         """The banks that a class of rows of a nest wants."""
         values = self._banks[n][number].tolist()
         return dict(zip(self.keys[n], values, strict=False))
+
+    def wanted_by(self, rows: Mapping[int, int]) -> dict[Key, int]:
+        """The banks that rows of some nests want together."""
+        banks: dict[Key, int] = {}
+        for n, row in rows.items():
+            for key, number in self.of_class(n, int(self.classes[n][row])).items():
+                banks[key] = lcm(banks.get(key, 1), number)
+        return banks
 
     def shares(self, n: int, m: int) -> bool:
         """Whether two nests use an array in common."""
@@ -262,7 +267,7 @@ class BankNodes:
             node = self._heap[0]
             if node.version == version:
                 return node
-            self._bounded(node, parts, limit, prices)
+            self._bounded(node, parts, limit, prices, best)
             node.version = version
             if node.bound < best:
                 heapq.heapreplace(self._heap, node)
@@ -306,19 +311,37 @@ class BankNodes:
         """
         root = Node(0.0, 0)
         self._bounded(root, parts, limit, prices)
-        heap = [root]
+        stack = [root]
         for _ in range(LOOKED_AT):
-            if not heap or heap[0].bound >= best:
+            if not stack:
                 return None
-            node = heapq.heappop(heap)
+            node = stack.pop()
+            if node.bound >= best:
+                continue
             if self.is_leaf(node):
                 self._dived.add(node.classes)
                 return node
-            for child in islice(self._children(node, parts, limit), BREADTH):
+            children = []
+            for child in self._likely(node, parts, limit):
                 if child.classes not in self._dived and child.bound < best:
-                    self._bounded(child, parts, limit, prices)
-                    heapq.heappush(heap, child)
+                    self._bounded(child, parts, limit, prices, best)
+                    children.append(child)
+            # the most promising one comes last, and is followed first
+            stack += sorted(children, reverse=True)
         return None
+
+    def _likely(self, node: Node, parts: Sequence[Part], limit: float) -> list[Node]:
+        """The best parts of a node: a few of all, and a few that want no other banks than are there."""
+        every: list[Node] = []
+        agreeing: list[Node] = []
+        for child in self._children(node, parts, limit):
+            if len(every) < BREADTH:
+                every.append(child)
+            elif len(agreeing) == BREADTH:
+                break
+            elif all(child.banks[key] == number for key, number in node.banks.items()):
+                agreeing.append(child)
+        return [*every, *agreeing]
 
     def is_leaf(self, node: Node) -> bool:
         """Whether the banks of all arrays are decided."""
@@ -406,8 +429,15 @@ class BankNodes:
             own[at] = lut
         return replace(part, cycles=cycles)
 
-    def _bounded(self, node: Node, parts: Sequence[Part], limit: float, prices: Prices) -> None:
-        """Raise the bound of a node as far as a few prices do."""
+    def _bounded(
+        self,
+        node: Node,
+        parts: Sequence[Part],
+        limit: float,
+        prices: Prices,
+        enough: float = float("inf"),
+    ) -> None:
+        """Raise the bound of a node as far as a few prices do, or to `enough`."""
         fixed = dict(zip(self.order, node.classes, strict=False))
         own, masks, inside = [], [], []
         for part in parts:
@@ -420,21 +450,29 @@ class BankNodes:
         parts = inside
         start = node.prices or prices
         best, found = -np.inf, (start, node.values)
-        for factor in TRIED:
-            tried = Prices(start.per_lut * factor, start.shares)
-            for _ in range(STEPS):
-                values = [
-                    _values(part, lut, mask, tried.per_lut, share)
-                    for part, lut, mask, share in zip(parts, own, masks, tried.shares, strict=True)
-                ]
-                value = sum(float(v.min(initial=np.inf)) for v in values)
-                if value == np.inf:
-                    node.bound = np.inf
-                    return
-                value -= tried.per_lut * limit
-                if value > best:
-                    best, found = value, (tried, tuple(values))
-                tried = Prices(tried.per_lut, followed(tried.shares, parts, values))
+        tried, low, high = start, 0.0, 0.0
+        for _ in range(TRIED):
+            values = [
+                _values(part, lut, mask, tried.per_lut, share)
+                for part, lut, mask, share in zip(parts, own, masks, tried.shares, strict=True)
+            ]
+            value = sum(float(v.min(initial=np.inf)) for v in values)
+            if value == np.inf:
+                node.bound = np.inf
+                return
+            value -= tried.per_lut * limit
+            if value > best:
+                best, found = value, (tried, tuple(values))
+            if best >= enough:
+                break
+            # where the rows need too much, LUT have to cost more
+            if _lut_of(parts, own, [int(v.argmin()) for v in values]) > limit:
+                low = tried.per_lut
+                per_lut = (low * high) ** 0.5 if high else FACTOR * low
+            else:
+                high = tried.per_lut
+                per_lut = (low * high) ** 0.5 if low else high / FACTOR
+            tried = Prices(per_lut, followed(tried.shares, parts, values))
         node.prices, node.values = found
         node.bound = max(node.bound, best)
         if self.is_leaf(node):

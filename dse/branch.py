@@ -64,6 +64,8 @@ STEPS = 4
 """How often the shares of the operators are adapted for a price."""
 FEW = 4
 """Rows that are looked at together in a node."""
+LOOKED_AT, MORE = 20, 0.002
+"""Rows of a nest that are looked at to better a design, and the share of its cycles that they gain."""
 REGISTER_LUT = 4.0
 """LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
 CONTROL_LUT = 40.0
@@ -279,7 +281,8 @@ class Branch:
             node = self._nodes.lowest(parts, limit, version, prices, best)
             if node.bound >= best:
                 return Bound(best)
-            found = self._wanted(node, parts)
+            # what all designs need was asked for before
+            found = self._wanted(node, parts) if node.classes else None
             if found is not None:
                 return replace(found, cycles=max(bound.cycles, found.cycles))
             if not self._nodes.is_leaf(node):
@@ -322,16 +325,8 @@ class Branch:
         bound = self.lower_bound(best)
         if len(self.tables) == 1 or bound.cycles >= best:
             return None
-        limits, parts = self.search.problem.limits, []
-        for n, table in enumerate(self.tables):
-            cycles, own, _, dsp = table.guesses()
-            operators = np.zeros((len(table), table.known_by_operator.shape[1]))
-            operators[:, :-1] = table.by_operator / table.interval[:, None]
-            known = table.state == KNOWN
-            operators[known] = table.known_by_operator[known]
-            rows = np.flatnonzero((cycles < np.inf) & (dsp <= limits.dsp))
-            rows = table.best_orders(rows, cycles, own)
-            parts.append(Part(n, rows, cycles[rows], own[rows], operators[rows]))
+        limits = self.search.problem.limits
+        parts = self._expected()
         least = [float(part.cycles.min(initial=np.inf)) for part in parts]
         parts = [
             of_rows(part, part.cycles + (sum(least) - low) < best)
@@ -345,6 +340,66 @@ class Branch:
         return tuple(
             int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
         )
+
+    def _expected(self) -> list[Part]:
+        """What rows are likely to take; of equal factors, the best order."""
+        parts = []
+        for n, table in enumerate(self.tables):
+            cycles, own, _, dsp = table.guesses()
+            operators = np.zeros((len(table), table.known_by_operator.shape[1]))
+            operators[:, :-1] = table.by_operator / table.interval[:, None]
+            known = table.state == KNOWN
+            operators[known] = table.known_by_operator[known]
+            rows = np.flatnonzero((cycles < np.inf) & (dsp <= self.search.problem.limits.dsp))
+            rows = table.best_orders(rows, cycles, own)
+            parts.append(Part(n, rows, cycles[rows], own[rows], operators[rows]))
+        return parts
+
+    def improved(self, rows: Sequence[int]) -> tuple[int, ...] | None:
+        """A design with another row for one of the nests that promises to be better; None for none.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Of a design that fits.
+        """
+        parts, limit = self._expected(), float(self.search.problem.limits.lut)
+        known = [table.known_latency[row] for table, row in zip(self.tables, rows, strict=True)]
+        own = [table.guesses()[1][row] for table, row in zip(self.tables, rows, strict=True)]
+        operators = np.array(
+            [t.known_by_operator[r] for t, r in zip(self.tables, rows, strict=True)]
+        )
+        found: list[tuple[float, int, int]] = []
+        for n, part in enumerate(parts):
+            others = [m for m in range(len(parts)) if m != n]
+            banks = self._shared.wanted_by({m: rows[m] for m in others})
+            most = operators[others].max(axis=0) if others else np.zeros(operators.shape[1])
+            lut = sum(own[m] for m in others) + part.own
+            lut = lut + self._shared.extra_lut(n, banks)[part.rows]
+            lut = lut + np.maximum(part.operators, most).sum(axis=1)
+            gain = known[n] - part.cycles
+            usable = np.flatnonzero((lut <= limit) & (gain > MORE * sum(known)))
+            usable = usable[np.argsort(-gain[usable], kind="stable")][:LOOKED_AT]
+            found += [(-float(gain[k]), n, int(part.rows[k])) for k in usable.tolist()]
+        for _, n, row in sorted(found):
+            design = (*rows[:n], row, *rows[n + 1 :])
+            if design in self._designs:
+                continue
+            banks = self._shared.wanted_by(dict(enumerate(design)))
+            extra = sum(
+                float(self._shared.extra_lut(m, banks)[design[m]]) for m in range(len(design))
+            )
+            part = parts[n]
+            most = np.maximum(
+                np.delete(operators, n, axis=0).max(axis=0, initial=0.0),
+                part.operators[part.rows == row][0],
+            )
+            needed = sum(own[m] for m in range(len(own)) if m != n)
+            needed += float(part.own[part.rows == row][0])
+            if needed + extra + float(most.sum()) <= limit:
+                self._designs.add(design)
+                return design
+        return None
 
     def _looked_inside(self, node: Node, design: tuple[int, ...]) -> bool:
         """Learn what the rows of a design need under the banks that they want together.

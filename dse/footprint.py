@@ -1,10 +1,10 @@
 """How many memory accesses one iteration of a parallelised nest needs at the least.
 
 The lanes of an iteration read and write a set of elements. Equal elements are accessed once; but
-behind a guard of its own every lane reads them for itself, unless all lanes do and it is done once in
-front of them. Every memory bank has two ports, so the busiest bank bounds the interval, and the number
-of elements bounds the accesses, each of which costs logic. The elements are enumerated lane by lane:
-stencils, whose lanes overlap, are counted as they are.
+behind a guard of its own every lane stores for itself, and reads for itself what is not read once in
+front of them. Every memory bank has two ports, so the busiest
+bank bounds the interval, and the number of elements bounds the accesses, each of which costs logic.
+The elements are enumerated lane by lane: stencils, whose lanes overlap, are counted as they are.
 
 Accesses that may cost nothing are left out: those that stay the same in the innermost loop that
 remains (they are moved out of it), loads from arrays that the nest writes elsewhere or earlier in
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, gcd
+from math import ceil, gcd, prod
 
 import islpy as isl
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
-from pom.dse.realise import PORTS, wanted_banks
+from pom.dse.realise import PORTS, block_end, wanted_banks
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
 from pom.ir.graph import Assign
@@ -196,16 +196,47 @@ class Footprint:
             elements = _elements(use, lanes)
             number = counted.setdefault(use.array, [0, 0])
             number[kind] = max(number[kind], len(elements))
-            is_apart = not kind and use.array not in self._written
-            if is_apart and guarded and any(row[n] for row in use.coefficients for n in several):
+            most = busiest.setdefault(use.array, [0, 0])
+            times = 1
+            if use.array in self._written:
+                # behind guards every lane loads and stores for itself, but for the first load
+                apart = prod(
+                    factors[self.loops[n]]
+                    for n in guarded
+                    if not any(row[n] for row in use.coefficients)
+                )
+                times = apart if kind else max(apart - 1, 1)
+            elif (
+                guarded
+                and not kind
+                and any(row[n] for row in use.coefficients for n in several)
+                and not self._is_shared(use, factors)
+            ):
                 # behind its guard every lane reads for itself what not all of them read
                 elements = _elements(use, lanes, guarded)
-            most = busiest.setdefault(use.array, [0, 0])
-            most[kind] = max(most[kind], _busiest(elements, split))
+            most[kind] = max(most[kind], times * _busiest(elements, split))
         needs = {array: ceil(sum(most) / PORTS) for array, most in busiest.items()}
         array = max(needs, key=lambda name: needs[name], default="")
         interval = max(needs.get(array, 1), 1)
         return Demand(interval, sum(map(sum, counted.values())), array if interval > 1 else "")
+
+    def _is_shared(self, use: _Use, factors: Mapping[str, int]) -> bool:
+        """Whether lanes with guards read registers that are filled in front of them.
+
+        See `realise.shared_reads`: blocks of elements that end within the array.
+        """
+        shape = self.program.arrays[use.array].type.shape
+        for dim, (row, size) in enumerate(zip(use.coefficients, shape, strict=True)):
+            by = [n for n, coefficient in enumerate(row) if coefficient]
+            if not any(factors[self.loops[n]] > 1 for n in by):
+                continue
+            if len(by) > 1 or row[by[0]] != 1 or len(use.around) <= dim or use.around[dim]:
+                return False
+            loop = self.nest.loop(self.loops[by[0]])
+            offset = max(constants[dim] for constants in use.constants)
+            if block_end(loop, factors[loop.name]) + offset > size:
+                return False
+        return True
 
 
 def _elements(use: _Use, lanes: _Ints, apart: Sequence[int] = ()) -> _Ints:

@@ -21,8 +21,8 @@ from pom.passes.loop_ranges import value_range
 from pom.passes.poly_coalesce import Coalesce
 from pom.passes.poly_expand import Expand
 
-MOST_BITS = 1 << 20
-"""Of an expanded array: more would take a large part of a small device's block RAM."""
+MOST_BITS = 1 << 21
+"""Of an expanded or copied array: more would take most of a small device's block RAM."""
 
 
 def private_arrays(

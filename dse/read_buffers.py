@@ -8,7 +8,10 @@ reads go to a copy, made in each iteration of the loops that carry dependences.
 
 from __future__ import annotations
 
+from math import prod
+
 from pom.dse.outward import Chain, confusing_reads, find_chains
+from pom.dse.private_arrays import MOST_BITS
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.base import PolyPass
@@ -30,6 +33,27 @@ def read_buffers(program: PolyProgram, fast_math: bool) -> tuple[PolyPass, ...]:
             found.append(step)
     # loops over a single element of a copy
     return (*found, DistributeAll(fast_math)) if found else ()
+
+
+def whole_copies(program: PolyProgram) -> tuple[PolyPass, ...]:
+    """A `BufferReads` of the whole program per read of values that it was given.
+
+    Such a read waits for no statement, but the writes of the same elements later on wait for it,
+    which keeps loops in order; and a tool takes it for what another lane has just written.
+    """
+    found: list[PolyPass] = []
+    for statement in program.statements:
+        for array, position in confusing_reads(program, statement.name):
+            declared = program.arrays[array].type
+            if declared.element.width * prod(declared.shape) > MOST_BITS:
+                continue
+            step = BufferReads(statement.name, array, "", position)
+            try:
+                program = step.run(program)
+            except PomError:
+                continue
+            found.append(step)
+    return tuple(found)
 
 
 def _of_nest(

@@ -16,7 +16,7 @@ from math import gcd, lcm, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.nests import Nest
+from pom.dse.nests import BandLoop, Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.sums import Lanes, tree_primitives
 from pom.ir.affine import Affine
@@ -142,11 +142,13 @@ def _tiled(
 
 
 def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyPass]:
-    """What all lanes of a nest with guards read, read once in front of them.
+    """What several lanes of a nest with guards read, read once in front of them.
 
-    Behind its guard every lane would read it for itself, at a memory port of its own.
+    Behind its guard every lane would read it for itself, at a memory port of its own. What lanes along
+    some of the loops share goes to registers.
     """
-    lanes = {n for n, f in zip(plan.order, plan.factors, strict=True) if f > 1}
+    factors = dict(zip(plan.order, plan.factors, strict=True))
+    lanes = {n for n, f in factors.items() if f > 1}
     outer = [
         name if factor <= 1 else f"{name}0"
         for name, factor in zip(plan.order, plan.factors, strict=True)
@@ -155,24 +157,63 @@ def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyP
     if nest.is_box or not lanes or not outer or not plan.is_pipelined:
         return []
     found: list[PolyPass] = []
+    registers: list[PolyPass] = []
     bodies = {
         s: body for s in nest.statements if isinstance(body := program.statement(s).body, Assign)
     }
     written = {body.target.array for body in bodies.values()}
     for statement, body in bodies.items():
-        kept = [loop.name for loop in program.loops(statement) if loop.name not in lanes]
+        loops = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
         places: dict[str, int] = {}
         reads = []
         for access in dict.fromkeys(body.reads):
             position = places.setdefault(access.array, 0)
             places[access.array] += 1
-            if access.array not in written and _is_one(program, statement, access, kept):
-                reads.append(BufferReads(statement, access.array, outer[-1], position))
+            if access.array in written or not access.is_affine:
+                continue
+            moving = {n for n in lanes if not _is_one(program, statement, access, {*loops} - {n})}
+            if moving == lanes or not _is_within(program, nest, statement, access, factors):
+                continue
+            buffer = f"{access.array}_{statement}_in{position}" if moving else ""
+            is_box = bool(moving)
+            reads.append(BufferReads(statement, access.array, outer[-1], position, buffer, is_box))
+            if moving:
+                registers.append(PartitionArray(buffer, 0, "complete"))
         found += reversed(reads)
-    return found
+    return [*found, *registers]
 
 
-def _is_one(program: PolyProgram, name: str, access: Access, kept: list[str]) -> bool:
+def block_end(loop: BandLoop, factor: int) -> int:
+    """Where the last block of a loop ends."""
+    return loop.minimum + -(-loop.extent // factor) * factor
+
+
+def _is_within(
+    program: PolyProgram, nest: Nest, statement: str, access: Access, factors: dict[str, int]
+) -> bool:
+    """Whether the elements that lanes read are blocks that end within the array.
+
+    Copied in full they need no guards, behind which registers would keep what they hold from one
+    iteration to the next.
+    """
+    shape = program.arrays[access.array].type.shape
+    values = {loop.name: loop.expr(statement) for loop in program.loops(statement)}
+    for subscript, size in zip(access.subscripts, shape, strict=True):
+        if not isinstance(subscript, Affine):
+            return False
+        by = [name for name, value in values.items() if subscript.variables & value.variables]
+        if not any(factors.get(name, 1) > 1 for name in by):
+            continue
+        first = subscript - values[by[0]]
+        if len(by) > 1 or not first.is_constant:
+            return False
+        loop = nest.loop(by[0])
+        if block_end(loop, min(factors[by[0]], loop.extent)) + first.constant > size:
+            return False
+    return True
+
+
+def _is_one(program: PolyProgram, name: str, access: Access, kept: set[str]) -> bool:
     """Whether an access is to one element for given values of some of the loops."""
     statement = program.statement(name)
     values = tuple(loop.expr(name) for loop in program.loops(name) if loop.name in kept)
@@ -429,14 +470,17 @@ def realise(
     found: list[PolyPass] = list(bindings(program, nests, plan.implementations))
     pairs = [(by_handle[nest_plan.statement], nest_plan) for nest_plan in plan.nests]
     changes: list[PolyPass] = []
+    reads: list[PolyPass] = []
     for nest, nest_plan in pairs:
         # in a dataflow region an array has one nest that writes it
         changes += nest_primitives(nest, nest_plan, fast_math, peels=not plan.dataflow)
+        reads += shared_reads(program, nest, nest_plan)
     # with the statements of trees and buffers, what must be kept in order would be found anew
     found += [change for change in changes if isinstance(change, _MOVES)]
-    found += [change for change in changes if not isinstance(change, _MOVES)]
-    for nest, nest_plan in pairs:
-        found += shared_reads(program, nest, nest_plan)
+    # a pipeline asks for constant loops inside, and copies are made with exact ones
+    last = [change for change in changes if reads and isinstance(change, Pipeline)]
+    found += [change for change in changes if not isinstance(change, _MOVES) and change not in last]
+    found += [*reads, *last]
     for array, partitions in plan.partitions:
         found += [PartitionArray(array, p.dim, p.kind, p.factor) for p in partitions]
     if plan.dataflow:

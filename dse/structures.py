@@ -14,7 +14,7 @@ from pom.dse.nests import BandLoop, Nest, find_nests
 from pom.dse.outward import MUCH_MORE, outward, sequential_work
 from pom.dse.pivots import pivot_cuts
 from pom.dse.private_arrays import private_arrays, regrets
-from pom.dse.read_buffers import read_buffers
+from pom.dse.read_buffers import read_buffers, whole_copies
 from pom.dse.united import united
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
@@ -97,6 +97,15 @@ def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
     return _apart(program, make)
 
 
+def _copied(program: PolyProgram, fast_math: bool) -> _Made:
+    """Values that the program was given are read from a copy, then distributed."""
+    copies, copied = _run(program, whole_copies(program))
+    if not copies:
+        raise PomError("POM-X133", "no statement reads elements of its array that it was given")
+    primitives, result = _distributed(copied, fast_math)
+    return (*copies, *primitives), result
+
+
 def _pivoted(program: PolyProgram, fast_math: bool) -> _Made:
     """Statements cut where loops meet, then distributed."""
 
@@ -154,6 +163,7 @@ _MAKERS: dict[str, Callable[[PolyProgram, bool], _Made]] = {
     "distributed": _distributed,
     "distributed-anew": _distributed_anew,
     "pivoted": _pivoted,
+    "copied": _copied,
     "interleaved": _interleaved,
 }
 

@@ -366,13 +366,15 @@ def redirected(
     )
 
 
-def covering(region: Region, box: Window, elements: isl.Map, array: Array) -> isl.Map:
-    """`elements` themselves where they are one convex set, else the box that holds them.
+def covering(
+    region: Region, box: Window, elements: isl.Map, array: Array, *, is_box: bool = False
+) -> isl.Map:
+    """`elements` themselves where they are one convex set, else, or with `is_box`, the box around them.
 
     More elements than are used may be copied in, never out, and never from outside of the array;
     loops over a box have constant bounds and no guards.
     """
-    if elements.n_basic_map() <= 1:
+    if elements.n_basic_map() <= 1 and not is_box:
         return elements
     names = (*region.names, *(f"a{k}" for k in range(len(box.extents))))
     points = isl.Map.from_domain_and_range(

@@ -66,6 +66,9 @@ class BufferReads(PolyPass):
         Which of the statement's different reads of the array, counted from 0.
     buffer : str
         Name of the buffer; ``<array>_in`` by default.
+    is_box : bool
+        Copy every element of the buffer that the array has, used or not: loops of the copy have
+        constant bounds and no guards wherever the buffer is within the array.
     """
 
     name: ClassVar[str] = "poly-buffer-reads"
@@ -75,6 +78,7 @@ class BufferReads(PolyPass):
     loop: str = ""
     read: int = 0
     buffer: str = ""
+    is_box: bool = False
 
     def run(self, program: PolyProgram) -> PolyProgram:
         body = region_inside(program, self.statement, self.loop)
@@ -113,7 +117,7 @@ class BufferReads(PolyPass):
         copied = Access(local, box.subscripts(element, {}))
         name = fresh_name(program, f"{local}_copy")
         body = copy_body(name, copied, Access(self.array, element), declared)
-        points = covering(region, box, elements, declared)
+        points = covering(region, box, elements, declared, is_box=self.is_box)
         insertion = Insertion(
             before=(nest_statement(region, name, points, dims, body, box.offsets),)
         )

@@ -158,9 +158,11 @@ class StatementHandle:
         """See `pom.passes.poly_buffer_at.BufferAt`."""
         return self._record(lambda _: BufferAt(self.name, array, loop, buffer))
 
-    def buffer_reads(self, array: str, loop: str = "", read: int = 0, buffer: str = "") -> Self:
+    def buffer_reads(
+        self, array: str, loop: str = "", read: int = 0, buffer: str = "", is_box: bool = False
+    ) -> Self:
         """See `pom.passes.poly_buffer_reads.BufferReads`."""
-        return self._record(lambda _: BufferReads(self.name, array, loop, read, buffer))
+        return self._record(lambda _: BufferReads(self.name, array, loop, read, buffer, is_box))
 
     def coalesce(self, array: str) -> Self:
         """See `pom.passes.poly_coalesce.Coalesce`."""

@@ -173,6 +173,7 @@ class Exact:
             branch.composer.is_strict = True
         if is_first:
             self._overlapped(search, branch)
+        self._improve(search, branch)
         self._dive(search, branch)
         branch.idle = 0
         branch.rest = 0 if is_first or _best(search) < best else min(2 * branch.rest + 1, REST)
@@ -188,6 +189,22 @@ class Exact:
             asked = [(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers]
             branch.ask(asked)
             search.evaluate([(branch.plan(rows), "")])
+            self._improve(search, branch)
+
+    @staticmethod
+    def _improve(search: Search, branch: Branch) -> None:
+        """Change one nest of the best design at a time, as long as that is news."""
+        for _ in range(ROUNDS):
+            best = search.best
+            rows = branch.rows_of(best.plan) if best and not best.plan.dataflow else None
+            if rows is None or search.is_out_of_time:
+                return
+            branch.ask([(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers])
+            found = branch.improved(rows)
+            if found is None:
+                return
+            branch.ask([(n, r) for n, r in enumerate(found) if r not in branch.tables[n].answers])
+            search.evaluate([(branch.plan(found), "")])
 
     def _bounded(self, search: Search, branch: Branch) -> None:
         """Raise the bound of a branch, or find a design that reaches it."""

@@ -77,7 +77,7 @@ UNLIMITED = Room(float("inf"), float("inf"), float("inf"))
     [
         "polybench/gemm", "polybench/syrk", "polybench/covariance", "polybench/gramschmidt",
         "polybench/cholesky", "polybench/lu", "polybench/durbin", "polybench/nussinov",
-        "polybench/symm", "polybench/k2mm", "polybench/doitgen", "polybench/adi",
+        "polybench/symm", "polybench/trmm", "polybench/correlation", "polybench/k2mm", "polybench/doitgen", "polybench/adi",
         "polybench/jacobi_1d", "pom/gaussian", "pom/seidel",
     ],
 )  # fmt: skip

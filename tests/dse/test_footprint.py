@@ -39,13 +39,15 @@ def test_a_copy_of_a_row_loads_it_and_stores_it():
     assert column.demand(NestPlan("A_in3_copy", ("A_0",), (6,))).accesses == 12
 
 
-def test_lanes_behind_guards_read_for_themselves():
-    """The blocks of lu's update begin with k: each of 3 by 4 lanes reads its row's and column's element."""
-    footprint = footprint_of("polybench/lu", "distributed-anew", "S0")
-    assert footprint.demand(NestPlan("S0", ("i", "j"), (3, 4))).interval == 2
-    assert footprint.demand(NestPlan("S0", ("i", "j"), (6, 5))).array in ("A_in2", "A_in3")
-    # what all lanes read is read once in front of them
-    assert footprint.demand(NestPlan("S0", ("i", "j"), (12, 1))).interval == 1
+def test_lanes_behind_guards_store_for_themselves():
+    """Each of three steps of a sum is behind a guard of its own; what lanes only read, they share."""
+    footprint = footprint_of("polybench/trmm", "copied", "S0")
+    assert footprint.demand(NestPlan("S0", ("k", "i", "j"), (3, 1, 4))).interval == 3
+    assert footprint.demand(NestPlan("S0", ("k", "i", "j"), (1, 4, 5))).interval == 1
+    # blocks that are cut off at the end of the array are not shared: 39 rows, 4 by 4 lanes
+    update = footprint_of("polybench/lu", "distributed-anew", "S0")
+    assert update.demand(NestPlan("S0", ("i", "j"), (3, 3))).interval == 1
+    assert update.demand(NestPlan("S0", ("i", "j"), (4, 4))).interval == 2
     # without guards, too
     box = footprint_of("polybench/gemm", "distributed", "S1")
     assert box.demand(NestPlan("S1", ("k", "i", "j"), (1, 6, 5))).interval == 1

@@ -247,6 +247,47 @@ def test_pivots_are_cut_out() -> None:
         make_structure("pivoted", Evaluator(example("polybench/gemm")).program)
 
 
+def test_what_a_kernel_was_given_is_read_from_a_copy() -> None:
+    """trmm reads rows below, which it changes later: with a copy, every order is legal."""
+    problem = example("polybench/trmm")
+    evaluator = Evaluator(problem)
+    copied = evaluator.structure("copied")
+    update = next(n for n in copied.nests if n.handle == "S0")
+    assert len(update.orders) == 6
+    assert_computes(problem, evaluator.realised(plan_of(evaluator, "copied", lanes=3)))
+    with pytest.raises(PomError, match="POM-X133"):
+        make_structure("copied", Evaluator(example("polybench/gemm")).program)
+
+
+@pytest.mark.parametrize("factors", [(2, 1, 3), (3, 1, 4), (2, 2, 2), (1, 3, 2)])
+def test_lanes_with_guards_read_what_they_share_once(factors: tuple[int, ...]) -> None:
+    """Lanes in a block that is cut off diagonally, some of which read the same elements."""
+    problem = example("polybench/trmm")
+    evaluator = Evaluator(problem)
+    structure = evaluator.structure("copied")
+    nests = tuple(
+        NestPlan(n.handle, ("i", "k", "j"), factors)
+        if n.handle == "S0"
+        else NestPlan(n.handle, n.orders[0], (1,) * len(n.band))
+        for n in structure.nests
+    )
+    plan = with_partitions(structure.program, structure.nests, Plan("copied", nests))
+    assert_computes(problem, evaluator.realised(plan))
+
+
+def test_lanes_with_guards_start_every_cycle() -> None:
+    problem = example("polybench/trmm")
+    evaluator = Evaluator(problem)
+    structure = evaluator.structure("copied")
+
+    def cycles(*factors: int) -> float:
+        plan = Plan("copied", (NestPlan("S0", ("i", "k", "j"), factors),))
+        answer = evaluator.evaluate(with_partitions(structure.program, structure.nests, plan), "S0")
+        return answer.latency_cycles
+
+    assert cycles(4, 1, 6) < 0.2 * cycles(1, 1, 1)
+
+
 @pytest.mark.parametrize("name", ["lu", "floyd_warshall", "correlation"])
 def test_first_designs_split_every_array_in_one_dim(name: str) -> None:
     problem = example(f"polybench/{name}")

@@ -51,6 +51,19 @@ def test_the_row_and_the_column_of_the_pivot_are_copied() -> None:
     assert_same(kernel, new)
 
 
+def test_a_box_is_copied_with_constant_loops_where_it_is_within_the_array() -> None:
+    kernel = elimination()
+    new = BufferReads("s", "A", "k", 2, "row", is_box=True).run(program(kernel))
+    assert shapes(new) == {"row": (8,)}
+    assert_same(kernel, new)
+    assert "0 < A_1 <= 8" in new.statement("row_copy").domain
+    tiled = Tile("mac", ("i", "j", "k"), (4, 4, 3), "guard").run(program(gemm()))
+    # beyond the end of the array there is nothing to copy
+    block = BufferReads("mac", "A", "k0", 0, "block", is_box=True).run(tiled)
+    assert shapes(block) == {"block": (4, 3)}
+    assert_same(gemm(), block)
+
+
 def test_one_element_goes_to_a_scalar() -> None:
     kernel = elimination()
     new = BufferReads("s", "A", "i", 1, "pivot").run(program(kernel))
