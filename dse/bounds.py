@@ -527,9 +527,6 @@ class Chains:
         position = self.shape.order.index(step.loop)
         between = trips[:, position + 1 :].prod(axis=1)
         lanes = np.ones(len(factors)) if step.is_tree else factors[:, position]
-        if not self.shape.nest.is_box:
-            # the model does not follow a value through the last of lanes with guards
-            lanes = np.maximum(lanes - 1, 1)
         needed = np.ceil(lanes * step.cycles / step.distance / np.maximum(between, 1))
         # unrolled completely, no later iteration continues the reduction; and an outer loop
         # does not run ahead of an inner one that is not flattened into it

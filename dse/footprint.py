@@ -2,9 +2,10 @@
 
 The lanes of an iteration read and write a set of elements. Equal elements are accessed once; but
 behind a guard of its own every lane stores for itself, and reads for itself what is not read once in
-front of them. Every memory bank has two ports, so the busiest
-bank bounds the interval, and the number of elements bounds the accesses, each of which costs logic.
-The elements are enumerated lane by lane: stencils, whose lanes overlap, are counted as they are.
+front of them. A load whose bank is known at run time only takes a port of every bank that it may be.
+Every memory bank has two ports, so the busiest bank bounds the interval, and the number of elements
+bounds the accesses, each of which costs logic. The elements are enumerated lane by lane: stencils,
+whose lanes overlap, are counted as they are.
 
 Accesses that may cost nothing are left out: those that stay the same in the innermost loop that
 remains (they are moved out of it), loads from arrays that the nest writes elsewhere or earlier in
@@ -214,11 +215,22 @@ class Footprint:
             ):
                 # behind its guard every lane reads for itself what not all of them read
                 elements = _elements(use, lanes, guarded)
+            if not kind and len(use.around) == len(split):
+                split = _known(
+                    use, [self._moves(name, factors[name]) for name in self.loops], split
+                )
             most[kind] = max(most[kind], times * _busiest(elements, split))
         needs = {array: ceil(sum(most) / PORTS) for array, most in busiest.items()}
         array = max(needs, key=lambda name: needs[name], default="")
         interval = max(needs.get(array, 1), 1)
         return Demand(interval, sum(map(sum, counted.values())), array if interval > 1 else "")
+
+    def _moves(self, loop: str, factor: int) -> int:
+        """By how much a loop moves from one block to the next; 0 where there is one."""
+        extent = self.nest.loop(loop).extent
+        # what is left behind whole blocks of a box is apart
+        blocks = extent // factor if self.nest.is_box else -(-extent // factor)
+        return factor if blocks > 1 else 0
 
     def _is_shared(self, use: _Use, factors: Mapping[str, int]) -> bool:
         """Whether lanes with guards read registers that are filled in front of them.
@@ -247,6 +259,20 @@ def _elements(use: _Use, lanes: _Ints, apart: Sequence[int] = ()) -> _Ints:
         [np.hstack((linear + np.array(c, dtype=np.int64), lanes[:, apart])) for c in use.constants]
     )
     return _different(found)[:, :width]
+
+
+def _known(use: _Use, blocks: Sequence[int], split: Sequence[int]) -> list[int]:
+    """Per dim, modulo what a bank is known when the circuit is made.
+
+    Each loop that remains moves it by its stride times its block (0 where no loop remains). A load takes
+    a port of every bank that it may find its element in: banks that are equal in this respect are as
+    busy as one.
+    """
+    found = []
+    for banks, around, row in zip(split, use.around, use.coefficients, strict=True):
+        steps = (coefficient * block for coefficient, block in zip(row, blocks, strict=True))
+        found.append(gcd(banks, around, *steps))
+    return found
 
 
 def _guarded_loops(program: PolyProgram, nest: Nest) -> frozenset[str]:

@@ -53,6 +53,15 @@ def test_lanes_behind_guards_store_for_themselves():
     assert box.demand(NestPlan("S1", ("k", "i", "j"), (1, 6, 5))).interval == 1
 
 
+def test_a_bank_that_is_known_at_run_time_only_keeps_all_busy():
+    """durbin: y[k - i - 1] of lane i is in any of the banks, since k moves it by one."""
+    footprint = footprint_of("polybench/durbin", "written", "S7")
+    assert footprint.demand(NestPlan("S7", ("i",), (6,))) == Demand(3, 12, "y")
+    # without another block, nothing moves: 7 of 7 taps are one block of 4 and a rest
+    taps = footprint_of("pom/gaussian", "dependence-aware", "S3")
+    assert taps.demand(NestPlan("S3", ("e", "j", "c", "i"), (4, 1, 1, 3))).interval == 1
+
+
 def test_an_accumulator_is_loaded_and_stored_once_for_all_lanes_of_the_sum():
     footprint = footprint_of("polybench/gemm", "dependence-aware", "S1")
     demand = footprint.demand(NestPlan("S1", ("k", "i", "j"), (3, 1, 2)))
