@@ -103,7 +103,23 @@ class Variant:
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
 
 
-def capped_plans(variant: Variant, lanes: int, avoided: str = "") -> tuple[NestPlan, ...]:
+Shape = tuple[tuple[str, ...], str]
+"""An order of the loops of a nest, and the one loop along which it has several lanes."""
+
+
+def shape_of(plan: NestPlan) -> Shape:
+    """The shape of a plan with several lanes along one loop, or along none."""
+    return plan.order, next((loop for loop in plan.order if plan.factor(loop) > 1), "")
+
+
+def heaviest_shapes(variant: Variant, lanes: int) -> tuple[Shape, ...]:
+    """Every shape of the heaviest nest with up to so many lanes, those with low bounds first."""
+    nest, lists = by_weight(variant)[0]
+    plans = _single_loops(nest, lists, range(1, lanes + 1))
+    return tuple(shape_of(plan) for plan in plans if plan.lanes > 1)
+
+
+def capped_plans(variant: Variant, lanes: int, shape: Shape | None = None) -> tuple[NestPlan, ...]:
     """Every nest with up to so many lanes along one loop.
 
     The heaviest nest chooses first. The others have as many lanes as it has, or one where they would
@@ -113,8 +129,8 @@ def capped_plans(variant: Variant, lanes: int, avoided: str = "") -> tuple[NestP
     ----------
     variant : Variant
     lanes : int
-    avoided : str
-        A loop along which the heaviest nest has no lanes.
+    shape : Shape, optional
+        Of the heaviest nest; the one with the lowest bound by default.
     """
     program = variant.structure.program
     split: dict[str, int] = {}
@@ -122,7 +138,7 @@ def capped_plans(variant: Variant, lanes: int, avoided: str = "") -> tuple[NestP
     allowed = range(1, lanes + 1)
     for nest, lists in by_weight(variant):
         for plan in _single_loops(nest, lists, allowed):
-            if not found and avoided and plan.factor(avoided) > 1:
+            if not found and shape is not None and shape_of(plan) != shape:
                 continue
             dims = [key for key, banks in wanted_banks(program, nest, plan).items() if banks > 1]
             if all(split.get(array, dim) == dim for array, dim in dims):

@@ -21,7 +21,7 @@ from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
-from pom.dse.space import by_weight, capped_plans, problem_variants
+from pom.dse.space import Shape, capped_plans, heaviest_shapes, problem_variants
 
 SHRINKS = 10
 """How often a design that does not fit as a whole is composed again within smaller limits."""
@@ -37,6 +37,10 @@ PROGRESS = 1.001
 """From this ratio on, a bound is better."""
 FIRST_LANES, BISECTIONS = 16, 6
 """Lanes of every nest in a first design of structures with guards, and how often there are others."""
+MOST_SHAPES = 8
+"""Shapes of the heaviest nest that are tried with that many lanes."""
+ALIKE = 1.1
+"""Up to this ratio of the fastest, others may be faster with more lanes."""
 MANY = 100
 """Fewer parallelisations are better looked at one by one."""
 LIGHT = 0.02
@@ -124,12 +128,29 @@ class Exact:
             )
             search.evaluate([(branch.plan_of(ones), "")])
             if branch.variant.has_guards and branch.variant.size > MANY:
-                heaviest = by_weight(branch.variant)[0][0]
-                for loop in ("", *heaviest.free_loops):
-                    self._widened(search, branch, loop)
+                for shape in self._best_shapes(search, branch):
+                    self._widened(search, branch, shape)
 
     @staticmethod
-    def _widened(search: Search, branch: Branch, avoided: str) -> None:
+    def _best_shapes(search: Search, branch: Branch) -> tuple[Shape, ...]:
+        """Shapes of the heaviest nest that make the fastest designs with a few lanes, and the one with
+        the lowest bound."""
+        variant = branch.variant
+        shapes = heaviest_shapes(variant, FIRST_LANES)[:MOST_SHAPES]
+        plans = [branch.plan_of(capped_plans(variant, FIRST_LANES, shape)) for shape in shapes]
+        found: list[tuple[float, Shape]] = []
+        for plan, shape in zip(plans, shapes, strict=True):
+            if search.is_out_of_time:
+                break
+            (answer,) = search.evaluate([(plan, "")])
+            if search.fits(answer.resources):
+                found.append((answer.latency_cycles, shape))
+        found.sort(key=lambda pair: pair[0])
+        fastest = [shape for cycles, shape in found if cycles <= ALIKE * found[0][0]]
+        return tuple(dict.fromkeys((*fastest[:FEW], *shapes[:1])))
+
+    @staticmethod
+    def _widened(search: Search, branch: Branch, shape: Shape) -> None:
         """As many lanes in every nest as fit, by bisection.
 
         Where nests have guards, it takes long to learn what lanes are worth, nest by nest.
@@ -137,7 +158,7 @@ class Exact:
         fits, fails, lanes = 1, 0, FIRST_LANES
         before: tuple[NestPlan, ...] = ()
         for _ in range(BISECTIONS):
-            plans = capped_plans(branch.variant, lanes, avoided)
+            plans = capped_plans(branch.variant, lanes, shape)
             is_wide = any(plan.lanes > 1 for plan in plans)
             if search.is_out_of_time or not is_wide or plans == before:
                 return

@@ -13,7 +13,7 @@ from pom.dse.plan import NestPlan, Plan
 from pom.dse.private_arrays import private_arrays
 from pom.dse.problem import Problem
 from pom.dse.realise import wanted_banks, with_partitions
-from pom.dse.space import capped_plans, problem_variants
+from pom.dse.space import capped_plans, heaviest_shapes, problem_variants
 from pom.dse.structures import find_structures, make_structure
 from pom.dse.united import united
 from pom.errors import PomError
@@ -302,14 +302,15 @@ def test_first_designs_split_every_array_in_one_dim(name: str) -> None:
     assert_computes(problem, evaluator.realised(plan))
 
 
-def test_first_designs_can_leave_out_a_loop() -> None:
+def test_first_designs_have_every_order_and_loop_of_the_heaviest_nest() -> None:
     problem = example("polybench/trmm")
     variant = problem_variants(problem, Evaluator(problem))[0]
-    update = next(p for p in capped_plans(variant, 4) if p.statement == "S0")
-    (loop,) = (name for name in update.order if update.factor(name) > 1)
-    other = next(p for p in capped_plans(variant, 4, loop) if p.statement == "S0")
-    assert other.lanes == 4
-    assert other.factor(loop) == 1
+    shapes = heaviest_shapes(variant, 4)
+    assert len({loop for _, loop in shapes}) > 1
+    assert len(set(shapes)) == len(shapes)
+    for order, loop in shapes:
+        update = next(p for p in capped_plans(variant, 4, (order, loop)) if p.statement == "S0")
+        assert (update.order, update.lanes, update.factor(loop)) == (order, 4, 4)
 
 
 def test_what_moves_with_lanes_in_skewed_loops_is_not_read_once() -> None:
