@@ -138,9 +138,7 @@ class ResourceModel:
         self._library = library
         self._constants = load_constants(library.tool) if constants is None else constants
         self._functions: dict[tuple[object, ...], tuple[FunctionResult, Counts]] = {}
-        self._meter = BodyMeter(
-            self.contents, is_dual_port_narrow=self._constants.is_dual_port_narrow
-        )
+        self._meter = BodyMeter(self.contents, self._constants)
         self._arrays: dict[tuple[int, tuple[Partition, ...]], tuple[Array, Array]] = {}
         self._loops: dict[int, tuple[Function, dict[str, Loop]]] = {}
         self._addresses = AddressMultipliers()
@@ -398,7 +396,10 @@ class ResourceModel:
         for term, amount in terms.lut:
             counts.lut[term] += copies * amount
         for term, amount in terms.ff:
-            counts.ff[term] += copies * amount
+            if term == "shift_registers" and self._constants.shares_shift_registers:
+                counts.ff[term] = max(counts.ff[term], copies * amount)
+            else:
+                counts.ff[term] += copies * amount
         counts.states += copies * terms.states
         cost = terms.cost
         for source, bits in cost.shared_bits.items():

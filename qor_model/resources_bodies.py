@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pom.qor_model.body_content import Contents
 from pom.qor_model.region import Array
 from pom.qor_model.resources_body import BodyCost, measure_body
-from pom.qor_model.resources_constants import bank_mux_lut, mux_lut
+from pom.qor_model.resources_constants import CostConstants, bank_mux_lut, mux_lut
 from pom.qor_model.resources_fold import measure_folded, operations_by_key
-from pom.qor_model.resources_memory import DualBanks, dual_port_banks
+from pom.qor_model.resources_memory import DualBanks, dual_port_banks, stores_move
 from pom.qor_model.schedule_result import BodySchedule, OperatorKey
 
 Amounts = tuple[tuple[str, float], ...]
@@ -60,13 +60,13 @@ class BodyMeter:
     Parameters
     ----------
     contents : Contents
-    is_dual_port_narrow : bool
-        Count the banks that need both ports in one cycle.
+    constants : CostConstants
+        Of the tool.
     """
 
-    def __init__(self, contents: Contents, *, is_dual_port_narrow: bool) -> None:
+    def __init__(self, contents: Contents, constants: CostConstants) -> None:
         self._contents = contents
-        self._is_dual_port_narrow = is_dual_port_narrow
+        self._constants = constants
         self._known: dict[tuple[object, ...], tuple[tuple[Array, ...], BodyTerms]] = {}
 
     def terms(
@@ -103,8 +103,12 @@ class BodyMeter:
         else:
             cost = measure_folded(body.fold, arrays, steps, moving)
         dual: dict[str, DualBanks] = {}
-        if self._is_dual_port_narrow:
-            dual = dual_port_banks(body, arrays, steps, ivs[-1] if ivs else "")
+        inner = ivs[-1] if ivs else ""
+        if self._constants.is_dual_port_narrow:
+            dual = dual_port_banks(body, arrays, steps, inner)
+        ordered = cost.shift_registers > 0 and self._constants.orders_moving_stores
+        if ordered and stores_move(body, arrays, steps, inner):
+            cost = replace(cost, shift_registers=0)
         return BodyTerms(cost, operations_by_key(body), _lut(cost), _ff(cost), tuple(dual.items()))
 
 

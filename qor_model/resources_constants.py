@@ -76,12 +76,19 @@ class CostConstants:
     is_dual_port_narrow : bool
         A memory of which a body uses both ports in one cycle becomes a true dual-port one, whose
         words are narrower: 18 bits of a block RAM at most.
+    orders_moving_stores : bool
+        Iterations of a pipeline with a store that moves on to another bank hold no values of each
+        other, so that none needs a shift register.
+    shares_shift_registers : bool
+        Loops that run one after the other share shift registers as they share other registers.
     """
 
     lut: tuple[float, ...]
     ff: tuple[float, ...]
     source: str
     is_dual_port_narrow: bool = False
+    orders_moving_stores: bool = False
+    shares_shift_registers: bool = False
 
 
 @cache
@@ -105,6 +112,8 @@ def load_constants(tool: str = "") -> CostConstants:
         ff=tuple(float(data["ff"].get(name, 0.0)) for name in FF_TERMS),
         source=data["source"],
         is_dual_port_narrow=bool(data.get("is_dual_port_narrow", False)),
+        orders_moving_stores=bool(data.get("orders_moving_stores", False)),
+        shares_shift_registers=bool(data.get("shares_shift_registers", False)),
     )
 
 

@@ -155,6 +155,24 @@ def dual_port_banks(
     return found
 
 
+def stores_move(
+    body: BodySchedule, arrays: Mapping[str, Array], steps: Mapping[str, int], inner: str
+) -> bool:
+    """Whether a store chooses its bank at run time, and another one in the next iteration.
+
+    Parameters are those of `dual_port_banks`.
+    """
+    parts = (body,) if body.fold is None else tuple(part for part, _ in body.fold.corners)
+    return any(
+        op.bank < 0
+        and op.op.kind is OpKind.STORE
+        and op.op.access is not None
+        and _moves_bank(op.op.access, arrays[op.op.access.array], steps, inner)
+        for part in parts
+        for op in part.ops
+    )
+
+
 def _moves_bank(access: Access, array: Array, steps: Mapping[str, int], inner: str) -> bool:
     """Whether the next iteration of a loop reaches another bank, or one that is not known."""
     for part in array.partitions:

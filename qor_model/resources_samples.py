@@ -9,6 +9,7 @@ from pom.qor_model.evaluate import (
     every_array,
     library_part,
     outline_nests,
+    resource_model,
     settings_of,
 )
 from pom.qor_model.labels import LabelFile, LabelKind
@@ -48,8 +49,10 @@ def collect_samples(
             if file.kind is LabelKind.HGNN_DESIGNS:
                 design = outline_nests(design)
             library = library_of(library_part(file.kind, label.part), label.clock_ns)
-            latency = LatencyModel(design, library, settings_of(file.kind))
-            models[key] = (latency, ResourceModel(library))
+            settings = settings_of(file.kind)
+            models[key] = (
+                LatencyModel(design, library, settings), resource_model(library, settings)
+            )  # fmt: skip
         scheduler, counter = models[key]
         loops, partitions = dict(label.loops), dict(label.partitions)
         if "*" in partitions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import pytest
@@ -42,6 +43,16 @@ def _scheduled(
     result = model.estimate(wanted, split)
     made = resource_model(model.library, settings)
     return result, made.estimate(model.with_directives(wanted, split), result).total
+
+
+def _counts(kernel: str, factor: int, **loops: tuple[bool, int]) -> Mapping[str, float]:
+    """Counted flip-flops by mechanism."""
+    model = _model(kernel, VIVADO_2018)
+    wanted = {name: LoopDirectives(p, None, u) for name, (p, u) in loops.items()}
+    split = every_array(model.design, (Partition(-1, PartitionKind.CYCLIC, factor),))
+    result = model.estimate(wanted, split)
+    counter = resource_model(model.library, VIVADO_2018)
+    return counter.count(model.with_directives(wanted, split), result).ff
 
 
 def _loop(result: DesignResult, name: str) -> LoopResult:
@@ -110,6 +121,20 @@ def test_small_memories_that_are_read_and_written_at_once_are_blocks() -> None:
     assert _scheduled("atax", 4, lp4=(True, 2))[1].bram_18k == plain
     assert _scheduled("atax", 4, lp4=(True, 4))[1].bram_18k == plain + 8
     assert _scheduled("atax", 4, lp1=(True, 4))[1].bram_18k == plain
+
+
+def test_pipelines_that_move_among_banks_need_no_shift_registers() -> None:
+    """Flip-flops of the labels io8_l1p8n1_l3n1n1 (55,981) and, for the map, of 4n1p8 over 4n1p4."""
+    known = _counts("atax", 8, lp1=(True, 8))
+    assert known["shift_registers"] > 10_000
+    assert _counts("gemm", 8, lp5=(True, 4))["shift_registers"] == 0
+    assert _counts("gemm", 8, lp5=(True, 8))["shift_registers"] > 0
+
+
+def test_nests_share_shift_registers() -> None:
+    one = _counts("gesummv", 4, lp1=(True, 4))["shift_registers"]
+    both = _counts("gesummv", 4, lp1=(True, 4), lp3=(True, 4))["shift_registers"]
+    assert 0 < one <= both < 1.1 * one
 
 
 def test_the_rules_reproduce_the_measured_designs() -> None:
