@@ -15,6 +15,7 @@ Where they are, the middle may count, and the lower of the two is taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -61,6 +62,8 @@ class ManyCounts:
     iterations: NDArray[np.float64]
     entries: NDArray[np.float64]
     inside: tuple[str, ...]
+    fewest: Mapping[str, int]
+    """Iterations of loops whose range varies, where it is shortest."""
 
     @property
     def first(self) -> LoopCounts:
@@ -69,11 +72,13 @@ class ManyCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Trips:
-    """How often a loop runs per iteration of the loops around it: at the least, and on average."""
+    """How often a loop runs per iteration of the loops around it: at the least as the model counts it,
+    on average, and where it is shortest."""
 
     least: float
     mean: float
     is_varying: bool
+    fewest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +166,13 @@ class BlockCounts:
         names = tuple(blocks)
         coupled = tuple(name for name in names if name not in self._free)
         fixed = 0
+        fewest: dict[str, int] = {}
         if coupled:
             found = self._coupled(coupled, tuple(blocks[name] for name in coupled))
             if found is None:
                 return None
             counts.update({n: ones * f.least for n, f in zip(coupled, found.trips, strict=True)})
+            fewest = {n: f.fewest for n, f in zip(coupled, found.trips, strict=True)}
             if found.fixed:
                 fixed = names.index(coupled[found.fixed - 1]) + 1
         if len(self.nest.statements) > 1:
@@ -174,7 +181,7 @@ class BlockCounts:
         apart = max(self.nest.apart, fixed if is_flat else len(names) - 1)
         iterations = prod(counts.values(), start=ones)
         entries = prod((counts[name] for name in names[:apart]), start=ones)
-        return ManyCounts(iterations, entries, names[apart:])
+        return ManyCounts(iterations, entries, names[apart:], fewest)
 
     def share(self, order: tuple[str, ...], factors: _Ints) -> tuple[NDArray[np.float64], float]:
         """For many designs at once: the share of the iterations that the model counts at the least,
@@ -321,15 +328,17 @@ class _Place:
         lengths = self.length[self.is_run]
         most, fewest, mean = int(lengths.max()), int(lengths.min()), float(lengths.mean())
         if most == fewest:
-            return _Trips(mean, mean, False)
+            return _Trips(mean, mean, False, fewest)
+        shortest = fewest
         # of very many iterations the model looks at a sample
         counted = SAMPLED * mean
         if not (self._is_affine(self.first) and self._is_affine(self.last)):
-            return _Trips(counted, mean, True)
+            return _Trips(counted, mean, True, shortest)
         # the tool knows the least count for sure only where one loop decides on it
         if not any(is_constant[n] and self._is_decided_by(n) for n in range(self.is_run.ndim)):
             fewest = 0
-        return _Trips(min(counted, SAMPLED * ((fewest + most) // 2)), mean, True)
+        least = min(counted, SAMPLED * ((fewest + most) // 2))
+        return _Trips(least, mean, True, shortest)
 
     def _is_decided_by(self, axis: int) -> bool:
         """Whether the loop is as long wherever a loop around it has the same value."""

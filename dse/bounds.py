@@ -477,12 +477,22 @@ class Chains:
         factors: NDArray[np.int64],
         trips: NDArray[np.int64],
         inside: tuple[str, ...] | None = None,
+        shortest: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """Cycles between iterations that recurrences force; `inside` : only along these loops."""
+        """Cycles between iterations that recurrences force.
+
+        Parameters
+        ----------
+        factors, trips : array of int, shape (n, loops)
+        inside : tuple of str, optional
+            Only along these loops.
+        shortest : array of int, optional
+            Trips where the ranges of loops are shortest, which is `trips` without it.
+        """
         interval = np.ones(len(factors))
         for step in self._steps:
             if inside is None or step.loop in inside:
-                interval = np.maximum(interval, self._forced(step, factors, trips))
+                interval = np.maximum(interval, self._forced(step, factors, trips, shortest))
         return interval
 
     def serial(self, trips: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -521,11 +531,15 @@ class Chains:
         return step.loop, f"{chain} along {step.loop}, {step.cycles} cycles a step"
 
     def _forced(
-        self, step: _Step, factors: NDArray[np.int64], trips: NDArray[np.int64]
+        self,
+        step: _Step,
+        factors: NDArray[np.int64],
+        trips: NDArray[np.int64],
+        shortest: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """Cycles between iterations that one recurrence forces."""
+        """Cycles between iterations that one recurrence forces: where loops inside are shortest."""
         position = self.shape.order.index(step.loop)
-        between = trips[:, position + 1 :].prod(axis=1)
+        between = (trips if shortest is None else shortest)[:, position + 1 :].prod(axis=1)
         lanes = np.ones(len(factors)) if step.is_tree else factors[:, position]
         needed = np.ceil(lanes * step.cycles / step.distance / np.maximum(between, 1))
         # unrolled completely, no later iteration continues the reduction; and an outer loop

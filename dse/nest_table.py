@@ -277,14 +277,20 @@ class NestTable:
             is_flat = ~shape.accumulates(chosen.factors, trips) | bool(self.nest.company)
             inside: dict[tuple[str, ...], list[int]] = {}
             counted = np.zeros((len(trips), 2))
+            shortest = trips.copy()
             for alike, found in blocks.least_of(chosen.order, chosen.factors, is_flat):
                 inside.setdefault(found.inside, []).extend(alike.tolist())
                 counted[alike] = np.stack((found.iterations, found.entries), axis=1)
+                for loop, fewest in found.fewest.items():
+                    if loop in chosen.order:
+                        shortest[alike, chosen.order.index(loop)] = fewest
             for loops, some in inside.items():
                 rows = start + np.array(some)
                 self._is_counted[rows] = True
                 iterations, entries = counted[some].T
-                forced = chosen.chains.interval(chosen.factors[some], trips[some], loops)
+                forced = chosen.chains.interval(
+                    chosen.factors[some], trips[some], loops, shortest[some]
+                )
                 interval = np.maximum(chosen.compute[some], forced)
                 cycles = (iterations - entries) * interval + entries * self.depth[rows]
                 better = cycles > self.least_cycles()[rows]

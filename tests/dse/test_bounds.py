@@ -11,6 +11,7 @@ from pom.dse.branch import Branch
 from pom.dse.evaluation import Evaluator
 from pom.dse.executor import SerialExecutor
 from pom.dse.nest_table import Room
+from pom.dse.plan import NestPlan
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
 from pom.dse.store import Store
@@ -117,3 +118,22 @@ def test_answers_of_nests_alone_add_up_to_a_bound_of_the_whole(name):
         (whole,) = search.evaluate([(branch.plan(rows), "")])
         inside = sum(t.known_loops[r] for t, r in zip(branch.tables, rows, strict=True))
         assert 0.5 * whole.latency_cycles < inside <= whole.latency_cycles
+
+
+def test_a_sum_waits_where_the_loops_inside_of_it_are_shortest():
+    """syrk with k around a block of j that has one block where i is small: nothing is between steps."""
+    problem = example("polybench/syrk", "small")
+    search = Search(problem, Store(None), SerialExecutor())
+    variant = next(
+        v for v in problem_variants(problem, search.local)
+        if v.structure.name == "dependence-aware"
+    )  # fmt: skip
+    (n, table) = next(
+        (n, t) for n, t in enumerate(Branch(search, variant).tables) if len(t.nest.band) == 3
+    )
+    branch = Branch(search, variant)
+    row = table.row_of(NestPlan(table.nest.handle, ("i", "k", "j"), (4, 1, 4)))
+    branch.ask([(n, row)])
+    bound, answer = table.least_cycles()[row], branch.tables[n].answers[row].latency_cycles
+    assert table.interval[row] >= 5
+    assert 0.6 * answer <= bound <= answer
