@@ -25,12 +25,18 @@ from mlir.ir import Module
 
 import pom
 from pom.ir.poly import PolyProgram
-from pom.passes import distances, isl_build, last_writes, validate_order
+from pom.passes import (
+    dependences,
+    distances,
+    isl_build,
+    last_writes,
+    legality,
+    validate_order,
+)
 from pom.passes.base import PolyPass
 from pom.passes.conflicts import find_conflicts
 from pom.passes.dependences import dependences_from
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.legality import is_legal
 from pom.passes.poly_auto_schedule import AutoSchedule
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_reorder import reordered
@@ -57,7 +63,7 @@ def milliseconds(run: Callable[[], object], repeat: int) -> float:
 
 def analyse(program: PolyProgram) -> float:
     """Milliseconds of one dependence analysis with cold caches."""
-    for module in (distances, isl_build, last_writes):
+    for module in (dependences, distances, isl_build, last_writes):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
@@ -102,10 +108,17 @@ def validations(path: Path, size: str, repeat: int) -> list[float]:
 
         def cold(reference: PolyProgram = reference, module: Module = module) -> None:
             validate_order._dependences.cache_clear()
+            dependences._of_conflict.cache_clear()
             validate(reference, module)
 
         found.append(milliseconds(cold, repeat))
     return found
+
+
+def verdict_on(program: PolyProgram, candidate: PolyProgram) -> bool:
+    """Legality, decided anew."""
+    legality._reversed.cache_clear()
+    return legality.is_legal(program, candidate)
 
 
 def attempt(primitive: PolyPass, to: PolyProgram | Schedule) -> None:
@@ -141,10 +154,10 @@ def main() -> None:
         analysis = statistics.median(analyse(program) for _ in range(options.repeat))
         verdict = refusal = 0.0
         for primitive, candidate in primitives(program):
-            is_accepted = is_legal(program, candidate)
+            is_accepted = verdict_on(program, candidate)
             verdict = max(
                 verdict,
-                milliseconds(lambda c=candidate, p=program: is_legal(p, c), options.repeat),
+                milliseconds(lambda c=candidate, p=program: verdict_on(p, c), options.repeat),
             )
             if not is_accepted:
                 refusal = max(
