@@ -79,7 +79,8 @@ UNLIMITED = Room(float("inf"), float("inf"), float("inf"))
         "polybench/gemm", "polybench/syrk", "polybench/covariance", "polybench/gramschmidt",
         "polybench/cholesky", "polybench/lu", "polybench/durbin", "polybench/nussinov",
         "polybench/symm", "polybench/trmm", "polybench/correlation", "polybench/k2mm", "polybench/doitgen", "polybench/adi",
-        "polybench/jacobi_1d", "pom/gaussian", "pom/seidel",
+        "polybench/jacobi_1d", "pom/gaussian", "pom/seidel", "polybench/ludcmp",
+        "polybench/trisolv", "polybench/seidel_2d",
     ],
 )  # fmt: skip
 def test_no_nest_alone_is_faster_than_its_bound(name):
