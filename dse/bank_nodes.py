@@ -85,7 +85,6 @@ class SharedBanks:
             different, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
             self.classes.append(which.reshape(-1))
             self._banks.append(different)
-        self._alone: list[_Floats | None] = [None] * len(tables)
         self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
 
     def of_class(self, n: int, number: int) -> dict[Key, int]:
@@ -105,41 +104,42 @@ class SharedBanks:
         """Whether two nests use an array in common."""
         return bool({a for a, _ in self.keys[n]} & {a for a, _ in self.keys[m]})
 
-    def extra_lut(self, n: int, banks: Mapping[Key, int]) -> _Floats:
+    def extra_lut(self, n: int, banks: Mapping[Key, int], rows: _Ints) -> _Floats:
         """LUT that rows of a nest need at the least because of banks that other nests want."""
         wanted = tuple(banks.get(key, 1) for key in self.keys[n])
         if all(number == 1 for number in wanted):
-            wanted = ()
+            return np.zeros(len(rows))
         key = (n, wanted)
         if key not in self._extra:
-            found = np.zeros(len(self._tables[n]))
-            if wanted:
-                alone = self._alone[n]
-                if alone is None:
-                    ones = (1,) * len(wanted)
-                    alone = self._alone[n] = self._selection(n, ones, float("inf"))
-                found = np.maximum(self._selection(n, wanted, self._register_lut) - alone, 0.0)
-            self._extra[key] = found
-        return self._extra[key]
+            self._extra[key] = np.full(len(self._tables[n]), np.nan)
+        known = self._extra[key]
+        new = rows[np.isnan(known[rows])]
+        if len(new):
+            alone = self._selection(n, (1,) * len(wanted), float("inf"), new)
+            beside = self._selection(n, wanted, self._register_lut, new)
+            known[new] = np.maximum(beside - alone, 0.0)
+        return known[rows]
 
-    def _selection(self, n: int, banks: tuple[int, ...], register_lut: float) -> _Floats:
-        table, found = self._tables[n], []
-        joint = {}
-        for key, number in zip(self.keys[n], banks, strict=True):
-            size = self._sizes[key]
-            together = np.lcm(self._wants[n][key], number)
-            joint[key] = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
-        start = 0
+    def _selection(
+        self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints
+    ) -> _Floats:
+        """LUT of what the loads of some rows select from."""
+        table, found, start = self._tables[n], np.zeros(len(rows)), 0
         for chosen in table.lists:
-            rows = slice(start, start + len(chosen.bound))
-            here = {key: number[rows] for key, number in joint.items()}
-            found.append(
-                table.footprint.selection_lut(
-                    chosen.order, chosen.factors, here, self._access_lut, register_lut
+            end = start + len(chosen.bound)
+            at = np.flatnonzero((rows >= start) & (rows < end))
+            if len(at):
+                joint = {}
+                for key, number in zip(self.keys[n], banks, strict=True):
+                    size = self._sizes[key]
+                    together = np.lcm(self._wants[n][key][rows[at]], number)
+                    joint[key] = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
+                factors = chosen.factors[rows[at] - start]
+                found[at] = table.footprint.selection_lut(
+                    chosen.order, factors, joint, self._access_lut, register_lut
                 )
-            )
-            start = rows.stop
-        return np.concatenate(found)
+            start = end
+        return found
 
 
 def _wanted(program: PolyProgram, table: NestTable) -> dict[Key, _Ints]:
@@ -441,7 +441,7 @@ class BankNodes:
         fixed = dict(zip(self.order, node.classes, strict=False))
         own, masks, inside = [], [], []
         for part in parts:
-            own.append(part.own + self._shared.extra_lut(part.n, node.banks)[part.rows])
+            own.append(part.own + self._shared.extra_lut(part.n, node.banks, part.rows))
             inside.append(self._known_inside(node, part, own[-1]))
             mask = None
             if part.n in fixed:

@@ -375,7 +375,7 @@ class Branch:
             banks = self._shared.wanted_by({m: rows[m] for m in others})
             most = operators[others].max(axis=0) if others else np.zeros(operators.shape[1])
             lut = sum(own[m] for m in others) + part.own
-            lut = lut + self._shared.extra_lut(n, banks)[part.rows]
+            lut = lut + self._shared.extra_lut(n, banks, part.rows)
             lut = lut + np.maximum(part.operators, most).sum(axis=1)
             gain = known[n] - part.cycles
             usable = np.flatnonzero((lut <= limit) & (gain > MORE * sum(known)))
@@ -387,7 +387,8 @@ class Branch:
                 continue
             banks = self._shared.wanted_by(dict(enumerate(design)))
             extra = sum(
-                float(self._shared.extra_lut(m, banks)[design[m]]) for m in range(len(design))
+                float(self._shared.extra_lut(m, banks, np.array([row]))[0])
+                for m, row in enumerate(design)
             )
             part = parts[n]
             most = np.maximum(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pom.dse.nest_table import KNOWN, NestTable
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
-from pom.dse.realise import PORTS, wanted_banks
+from pom.dse.realise import PORTS, wanted_banks, wanted_by_rows
 from pom.ir.poly import PolyProgram
 
 Banks = dict[tuple[str, int], int]
@@ -31,7 +31,8 @@ _Mask = NDArray[np.bool_]
 PRICES = (0.2, 1.5)
 """Cycles of the whole that the LUT of the device are worth."""
 CAPS = (1.0, 0.95, 0.9, 0.84, 0.76, 0.65, 0.5)
-"""Shares of the LUT that the operators, which all nests use, may take: the rest is for the nests."""
+"""Shares of the LUT that the operators, which all nests use, may take at the most: the rest is for
+the nests. At the most is what is there, or what the DSP blocks are enough for."""
 
 MANY = 4
 """Of more nests, fewer combinations are tried."""
@@ -40,6 +41,8 @@ FEW, ALTERNATIVES, LOOKED_AT = 3, 16, 300
 WIDE = ((0.9, 0.2), (0.76, 0.2))
 """Caps and prices for which they are."""
 
+MOST_DIMS = 4
+"""Dims in which two nests have to agree when it is foreseen what one leaves to the other."""
 SEVERAL = PORTS + 1
 """Lanes that need banks."""
 SELECT_LUT = 120.0
@@ -92,7 +95,6 @@ class Composer:
         self._bound: dict[tuple[int, int], tuple[tuple[tuple[str, int], int], ...]] = {}
         self._selected: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Floats] = {}
         self._alone: dict[tuple[int, str, int], Banks] = {}
-        self._allowed: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Mask] = {}
 
     def choose(self, limits: Resources, is_known: bool = False) -> Choice | None:
         """The best choice that is expected to fit; None without any.
@@ -145,7 +147,7 @@ class Composer:
         for n in order:
             view = self._view(views, n, banks)
             if n == order[0] and number:
-                found = self._alternative(n, views.guesses[n], view, corner, number)
+                found = self._alternative(views, n, view, corner, number)
             else:
                 found = view.least(corner)
             if found < 0:
@@ -155,11 +157,12 @@ class Composer:
         return tuple(rows[n] for n in range(len(views.guesses)))
 
     def _alternative(
-        self, n: int, guess: _Guess, view: _View, corner: tuple[float, float], number: int
+        self, views: _Views, n: int, view: _View, corner: tuple[float, float], number: int
     ) -> int:
         """The best row among those that want the `number`-th best banks; -1 for none."""
         if corner not in view.alternatives:
-            view.alternatives[corner] = self._different_banks(n, guess, view.near(corner))
+            near = view.near(corner, self._beside(views, n, corner))
+            view.alternatives[corner] = self._different_banks(n, views.guesses[n], near)
         rows, left = view.alternatives[corner]
         while len(rows) <= number:
             at = next(left, -1)
@@ -182,6 +185,38 @@ class Composer:
                     yield at
 
         return [], different()
+
+    def _beside(self, views: _Views, n: int, corner: tuple[float, float]) -> _Floats:
+        """What the other nests take beside every row of a nest, if they all follow its banks.
+
+        Agreement among the others, on arrays that this nest does not use, is not asked for.
+        """
+        rows = views.guesses[n].rows
+        total = np.zeros(len(rows))
+        for m, guess in enumerate(views.guesses):
+            if m == n:
+                continue
+            values, usable = self._view(views, m, {}).values(corner)
+            values = np.where(usable, values, np.inf)
+            keys = sorted(self._dims[n] & self._dims[m])[:MOST_DIMS]
+            if not self.is_strict or not keys:
+                total += values.min(initial=np.inf)
+                continue
+            mine = np.stack([self._columns[n][key][rows] for key in keys])
+            theirs = np.stack([self._columns[m][key][guess.rows] for key in keys])
+            total += _least_beside(mine, theirs, values)
+        return total
+
+    @cached_property
+    def _columns(self) -> list[dict[tuple[str, int], NDArray[np.int64]]]:
+        """Per nest and dim, the banks that every row wants."""
+        found = []
+        for table in self.tables:
+            parts = [
+                wanted_by_rows(self.program, table.nest, c.order, c.factors) for c in table.lists
+            ]
+            found.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+        return found
 
     def _improved(self, views: _Views, positions: tuple[int, ...]) -> Choice:
         """Let every nest take what the others leave."""
@@ -212,20 +247,31 @@ class Composer:
         found = views.of.get(key)
         if found is None:
             guess = views.guesses[n]
-            usable = self._usable(n, banks)[guess.rows]
+            usable = self._usable(n, banks, guess.rows)
             selection = self._selection(n, banks)[guess.rows]
             found = views.of[key] = _View(views, guess, usable, guess.own + selection)
         return found
 
     @cached_property
     def _orders(self) -> tuple[tuple[int, ...], ...]:
-        """Nests by their least cycles, most first; of about equal ones the first or the last."""
+        """Nests by their least cycles, most first; of about equal ones the first or the last.
+
+        Then the same behind the nest that shares arrays with most of the others.
+        """
         least = [float(table.guesses()[0].min()) for table in self.tables]
         weight = [round(2 * math.log2(max(cycles, 1.0))) for cycles in least]
         nests = range(len(least))
-        forward = tuple(sorted(nests, key=lambda n: (-weight[n], n)))
-        backward = tuple(sorted(nests, key=lambda n: (-weight[n], -n)))
-        return (forward, backward) if forward[0] != backward[0] else (forward,)
+        found = [
+            tuple(sorted(nests, key=lambda n: (-weight[n], n))),
+            tuple(sorted(nests, key=lambda n: (-weight[n], -n))),
+        ]
+        common = [
+            sum(min(least[n], least[m]) for m in nests if m != n and self._dims[n] & self._dims[m])
+            for n in nests
+        ]
+        central = max(nests, key=lambda n: (common[n], least[n]), default=0)
+        found.append((central, *(n for n in found[0] if n != central)))
+        return tuple({order[0]: order for order in reversed(found) if order}.values())
 
     def _guess(self, n: int, is_known: bool) -> _Guess:
         table = self.tables[n]
@@ -265,21 +311,14 @@ class Composer:
             self._wanted[key] = wanted_banks(self.program, table.nest, table.plan(row))
         return self._wanted[key]
 
-    def _usable(self, n: int, banks: Banks) -> _Mask:
+    def _usable(self, n: int, banks: Banks, rows: NDArray[np.int64]) -> _Mask:
         """Rows that want the banks that there are, or a single lane, in every shared dim."""
-        table = self.tables[n]
-        shared = {key: number for key, number in banks.items() if key in self._dims[n]}
-        key = (n, tuple(sorted(shared.items())))
-        if key not in self._allowed:
-
-            def agrees(loop: str, factor: int) -> bool:
-                return all(
-                    shared.get(dim, number) == number
-                    for dim, number in self._banks_alone(n, loop, factor).items()
-                )
-
-            self._allowed[key] = table.allowed(agrees) if shared else np.ones(len(table), bool)
-        return self._allowed[key]
+        found = np.ones(len(rows), dtype=bool)
+        for key, number in banks.items():
+            if key in self._dims[n]:
+                wanted = self._columns[n][key][rows]
+                found &= (wanted == number) | (wanted == 1)
+        return found
 
     def _selection(self, n: int, banks: Banks) -> _Floats:
         """LUT that selecting among the banks of others is expected to cost the rows of a nest."""
@@ -339,6 +378,8 @@ class _Views:
         self.guesses = guesses
         self.limits = limits
         self.total = sum(float(g.cycles.min()) for g in guesses)
+        allowed = [g.operators[g.dsp <= limits.dsp].max(initial=0.0) for g in guesses]
+        self.operators = min(float(max(allowed, default=0.0)), float(limits.lut))
         self.of: dict[tuple[int, tuple[int, ...]], _View] = {}
         self.improved: dict[tuple[int, ...], Choice] = {}
 
@@ -364,26 +405,27 @@ class _View:
         self._least: dict[tuple[float, float], int] = {}
         self.alternatives: dict[tuple[float, float], tuple[list[int], Iterator[int]]] = {}
 
-    def _values(self, corner: tuple[float, float]) -> tuple[_Floats, _Mask]:
+    def values(self, corner: tuple[float, float]) -> tuple[_Floats, _Mask]:
         """Cycles and priced LUT of all rows, and which of them are within a cap."""
         cap, price = corner
         views, guess = self._views, self._guess
         per_lut = price * views.total / max(views.limits.lut, 1)
         share = 1.0 / len(views.guesses)
         values = guess.cycles + per_lut * (self._own + share * guess.operators)
-        return values, self._fits & (guess.operators <= cap * views.limits.lut)
+        return values, self._fits & (guess.operators <= cap * views.operators)
 
     def least(self, corner: tuple[float, float]) -> int:
         """The best row for a cap and a price; -1 for none."""
         found = self._least.get(corner)
         if found is None:
-            found = self._least[corner] = _least(*self._values(corner), self._guess.lanes)
+            found = self._least[corner] = _least(*self.values(corner), self._guess.lanes)
         return found
 
-    def near(self, corner: tuple[float, float]) -> list[int]:
-        """The best rows for a cap and a price, the best first."""
-        values, usable = self._values(corner)
-        rows = np.flatnonzero(usable)
+    def near(self, corner: tuple[float, float], others: _Floats) -> list[int]:
+        """The best rows for a cap and a price, with what others need beside them, the best first."""
+        values, usable = self.values(corner)
+        values = values + others
+        rows = np.flatnonzero(usable & (values < np.inf))
         count = min(LOOKED_AT, len(rows))
         if not count:
             return []
@@ -408,3 +450,28 @@ def _least(values: _Floats, usable: _Mask, lanes: NDArray[np.int64]) -> int:
     low = found.min()
     ties = rows[found <= low + 1e-9 * abs(low)]
     return int(ties[np.argmin(lanes[ties])])
+
+
+def _least_beside(mine: NDArray[np.int64], theirs: NDArray[np.int64], values: _Floats) -> _Floats:
+    """The least of the values whose rows want the banks of each of my rows, or one in some dims.
+
+    Parameters
+    ----------
+    mine, theirs : array of int, shape (dims, n), (dims, m)
+    values : array of float, shape (m,)
+    """
+    found = np.full(mine.shape[1], np.inf)
+    radix = 1 + int(max(mine.max(), theirs.max()))
+    for is_one in product((False, True), repeat=len(mine)):
+        single = np.array(is_one)
+        rows = np.flatnonzero((theirs[single] == 1).all(axis=0))
+        if not len(rows):
+            continue
+        weights = np.where(single, 0, radix ** np.arange(len(mine)))
+        codes, which = np.unique(weights @ theirs[:, rows], return_inverse=True)
+        least = np.full(len(codes), np.inf)
+        np.minimum.at(least, which, values[rows])
+        wanted = weights @ mine
+        at = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
+        found = np.where(codes[at] == wanted, np.minimum(found, least[at]), found)
+    return found

@@ -11,7 +11,7 @@ A row is a loop order with one factor per loop. There are three views of a row:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -414,24 +414,6 @@ class NestTable:
         target = np.concatenate([right * scale, usual * weights])
         found = np.linalg.lstsq(matrix, target, rcond=None)[0]
         self._guess = (float(found[0]), max(float(found[1]), 0.0))
-
-    def allowed(self, is_allowed: Callable[[str, int], bool]) -> _Mask:
-        """Rows whose every factor above 1 is allowed, asked by loop and factor."""
-        allowed = np.ones(len(self), dtype=bool)
-        known: dict[tuple[str, int], bool] = {}
-        for number, chosen in enumerate(self.lists):
-            start = self._starts[number]
-            here = allowed[start : start + len(chosen.bound)]
-            for column, loop in enumerate(chosen.order):
-                factors = chosen.factors[:, column]
-                usable = np.ones(int(factors.max(initial=1)) + 1, dtype=bool)
-                for factor in np.unique(factors).tolist():
-                    if factor > 1:
-                        if (loop, factor) not in known:
-                            known[loop, factor] = is_allowed(loop, factor)
-                        usable[factor] = known[loop, factor]
-                here &= usable[factors]
-        return allowed
 
 
 def _operator_name(unit: str) -> str:

@@ -194,8 +194,10 @@ class Exact:
             branch.composer.is_strict = True
         if is_first:
             self._overlapped(search, branch)
-        self._improve(search, branch)
-        self._dive(search, branch)
+        # others should have a design before this one is the best that it can be
+        self._improve(search, branch, FEW if is_first else ROUNDS)
+        if not is_first:
+            self._dive(search, branch)
         branch.idle = 0
         branch.rest = 0 if is_first or _best(search) < best else min(2 * branch.rest + 1, REST)
         if not is_first and not search.is_out_of_time:
@@ -210,12 +212,12 @@ class Exact:
             asked = [(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers]
             branch.ask(asked)
             search.evaluate([(branch.plan(rows), "")])
-            self._improve(search, branch)
+            self._improve(search, branch, ROUNDS)
 
     @staticmethod
-    def _improve(search: Search, branch: Branch) -> None:
+    def _improve(search: Search, branch: Branch, rounds: int) -> None:
         """Change one nest of the best design at a time, as long as that is news."""
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             best = search.best
             rows = branch.rows_of(best.plan) if best and not best.plan.dataflow else None
             if rows is None or search.is_out_of_time:

@@ -84,7 +84,7 @@ def test_banks_of_others_cost_at_least_what_bounds_count(name):
             alone = branch.tables[n].answers[rows[n]]
             if alone.is_refused or inside.is_refused:
                 continue
-            more = float(shared.extra_lut(n, banks)[rows[n]])
+            more = float(shared.extra_lut(n, banks, np.array([rows[n]]))[0])
             compared += more > 0
             least = max(own_lut(alone) - alone.shared_lut - CONTROL_LUT, 0.0)
             assert least + more <= own_lut(inside), (branch.plan(rows), n)
