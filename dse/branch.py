@@ -42,13 +42,14 @@ from pom.dse.bounds import Candidates
 from pom.dse.composer import Composer
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
-from pom.dse.nest_table import KNOWN, OPEN, REFUSED, TOO_LARGE, NestTable, Room
+from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, with_partitions
 from pom.dse.search import Search
 from pom.dse.space import Variant, operator_cost
+from pom.qor_model.expand import TOO_LARGE
 from pom.qor_model.resources_constants import LUT_TERMS, load_constants
 
 _Floats = NDArray[np.float64]

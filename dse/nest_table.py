@@ -24,10 +24,9 @@ from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
+from pom.qor_model.expand import TOO_LARGE
 
 OPEN, KNOWN, REFUSED = 0, 1, 2
-TOO_LARGE = "POM-Q006"
-"""The refusal of a loop body with too many operations."""
 USUAL = (250.0, 50.0)
 """LUT of a nest, and of a lane of it, beyond operators and memory accesses: a first guess."""
 NEAR, ALIKE = 0.02, 12

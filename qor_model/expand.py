@@ -298,10 +298,14 @@ def _evaluate(bound: Affine, env: Env) -> int | None:
     return total
 
 
+TOO_LARGE = "POM-Q006"
+"""Code of the error of a body that is too large."""
+
+
 def refuse_size(most: int) -> PomError:
     """The error of a body that is too large."""
     return PomError(
-        "POM-Q006",
+        TOO_LARGE,
         f"a loop body has more than {most} operations after unrolling",
         hint="pipeline a loop further inside, or unroll less",
     )

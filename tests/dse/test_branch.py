@@ -7,12 +7,13 @@ import pytest
 
 from pom.dse.branch import Branch
 from pom.dse.executor import SerialExecutor
-from pom.dse.nest_table import KNOWN, REFUSED, TOO_LARGE, Room
+from pom.dse.nest_table import KNOWN, REFUSED, Room
 from pom.dse.plan import NestPlan
 from pom.dse.realise import wanted_banks
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
 from pom.dse.store import Store
+from pom.qor_model.expand import TOO_LARGE
 from tests.dse.problems import example
 
 
