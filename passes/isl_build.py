@@ -452,11 +452,21 @@ def may_lose_pairs(
 ) -> bool:
     """Whether isl's dataflow analysis of these accesses may leave out pairs.
 
-    It can among subscripts or domains with remainders, and with writes that hide nothing among times
-    with remainders.
+    It can among remainders, be they in subscripts, domains or times: of writes to one element in
+    different blocks of a split loop it may take one that is not the last.
     """
-    return any(map(has_remainders, (sinks, must, may))) or (
-        not may.is_empty() and has_remainders(schedule)
+    return any(map(has_remainders, (sinks, must, may, schedule))) or _rounds(schedule)
+
+
+def _rounds(schedule: isl.UnionMap) -> bool:
+    """Whether a time is a rounded quotient, which isl writes without existential variables."""
+    maps = schedule.get_map_list()
+    parts = (p for k in range(maps.n_map()) for p in maps.get_at(k).get_basic_maps())
+    return any(
+        abs(constraint.get_coefficient_val(isl.dim_type.out, dim).to_python()) > 1
+        for part in parts
+        for constraint in part.get_constraints()
+        for dim in range(part.dim(isl.dim_type.out))
     )
 
 
