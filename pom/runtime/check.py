@@ -32,14 +32,15 @@ from pom.runtime import reference
 from pom.runtime.arrays import AnyArray
 from pom.runtime.compare import Comparison, compare_all
 from pom.runtime.inputs import Case, cases
-from pom.runtime.tolerance import error_bound, has_error_bound, heuristic_bound
-from pom.runtime.window import Side, window
+from pom.runtime.tolerance import Execute, error_bound, has_error_bound, heuristic_bound
+from pom.runtime.window import Side, window, window_of_sums
 from pom.runtime.work import count_instances
 
 if TYPE_CHECKING:
     from mlir.ir import Module
 
     from pom.api import Design
+    from pom.runtime.jit import JitFunction
 
 Execution = Callable[[Mapping[str, Any]], dict[str, AnyArray]]
 
@@ -224,6 +225,7 @@ class _Part:
     expected: Execution
     against: str
     scope: str
+    execute: Execute = reference.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +254,13 @@ class _Plan:
         )
 
     def allowed(
-        self, kernel: Kernel, arguments: Mapping[str, Any], expected: Mapping[str, AnyArray]
+        self, part: _Part, arguments: Mapping[str, Any], expected: Mapping[str, AnyArray]
     ) -> dict[str, AnyArray] | None:
         """Allowed differences; None where the bits have to be equal."""
         if self.is_exact:
             return None
-        return error_bound(kernel, arguments) or heuristic_bound(kernel, expected)
+        found = error_bound(part.kernel, arguments, part.execute)
+        return found or heuristic_bound(part.kernel, expected)
 
     def run(
         self, part: _Part, tallies: list[_Tally], inputs: Iterator[Case]
@@ -272,7 +275,7 @@ class _Plan:
                     raise
                 self.skipped.append((case.kind, error.summary))
                 continue
-            allowed = self.allowed(part.kernel, case.arguments, wanted)
+            allowed = self.allowed(part, case.arguments, wanted)
             for tally in tallies:
                 start = time.perf_counter()
                 found = tally.run(case.arguments)
@@ -291,13 +294,23 @@ def _whole(plan: _Plan, kernel: Kernel, module: Module, instances: int) -> list[
     return plan.run(part, tallies, plan.inputs(kernel, count))
 
 
-def _native(plan: _Plan, kernel: Kernel, module: Module) -> list[ExecutionResult]:
+def _compiled(kernel: Kernel) -> JitFunction:
+    """The kernel in program order, compiled."""
     from pom.passes.graph_to_poly import graph_to_poly
     from pom.passes.poly_to_affine import poly_to_affine
     from pom.runtime.jit import JitFunction
 
-    unscheduled = JitFunction(poly_to_affine(graph_to_poly(kernel)), kernel.name)
-    part = _Part(kernel, unscheduled, "program order", "all instances")
+    return JitFunction(poly_to_affine(graph_to_poly(kernel)), kernel.name)
+
+
+def _native(plan: _Plan, kernel: Kernel, module: Module) -> list[ExecutionResult]:
+    part = _Part(
+        kernel,
+        _compiled(kernel),
+        "program order",
+        "all instances",
+        lambda changed, arguments: _compiled(changed)(arguments),
+    )
     tallies = _executions(module, kernel.name, plan.with_cpp)
     return plan.run(part, tallies, plan.inputs(kernel, min(plan.count, 2)))
 
@@ -311,6 +324,8 @@ def _windows(plan: _Plan, kernel: Kernel, program: PolyProgram) -> list[Executio
     for side in sides:
         for size in WINDOWS:
             part = window(kernel, program, side, size)
+            if part is None and side == "first":
+                part = window_of_sums(kernel, program, size)
             if part is None:
                 return results
             instances = count_instances(part.kernel, plan.work_limit // (2 * count))
@@ -381,7 +396,7 @@ def check(
             plan.notes.append(
                 f"not executed at full size: it has more than {native_limit} instances"
             )
-        elif is_exact:
+        else:
             results = _native(plan, kernel, module)
         if program is not None:
             results += _windows(plan, kernel, program)

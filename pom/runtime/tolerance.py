@@ -13,7 +13,7 @@ kernel itself on magnitudes and on depths.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,8 @@ from pom.runtime.reference import run
 _SIGNED_SUMS = frozenset({"add", "sub"})
 _SAME_MAGNITUDE = frozenset({"neg", "abs"})
 _DEPTH = IntType(64)
+
+Execute = Callable[[Kernel, Mapping[str, Any]], dict[str, AnyArray]]
 
 
 def _statements(nodes: tuple[Node, ...], change: Any) -> tuple[Node, ...]:
@@ -140,7 +142,9 @@ def has_error_bound(kernel: Kernel) -> bool:
     return True
 
 
-def error_bound(kernel: Kernel, arguments: Mapping[str, Any]) -> dict[str, AnyArray] | None:
+def error_bound(
+    kernel: Kernel, arguments: Mapping[str, Any], execute: Execute = run
+) -> dict[str, AnyArray] | None:
     """The greatest difference between two orders of evaluation, for every element of every output.
 
     Parameters
@@ -148,6 +152,8 @@ def error_bound(kernel: Kernel, arguments: Mapping[str, Any]) -> dict[str, AnyAr
     kernel : Kernel
     arguments : mapping
         As for `pom.runtime.reference.run`.
+    execute : callable
+        Runs a kernel on arguments, in program order.
 
     Returns
     -------
@@ -171,8 +177,8 @@ def error_bound(kernel: Kernel, arguments: Mapping[str, Any]) -> dict[str, AnyAr
                 depths[name] = np.zeros(value.shape, container(_DEPTH))
             else:
                 magnitudes[name], depths[name] = abs(float(value)), 0
-    bound = run(on_magnitudes, magnitudes)
-    depth = run(on_depths, depths)
+    bound = execute(on_magnitudes, magnitudes)
+    depth = execute(on_depths, depths)
     types = [t for t in floats.values() if isinstance(t, FloatType)]
     narrowest = min([*(t.width for t in types), *_local_widths(kernel)])
     unit = 2.0 ** -MANTISSA_BITS[narrowest]

@@ -3,21 +3,23 @@
 A kernel too large to execute is checked on part of its instances. Restricting the domains and
 nothing else keeps the arrays, the statements and the schedule, and it is sound: two instances that
 conflict in the part conflict in the whole, so a schedule that is legal for the whole is legal for
-the part. Statements of which iterations were peeled off are parts of the kernel's. Local arrays become arguments, since what fills them may lie outside the part.
+the part. Statements of which iterations were peeled off are parts of the kernel's. Local arrays become
+arguments, since what fills them may lie outside the part.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 import islpy as isl
 
 from pom.ir.affine import Affine, Constraint
 from pom.ir.graph import For, Kernel, Node, When
-from pom.ir.poly import PolyProgram
+from pom.ir.poly import Loop, PolyProgram
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.isl_build import domain, set_text
+from pom.passes.isl_build import domain, set_text, time_map
 from pom.runtime.work import interval
 
 Side = Literal["first", "last"]
@@ -107,8 +109,8 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
     Returns
     -------
     Window or None
-        None where the scheduled program's statements are not the kernel's or parts of them, or
-        where nothing is left.
+        None where nothing is left, or where the scheduled program's statements are not the kernel's
+        or parts of them; see `window_of_sums` for those.
     """
     origins = _origins(graph_to_poly(kernel), scheduled)
     if origins is None:
@@ -135,3 +137,121 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
         statements=tuple(statements),
     )
     return Window(part, program)
+
+
+def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window | None:
+    """The first `size` iterations of the loops around everything that a schedule added.
+
+    The partial results of a sum are other statements than the kernel's, but run in the same iterations
+    of the loops around the sum. Those are in the window for which a statement of the kernel is, and all
+    of a sum is.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    scheduled : PolyProgram
+        A schedule of `kernel`.
+    size : int
+        Iterations of each of these loops.
+
+    Returns
+    -------
+    Window or None
+        None where no loop is around all that is new, or loops of one name start at different values.
+    """
+    iterators = {s.iterators for s in graph_to_poly(kernel).statements}
+    sources = [s.name for s in scheduled.statements if s.iterators in iterators]
+    added = {
+        s.name: _closest(scheduled, s.name, sources)
+        for s in scheduled.statements
+        if s.iterators not in iterators
+    }
+    starts: dict[str, set[int | None]] = {}
+    _starts(kernel.body, starts)
+    free = {name: low for name, (low, *more) in starts.items() if low is not None and not more}
+    for name, source in added.items():
+        if source is None:
+            return None
+        around = {loop.name for loop in _shared(scheduled, name, source)}
+        moved = {
+            variable
+            for loop in scheduled.loops(source)
+            if loop.name not in around
+            for variable in loop.expr(source).variables
+        }
+        free = {name: low for name, low in free.items() if name not in moved}
+    if not free:
+        return None
+    kept: dict[str, isl.Set] = {}
+    for name in sources:
+        statement = scheduled.statement(name)
+        kept[name] = domain(statement)
+        for at, iterator in enumerate(statement.iterators):
+            if iterator in free:
+                last = free[iterator] + size - 1
+                kept[name] = kept[name].upper_bound_val(isl.dim_type.set, at, last)
+    for name, source in added.items():
+        if source is not None:
+            loops = _shared(scheduled, name, source)
+            there, here = (
+                time_map(scheduled.statement(n), tuple(loop.expr(n) for loop in loops))
+                for n in (source, name)
+            )
+            run = kept[source].apply(there)
+            kept[name] = domain(scheduled.statement(name)).intersect(run.apply(here.reverse()))
+    own = {array.name for array in kernel.locals}
+    program = replace(
+        scheduled,
+        params=(*scheduled.params, *(a for a in scheduled.locals if a.name in own)),
+        locals=tuple(a for a in scheduled.locals if a.name not in own),
+        statements=tuple(
+            replace(s, domain=set_text(kept[s.name].coalesce())) for s in scheduled.statements
+        ),
+    )
+    part = replace(
+        kernel,
+        params=(*kernel.params, *kernel.locals),
+        locals=(),
+        body=_cut(kernel.body, free, size),
+    )
+    return Window(part, program)
+
+
+def _shared(program: PolyProgram, one: str, other: str) -> tuple[Loop, ...]:
+    """Loops that are around both statements."""
+    pairs = zip(program.loops(one), program.loops(other), strict=False)
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
+
+
+def _closest(program: PolyProgram, name: str, others: list[str]) -> str | None:
+    """The statement that shares most loops with another one; None where none shares any."""
+    count, found = max(
+        ((len(_shared(program, name, other)), other) for other in others), default=(0, "")
+    )
+    return found if count else None
+
+
+def _starts(body: tuple[Node, ...], found: dict[str, set[int | None]]) -> None:
+    """By variable, where loops start; None for those that are not plain."""
+    for node in body:
+        if isinstance(node, For):
+            constant = node.lowers[0].constant if len(node.lowers) == 1 else None
+            plain = node.step == 1 and len(node.lowers) == 1 and node.lowers[0].is_constant
+            found.setdefault(node.var, set()).add(constant if plain else None)
+        if isinstance(node, For | When):
+            _starts(node.body, found)
+
+
+def _cut(body: tuple[Node, ...], free: dict[str, int], size: int) -> tuple[Node, ...]:
+    found: list[Node] = []
+    for node in body:
+        match node:
+            case For() if node.var in free:
+                bound = Affine.const(free[node.var] + size)
+                inner = _cut(node.body, free, size)
+                found.append(replace(node, uppers=(*node.uppers, bound), body=inner))
+            case For() | When():
+                found.append(replace(node, body=_cut(node.body, free, size)))
+            case _:
+                found.append(node)
+    return tuple(found)

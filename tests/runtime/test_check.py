@@ -9,22 +9,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import pom
 from pom.errors import PomError
 from pom.ir.affine import Affine
-from pom.ir.expr import Access, Const
+from pom.ir.expr import Access, Const, substitute
 from pom.ir.graph import Assign, For, Kernel, Scalar
 from pom.ir.poly import PolyProgram
 from pom.ir.types import ArrayType, FixedType, IntType, f32, f64
+from pom.passes.base import PolyPass
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_peel import Peel
+from pom.passes.poly_pipeline import Pipeline
+from pom.passes.poly_reduction import InterleaveReduction
+from pom.passes.poly_split import Split
 from pom.passes.poly_to_affine import poly_to_affine
+from pom.passes.poly_unroll import Unroll
 from pom.runtime import reference
 from pom.runtime.check import CheckReport, check
 from pom.runtime.compare import compare
 from pom.runtime.inputs import KINDS, cases
 from pom.runtime.tolerance import error_bound, has_error_bound
-from pom.runtime.window import window
+from pom.runtime.window import window, window_of_sums
 from pom.runtime.work import count_instances
 from tests.runtime.kernels import apply, array, gather, gemm, load, loop, trisolv, var
 
@@ -274,6 +280,63 @@ def _substituted(mac: Assign, value: Affine) -> Assign:
     from pom.ir.expr import substitute
 
     return replace(mac, value=substitute(mac.value, {"k": value}))
+
+
+def added_in_a_tree(kernel: Kernel, statement: str, *before: PolyPass) -> PolyProgram:
+    """Four terms of each sum along `k` side by side, added by a tree."""
+    program = graph_to_poly(kernel)
+    steps = (
+        *before,
+        Split(statement, "k", 4, ("k0", "k1")),
+        Unroll(statement, "k1", 0),
+        InterleaveReduction(statement, "k1", 4, tree=True, partial="part", fast_math=True),
+        Pipeline(statement, "k0", 1),
+    )
+    for step in steps:
+        program = step.run(program)
+    return program
+
+
+def tree_gemm(size: int) -> PolyProgram:
+    """With blocks of `i`, after which what is added has other iterators than the kernel."""
+    return added_in_a_tree(gemm(size), MAC, Split(MAC, "i", 5, ("i0", "i1"), "guard"))
+
+
+MAC = "mac"
+
+
+@pytest.mark.parametrize(("native_limit", "scopes"), [(10**6, ["all", "first"]), (1000, ["first"])])
+def test_large_reassociated_sums_run_natively_and_in_a_window(native_limit, scopes) -> None:
+    kernel, program = gemm(32), tree_gemm(32)
+    module = poly_to_affine(program)
+    options = {"is_exact": False, "work_limit": 16_000, "native_limit": native_limit}
+    report = check(kernel, module, program, with_cpp=False, **options)
+    assert report.passed
+    assert [r.scope.split()[0] for r in report.results] == scopes
+    assert "error bound" in report.rule
+    # of one lane the product is with another column
+    lanes = program.statement(MAC)
+    other = replace(lanes.body, value=substitute(lanes.body.value, {"j": var("i")}))
+    statements = tuple(replace(s, body=other) if s is lanes else s for s in program.statements)
+    wrong = replace(program, statements=statements)
+    report = check(kernel, poly_to_affine(wrong), wrong, with_cpp=False, **options)
+    assert not any(r.is_equal for r in report.results)
+
+
+def test_a_window_has_all_of_a_sum_and_needs_the_loops_around_it() -> None:
+    kernel, program = gemm(32), tree_gemm(32)
+    assert window(kernel, program, "first", 3) is None
+    part = window_of_sums(kernel, program, 3)
+    assert part is not None
+    assert count_instances(part.kernel, 10**6) == 3 * 3 * 32
+
+    @pom.kernel
+    def dot(a: pom.f32[64], b: pom.f32[64], y: pom.f32[1]):
+        for k in pom.loop("k", 0, 64):
+            y[0] += a[k] * b[k]
+
+    # there is no loop around its sum
+    assert window_of_sums(dot.graph, added_in_a_tree(dot.graph, "S0"), 3) is None
 
 
 def test_a_wrong_reassociated_result_is_outside_the_bound() -> None:
