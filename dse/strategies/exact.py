@@ -248,6 +248,8 @@ class Exact:
             for n, row in coarse:
                 branch.tables[n].refine(row)
         if not rows:
+            # the rows that reach the bound are known: what they make together may not be yet
+            self._attempt(search, branch, 0)
             branch.is_exhausted = True
             return
         branch.ask(rows)
