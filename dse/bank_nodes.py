@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.nest_table import NestTable
-from pom.dse.realise import MAX_BANKS, wanted_by_rows
+from pom.dse.realise import MAX_BANKS
 from pom.ir.poly import PolyProgram
 
 Key = tuple[str, int]
@@ -66,7 +66,7 @@ class SharedBanks:
         self._tables = tables
         self._access_lut = access_lut
         self._register_lut = register_lut
-        self._wants = [_wanted(program, table) for table in tables]
+        self._wants = [table.banks for table in tables]
         users: dict[str, set[int]] = {}
         for n, of_nest in enumerate(self._wants):
             for array, _ in of_nest:
@@ -96,8 +96,7 @@ class SharedBanks:
         """The banks that rows of some nests want together."""
         banks: dict[Key, int] = {}
         for n, row in rows.items():
-            for key, number in self.of_class(n, int(self.classes[n][row])).items():
-                banks[key] = lcm(banks.get(key, 1), number)
+            banks = joined(banks, self.of_class(n, int(self.classes[n][row])))
         return banks
 
     def shares(self, n: int, m: int) -> bool:
@@ -142,10 +141,9 @@ class SharedBanks:
         return found
 
 
-def _wanted(program: PolyProgram, table: NestTable) -> dict[Key, _Ints]:
-    """How many banks every row wants in every dim, see `realise.wanted_banks`."""
-    found = [wanted_by_rows(program, table.nest, c.order, c.factors) for c in table.lists]
-    return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+def joined(one: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
+    """The banks that arrays get where rows of different nests want different ones."""
+    return {key: lcm(one.get(key, 1), other.get(key, 1)) for key in {**one, **other}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +292,7 @@ class BankNodes:
         for number in np.argsort(lowest, kind="stable").tolist():
             if lowest[number] == np.inf:
                 return
-            banks = dict(node.banks)
-            for key, wanted in self._shared.of_class(n, number).items():
-                banks[key] = lcm(banks.get(key, 1), wanted)
+            banks = joined(node.banks, self._shared.of_class(n, number))
             bound = max(node.bound, others + float(lowest[number]))
             yield Node(bound, self._made, (*node.classes, number), banks, node.prices)
             self._made += 1

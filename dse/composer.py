@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pom.dse.nest_table import KNOWN, NestTable
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
-from pom.dse.realise import PORTS, wanted_banks, wanted_by_rows
+from pom.dse.realise import PORTS, wanted_banks
 from pom.ir.poly import PolyProgram
 
 Banks = dict[tuple[str, int], int]
@@ -91,7 +91,6 @@ class Composer:
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
         self._known: dict[object, Choice | None] = {}
         self.is_strict = True
-        self._wanted: dict[tuple[int, int], Banks] = {}
         self._bound: dict[tuple[int, int], tuple[tuple[tuple[str, int], int], ...]] = {}
         self._selected: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Floats] = {}
         self._alone: dict[tuple[int, str, int], Banks] = {}
@@ -177,11 +176,12 @@ class Composer:
         """Rows found so far, and those that want other banks than all before them."""
 
         def different() -> Iterator[int]:
-            seen: list[Banks] = []
+            columns = [column[guess.rows] for column in self.tables[n].banks.values()]
+            seen: set[tuple[int, ...]] = set()
             for at in near:
-                wanted = self._row_banks(n, int(guess.rows[at]))
+                wanted = tuple(int(column[at]) for column in columns)
                 if wanted not in seen:
-                    seen.append(wanted)
+                    seen.add(wanted)
                     yield at
 
         return [], different()
@@ -202,21 +202,10 @@ class Composer:
             if not self.is_strict or not keys:
                 total += values.min(initial=np.inf)
                 continue
-            mine = np.stack([self._columns[n][key][rows] for key in keys])
-            theirs = np.stack([self._columns[m][key][guess.rows] for key in keys])
+            mine = np.stack([self.tables[n].banks[key][rows] for key in keys])
+            theirs = np.stack([self.tables[m].banks[key][guess.rows] for key in keys])
             total += _least_beside(mine, theirs, values)
         return total
-
-    @cached_property
-    def _columns(self) -> list[dict[tuple[str, int], NDArray[np.int64]]]:
-        """Per nest and dim, the banks that every row wants."""
-        found = []
-        for table in self.tables:
-            parts = [
-                wanted_by_rows(self.program, table.nest, c.order, c.factors) for c in table.lists
-            ]
-            found.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
-        return found
 
     def _improved(self, views: _Views, positions: tuple[int, ...]) -> Choice:
         """Let every nest take what the others leave."""
@@ -298,25 +287,19 @@ class Composer:
         key = (n, row)
         pairs = self._bound.get(key)
         if pairs is None:
-            wanted = self._row_banks(n, row)
-            pairs = self._bound[key] = tuple((dim, wanted.get(dim, 1)) for dim in self._dims[n])
+            banks_of = self.tables[n].banks
+            pairs = tuple((dim, int(banks_of[dim][row])) for dim in self._dims[n])
+            self._bound[key] = pairs
         for dim, number in pairs:
             if (self.is_strict or number > 1) and banks.get(dim, 1) <= number:
                 banks[dim] = number
-
-    def _row_banks(self, n: int, row: int) -> Banks:
-        key = (n, row)
-        if key not in self._wanted:
-            table = self.tables[n]
-            self._wanted[key] = wanted_banks(self.program, table.nest, table.plan(row))
-        return self._wanted[key]
 
     def _usable(self, n: int, banks: Banks, rows: NDArray[np.int64]) -> _Mask:
         """Rows that want the banks that there are, or a single lane, in every shared dim."""
         found = np.ones(len(rows), dtype=bool)
         for key, number in banks.items():
             if key in self._dims[n]:
-                wanted = self._columns[n][key][rows]
+                wanted = self.tables[n].banks[key][rows]
                 found &= (wanted == number) | (wanted == 1)
         return found
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nests import Nest
 from pom.dse.plan import NestPlan
+from pom.dse.realise import wanted_by_rows
 from pom.qor_model.expand import TOO_LARGE
 
 OPEN, KNOWN, REFUSED = 0, 1, 2
@@ -136,6 +138,13 @@ class NestTable:
 
     def _accesses(self, chosen: Candidates) -> _Floats:
         return self.footprint.least_accesses(chosen.order, chosen.factors)
+
+    @cached_property
+    def banks(self) -> dict[tuple[str, int], NDArray[np.int64]]:
+        """By array and dim, how many banks every row wants, see `realise.wanted_banks`."""
+        program = self.footprint.program
+        found = [wanted_by_rows(program, self.nest, c.order, c.factors) for c in self.lists]
+        return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
 
     def plan(self, row: int) -> NestPlan:
         """The plan of a row."""

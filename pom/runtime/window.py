@@ -9,6 +9,7 @@ arguments, since what fills them may lie outside the part.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
@@ -41,31 +42,44 @@ class Window:
     program: PolyProgram
 
 
-def _restrict(
-    body: tuple[Node, ...], side: Side, size: int, ranges: dict[str, tuple[int, int]]
-) -> tuple[Node, ...]:
-    return tuple(_restrict_node(n, side, size, ranges) for n in body)
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Which iterations are kept: those of all loops, or of the loops of some variables."""
 
+    side: Side
+    size: int
+    only: Collection[str] | None = None
 
-def _restrict_node(node: Node, side: Side, size: int, ranges: dict[str, tuple[int, int]]) -> Node:
-    match node:
-        case When():
-            return replace(node, body=_restrict(node.body, side, size, ranges))
-        case For():
-            low = max(interval(b, ranges)[0] for b in node.lowers)
-            high = min(interval(b, ranges)[1] for b in node.uppers)
-            inner = {**ranges, node.var: (low, max(low, high - 1))}
-            body = _restrict(node.body, side, size, inner)
-            span = size * node.step
-            if side == "first":
-                bound = Affine.const(low + span)
-                return replace(node, uppers=(*node.uppers, bound), body=body)
-            if node.step == 1:
-                return replace(node, lowers=(*node.lowers, Affine.const(high - span)), body=body)
-            # A later start would leave the loop's grid, so a guard does it.
-            guard = _at_least(node.var, high - span)
-            return replace(node, body=(When((guard,), body),))
-    return node
+    def kernel(self, kernel: Kernel) -> Kernel:
+        """The kernel with these iterations, and arguments instead of local arrays."""
+        params = (*kernel.params, *kernel.locals)
+        return replace(kernel, params=params, locals=(), body=self._body(kernel.body, {}))
+
+    def _body(self, body: tuple[Node, ...], ranges: dict[str, tuple[int, int]]) -> tuple[Node, ...]:
+        return tuple(self._node(n, ranges) for n in body)
+
+    def _node(self, node: Node, ranges: dict[str, tuple[int, int]]) -> Node:
+        match node:
+            case When():
+                return replace(node, body=self._body(node.body, ranges))
+            case For():
+                low = max(interval(b, ranges)[0] for b in node.lowers)
+                high = min(interval(b, ranges)[1] for b in node.uppers)
+                inner = {**ranges, node.var: (low, max(low, high - 1))}
+                body = self._body(node.body, inner)
+                span = self.size * node.step
+                if self.only is not None and node.var not in self.only:
+                    return replace(node, body=body)
+                if self.side == "first":
+                    bound = Affine.const(low + span)
+                    return replace(node, uppers=(*node.uppers, bound), body=body)
+                if node.step == 1:
+                    start = Affine.const(high - span)
+                    return replace(node, lowers=(*node.lowers, start), body=body)
+                # A later start would leave the loop's grid, so a guard does it.
+                guard = _at_least(node.var, high - span)
+                return replace(node, body=(When((guard,), body),))
+        return node
 
 
 def _at_least(variable: str, value: int) -> Constraint:
@@ -115,28 +129,26 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
     origins = _origins(graph_to_poly(kernel), scheduled)
     if origins is None:
         return None
-    ranges: dict[str, tuple[int, int]] = {}
-    part = replace(
-        kernel,
-        params=(*kernel.params, *kernel.locals),
-        locals=(),
-        body=_restrict(kernel.body, side, size, ranges),
-    )
+    part = _Cut(side, size).kernel(kernel)
     parts = {s.name: domain(s) for s in graph_to_poly(part).statements}
-    statements = []
+    kept: dict[str, isl.Set] = {}
     for statement in scheduled.statements:
         allowed = parts[origins[statement.name]].set_tuple_name(statement.name)
-        kept: isl.Set = domain(statement).intersect(allowed)
-        statements.append(replace(statement, domain=set_text(kept)))
+        kept[statement.name] = domain(statement).intersect(allowed)
     if all(isl_set.is_empty() for isl_set in parts.values()):
         return None
-    program = replace(
+    return Window(part, _part(kernel, scheduled, kept))
+
+
+def _part(kernel: Kernel, scheduled: PolyProgram, kept: Mapping[str, isl.Set]) -> PolyProgram:
+    """Some instances of a program; the kernel's local arrays become arguments, others stay."""
+    own = {array.name for array in kernel.locals}
+    return replace(
         scheduled,
-        params=(*scheduled.params, *scheduled.locals),
-        locals=(),
-        statements=tuple(statements),
+        params=(*scheduled.params, *(a for a in scheduled.locals if a.name in own)),
+        locals=tuple(a for a in scheduled.locals if a.name not in own),
+        statements=tuple(replace(s, domain=set_text(kept[s.name])) for s in scheduled.statements),
     )
-    return Window(part, program)
 
 
 def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window | None:
@@ -199,22 +211,8 @@ def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window 
             )
             run = kept[source].apply(there)
             kept[name] = domain(scheduled.statement(name)).intersect(run.apply(here.reverse()))
-    own = {array.name for array in kernel.locals}
-    program = replace(
-        scheduled,
-        params=(*scheduled.params, *(a for a in scheduled.locals if a.name in own)),
-        locals=tuple(a for a in scheduled.locals if a.name not in own),
-        statements=tuple(
-            replace(s, domain=set_text(kept[s.name].coalesce())) for s in scheduled.statements
-        ),
-    )
-    part = replace(
-        kernel,
-        params=(*kernel.params, *kernel.locals),
-        locals=(),
-        body=_cut(kernel.body, free, size),
-    )
-    return Window(part, program)
+    part = _Cut("first", size, free).kernel(kernel)
+    return Window(part, _part(kernel, scheduled, {n: k.coalesce() for n, k in kept.items()}))
 
 
 def _shared(program: PolyProgram, one: str, other: str) -> tuple[Loop, ...]:
@@ -240,18 +238,3 @@ def _starts(body: tuple[Node, ...], found: dict[str, set[int | None]]) -> None:
             found.setdefault(node.var, set()).add(constant if plain else None)
         if isinstance(node, For | When):
             _starts(node.body, found)
-
-
-def _cut(body: tuple[Node, ...], free: dict[str, int], size: int) -> tuple[Node, ...]:
-    found: list[Node] = []
-    for node in body:
-        match node:
-            case For() if node.var in free:
-                bound = Affine.const(free[node.var] + size)
-                inner = _cut(node.body, free, size)
-                found.append(replace(node, uppers=(*node.uppers, bound), body=inner))
-            case For() | When():
-                found.append(replace(node, body=_cut(node.body, free, size)))
-            case _:
-                found.append(node)
-    return tuple(found)

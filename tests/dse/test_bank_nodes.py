@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 
 import numpy as np
@@ -73,10 +72,7 @@ def test_banks_of_others_cost_at_least_what_bounds_count(name):
         shared = shared_banks(search, branch)
         few = [np.flatnonzero(table.lanes <= 16).tolist() for table in branch.tables]
         rows = [rng.choice(of_nest) for of_nest in few]
-        banks = {}
-        for n, row in enumerate(rows):
-            for key, number in shared.of_class(n, int(shared.classes[n][row])).items():
-                banks[key] = math.lcm(banks.get(key, 1), number)
+        banks = shared.wanted_by(dict(enumerate(rows)))
         plan = branch.plan(rows)
         branch.ask(list(enumerate(rows)))
         handles = [(plan, table.nest.handle) for table in branch.tables]
