@@ -44,11 +44,8 @@ class PolyToAffine(Conversion):
     output_level: ClassVar[Level] = "affine"
 
     def run(self, program: Kernel | PolyProgram) -> Module:
-        from pom.passes.poly_to_affine import poly_to_affine
-        from pom.passes.validate import validate
+        from pom.passes.lowering import lower
 
         if not isinstance(program, PolyProgram):
             raise InternalError(f"{self.name} was given a {type(program).__name__}")
-        module = poly_to_affine(program)
-        validate(program, module)
-        return module
+        return lower(program, program)

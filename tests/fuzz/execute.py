@@ -15,8 +15,7 @@ from pom.dialects.poly import verify as verify_poly
 from pom.errors import PomError
 from pom.ir.graph import Array, Kernel
 from pom.ir.types import ArrayType
-from pom.passes.poly_to_affine import affine_text
-from pom.passes.validate import validate
+from pom.passes.lowering import lower
 from pom.runtime import reference
 from pom.runtime.compare import compare_all
 from pom.runtime.inputs import Case, cases
@@ -97,12 +96,10 @@ def lowered_text(schedule: Schedule, name: str) -> str:
         What the lowering, the validation and the verifier find.
     """
     verify_poly(schedule.program)
-    text = affine_text(schedule.program)
-    context = process_context()
-    with context:
-        module = ir.Module.parse(text, context)
-    validate(schedule.reference_program, module)
+    module = lower(schedule.program, schedule.reference_program)
     verify_affine(module)
+    # aliases would stand before the module, which `merged` takes apart
+    text = module.operation.get_asm(use_local_scope=True) + "\n"
     return text.replace(f"func.func @{schedule.kernel.name}(", f"func.func @{name}(", 1)
 
 
