@@ -87,7 +87,9 @@ class Sampler:
     def _phase(self, file: str, function: str) -> str:
         key = (file, function)
         if key not in self._phases:
-            found = (p for (end, name), p in PHASES.items() if name == function and file.endswith(end))
+            found = (
+                p for (end, name), p in PHASES.items() if name == function and file.endswith(end)
+            )
             self._phases[key] = next(found, "")
         return self._phases[key]
 

@@ -27,6 +27,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.bank_selection import BankSelection
 from pom.dse.nest_table import NestTable
 from pom.dse.realise import MAX_BANKS
 from pom.ir.poly import PolyProgram
@@ -53,7 +54,7 @@ class SharedBanks:
     program : PolyProgram
     tables : sequence of NestTable
     access_lut, register_lut : float
-        See `Footprint.selection_lut`.
+        See `BankSelection.lut`.
     """
 
     def __init__(
@@ -85,7 +86,12 @@ class SharedBanks:
             different, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
             self.classes.append(which.reshape(-1))
             self._banks.append(different)
+        self._selections = [
+            BankSelection(table.footprint, table.lists, keys)
+            for table, keys in zip(tables, self.keys, strict=True)
+        ]
         self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
+        self._alone: dict[int, _Floats] = {}
 
     def of_class(self, n: int, number: int) -> dict[Key, int]:
         """The banks that a class of rows of a nest wants."""
@@ -110,34 +116,27 @@ class SharedBanks:
             return np.zeros(len(rows))
         key = (n, wanted)
         if key not in self._extra:
-            self._extra[key] = np.full(len(self._tables[n]), np.nan)
-        known = self._extra[key]
-        new = rows[np.isnan(known[rows])]
-        if len(new):
-            alone = self._selection(n, (1,) * len(wanted), float("inf"), new)
-            beside = self._selection(n, wanted, self._register_lut, new)
-            known[new] = np.maximum(beside - alone, 0.0)
-        return known[rows]
+            if n not in self._alone:
+                self._alone[n] = self._selection(n, (1,) * len(wanted), float("inf"))
+            beside = self._selection(n, wanted, self._register_lut)
+            self._extra[key] = np.maximum(beside - self._alone[n], 0.0)
+        found: _Floats = self._extra[key][rows]
+        return found
 
-    def _selection(
-        self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints
-    ) -> _Floats:
-        """LUT of what the loads of some rows select from."""
-        table, found, start = self._tables[n], np.zeros(len(rows)), 0
-        for chosen in table.lists:
-            end = start + len(chosen.bound)
-            at = np.flatnonzero((rows >= start) & (rows < end))
-            if len(at):
-                joint = {}
-                for key, number in zip(self.keys[n], banks, strict=True):
-                    size = self._sizes[key]
-                    together = np.lcm(self._wants[n][key][rows[at]], number)
-                    joint[key] = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
-                factors = chosen.factors[rows[at] - start]
-                found[at] = table.footprint.selection_lut(
-                    chosen.order, factors, joint, self._access_lut, register_lut
-                )
-            start = end
+    def _selection(self, n: int, banks: tuple[int, ...], register_lut: float) -> _Floats:
+        """LUT of what the loads of the rows of a nest select from."""
+        joint = {}
+        for key, number in zip(self.keys[n], banks, strict=True):
+            size = self._sizes[key]
+            together = np.lcm(self._banks_of(n, key), number)
+            # of a class, which has many rows
+            of_class = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
+            joint[key] = of_class[self.classes[n]]
+        return self._selections[n].lut(joint, self._access_lut, register_lut)
+
+    def _banks_of(self, n: int, key: Key) -> _Ints:
+        """What every class of rows of a nest wants of a dim."""
+        found: _Ints = self._banks[n][:, self.keys[n].index(key)]
         return found
 
 

@@ -109,68 +109,6 @@ class Footprint:
             counted[key] = np.maximum(counted.get(key, 0.0), number)
         return sum(counted.values(), np.zeros(len(factors)))
 
-    def selection_lut(
-        self,
-        order: tuple[str, ...],
-        factors: _Ints,
-        banks: Mapping[tuple[str, int], _Ints],
-        access_lut: float,
-        register_lut: float = float("inf"),
-    ) -> NDArray[np.float64]:
-        """LUT of the banks that the loads of one iteration may reach, at the least.
-
-        Parameters
-        ----------
-        order : tuple of str
-        factors : array of int, shape (n, len(order))
-        banks : mapping of (array, dim) to array of int, shape (n,)
-        access_lut : float
-            What a bank costs that a load may reach.
-        register_lut : float
-            What an element costs that a load selects from registers, where dims are split
-            completely, or may be by other nests.
-
-        Notes
-        -----
-        A loop that remains moves the bank by its stride times its block, and nothing else is known
-        of it when the circuit is made; so the banks that a load selects from are those that
-        multiples of the greatest common divisor reach.
-        """
-        extents = np.array([self.nest.loop(name).extent for name in order], dtype=np.int64)
-        blocks = extents // factors if self.nest.is_box else -(-extents // factors)
-        remains = blocks > 1
-        inner = remains.shape[1] - 1 - np.argmax(remains[:, ::-1], axis=1)
-        total = np.zeros(len(factors))
-        for kind, use in self.uses:
-            split = [d for d in range(len(use.coefficients)) if (use.array, d) in banks]
-            if kind or not split or len(use.around) != len(use.coefficients):
-                continue
-            matrix = np.array(use.coefficients, dtype=np.int64)
-            moving = [n for n in range(len(self.loops)) if matrix[:, n].any()]
-            columns = [order.index(self.loops[n]) for n in moving]
-            lanes = factors[:, columns]
-            is_independent = np.linalg.matrix_rank(matrix[:, moving]) == len(moving)
-            number = lanes.prod(axis=1) if is_independent else lanes.max(axis=1, initial=1)
-            number = number * (np.isin(inner, columns) & remains.any(axis=1))
-            # how much larger or smaller the number of banks becomes where dims are split completely
-            larger, smaller = np.full(len(factors), np.inf), np.ones(len(factors))
-            for dim in split:
-                step = np.full(len(factors), use.around[dim], dtype=np.int64)
-                for n, column in zip(moving, columns, strict=True):
-                    if matrix[dim, n]:
-                        stride = abs(int(matrix[dim, n])) * factors[:, column]
-                        step = np.gcd(step, np.where(remains[:, column], stride, 0))
-                size = self.program.arrays[use.array].type.shape[dim]
-                here = banks[use.array, dim]
-                reached = np.where(step > 0, here // np.gcd(here, step), 1)
-                most = np.where(step > 0, size // np.gcd(size, step), 1)
-                larger = np.minimum(larger, most / reached)
-                smaller *= np.minimum(most / reached, 1.0)
-                number = number * reached
-            ratio = np.where(larger > 1.0, larger, smaller)
-            total += number * np.minimum(access_lut, register_lut * ratio)
-        return total
-
     def demand(self, plan: NestPlan) -> Demand:
         """The accesses of one iteration under a plan."""
         factors = {

@@ -1,0 +1,157 @@
+"""What loads pay for banks that they choose among at run time, for all rows of a nest at once.
+
+A loop that remains moves the bank of a load by its stride times its block, and nothing else is known
+of it when the circuit is made; so the banks that a load selects from are those that multiples of the
+greatest common divisor of the steps reach. Steps do not depend on the number of banks: they are told
+once, and every number of banks that other nests want takes a few operations on arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.bounds import Candidates
+from pom.dse.footprint import Footprint
+
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dim:
+    """A dim of an array that is split, for a load.
+
+    Parameters
+    ----------
+    key : (array, dim)
+    step : array of int, shape (rows,)
+        The bank moves by multiples of it; 0 where it does not move.
+    most : array of int, shape (rows,)
+        Banks that the load reaches where every element is one.
+    """
+
+    key: tuple[str, int]
+    step: _Ints
+    most: _Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """The different loads of one access in an iteration, and the dims of its array that are split."""
+
+    number: _Ints
+    dims: tuple[_Dim, ...]
+
+
+class BankSelection:
+    """LUT of the banks that the loads of one iteration of a nest may reach, at the least.
+
+    Parameters
+    ----------
+    footprint : Footprint
+        Of the nest.
+    lists : sequence of Candidates
+        One per loop order; rows are those of all lists, one after the other.
+    keys : sequence of (array, dim)
+        Dims that other nests may split.
+    """
+
+    def __init__(
+        self,
+        footprint: Footprint,
+        lists: Sequence[Candidates],
+        keys: Sequence[tuple[str, int]],
+    ) -> None:
+        self._rows = sum(len(chosen.bound) for chosen in lists)
+        of_lists = [_loads(footprint, chosen, frozenset(keys)) for chosen in lists]
+        joined = [
+            _Load(
+                np.concatenate([load.number for load in same]),
+                tuple(
+                    _Dim(
+                        dims[0].key,
+                        np.concatenate([dim.step for dim in dims]),
+                        np.concatenate([dim.most for dim in dims]),
+                    )
+                    for dims in zip(*(load.dims for load in same), strict=True)
+                ),
+            )
+            for same in zip(*of_lists, strict=True)
+        ]
+        self._loads = tuple(load for load in joined if load.number.any())
+
+    def lut(
+        self,
+        banks: Mapping[tuple[str, int], _Ints],
+        access_lut: float,
+        register_lut: float = float("inf"),
+    ) -> _Floats:
+        """LUT per row.
+
+        Parameters
+        ----------
+        banks : mapping of (array, dim) to array of int, shape (rows,)
+        access_lut : float
+            What a bank costs that a load may reach.
+        register_lut : float
+            What an element costs that a load selects from registers, where dims are split
+            completely, or may be by other nests.
+        """
+        total = np.zeros(self._rows)
+        for load in self._loads:
+            number = load.number
+            # how much larger or smaller the number of banks becomes where dims are split completely
+            larger, smaller = np.full(self._rows, np.inf), np.ones(self._rows)
+            for dim in load.dims:
+                here = banks[dim.key]
+                reached = here // np.gcd(here, dim.step)
+                number = number * reached
+                if register_lut < float("inf"):
+                    ratio = dim.most / reached
+                    larger = np.minimum(larger, ratio)
+                    smaller *= np.minimum(ratio, 1.0)
+            if register_lut == float("inf"):
+                total += number * access_lut
+            else:
+                ratio = np.where(larger > 1.0, larger, smaller)
+                total += number * np.minimum(access_lut, register_lut * ratio)
+        return total
+
+
+def _loads(
+    footprint: Footprint, chosen: Candidates, keys: frozenset[tuple[str, int]]
+) -> list[_Load]:
+    """The loads of the rows of one loop order whose bank is in question."""
+    nest, order, factors = footprint.nest, chosen.order, chosen.factors
+    extents = np.array([nest.loop(name).extent for name in order], dtype=np.int64)
+    blocks = extents // factors if nest.is_box else -(-extents // factors)
+    remains = blocks > 1
+    inner = remains.shape[1] - 1 - np.argmax(remains[:, ::-1], axis=1)
+    found = []
+    for kind, use in footprint.uses:
+        split = [d for d in range(len(use.coefficients)) if (use.array, d) in keys]
+        if kind or not split or len(use.around) != len(use.coefficients):
+            continue
+        matrix = np.array(use.coefficients, dtype=np.int64)
+        moving = [n for n in range(len(footprint.loops)) if matrix[:, n].any()]
+        columns = [order.index(footprint.loops[n]) for n in moving]
+        lanes = factors[:, columns]
+        is_independent = np.linalg.matrix_rank(matrix[:, moving]) == len(moving)
+        number = lanes.prod(axis=1) if is_independent else lanes.max(axis=1, initial=1)
+        number = number * (np.isin(inner, columns) & remains.any(axis=1))
+        dims = []
+        for dim in split:
+            step = np.full(len(factors), use.around[dim], dtype=np.int64)
+            for n, column in zip(moving, columns, strict=True):
+                if matrix[dim, n]:
+                    stride = abs(int(matrix[dim, n])) * factors[:, column]
+                    step = np.gcd(step, np.where(remains[:, column], stride, 0))
+            size = footprint.program.arrays[use.array].type.shape[dim]
+            # without a step the greatest common divisor is the size: one bank
+            dims.append(_Dim((use.array, dim), step, size // np.gcd(size, step)))
+        found.append(_Load(number, tuple(dims)))
+    return found
