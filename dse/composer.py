@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.bank_classes import Agreement, BankClasses, Key
 from pom.dse.nest_table import KNOWN, NestTable
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.realise import PORTS, wanted_banks
 from pom.ir.poly import PolyProgram
 
-Banks = dict[tuple[str, int], int]
+Corner = tuple[float, float]
+"""Cycles that a LUT is worth, and the most LUT that the operators of a nest may take."""
 _Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
 _Mask = NDArray[np.bool_]
 
 PRICES = (0.2, 1.5)
@@ -91,9 +94,13 @@ class Composer:
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
         self._known: dict[object, Choice | None] = {}
         self.is_strict = True
-        self._bound: dict[tuple[int, int], tuple[tuple[tuple[str, int], int], ...]] = {}
-        self._selected: dict[tuple[int, tuple[tuple[tuple[str, int], int], ...]], _Floats] = {}
-        self._alone: dict[tuple[int, str, int], Banks] = {}
+        self._wants: list[BankClasses] = [
+            BankClasses(table.banks, dims, self._every_dim)
+            for table, dims in zip(tables, self._dims, strict=True)
+        ]
+        self._agreements: dict[tuple[int, int], Agreement | None] = {}
+        self._beside_banks: dict[tuple[int, bytes], tuple[_Mask, _Floats]] = {}
+        self._selection_costs: dict[tuple[int, Key], _Floats] = {}
 
     def choose(self, limits: Resources, is_known: bool = False) -> Choice | None:
         """The best choice that is expected to fit; None without any.
@@ -125,8 +132,9 @@ class Composer:
             corners, few = [(1.0, 0.0)], 1
         elif len(self.tables) > MANY:
             alternatives, few = ALTERNATIVES // 2, 1
-        for corner, order in product(corners, self._orders):
-            for number in range(alternatives if corner in WIDE else few):
+        for (cap, price), order in product(corners, self._orders):
+            corner = views.corner(cap, price)
+            for number in range(alternatives if (cap, price) in WIDE else few):
                 positions = self._priced(views, corner, order, number)
                 if positions is None:
                     break
@@ -138,11 +146,11 @@ class Composer:
         return best
 
     def _priced(
-        self, views: _Views, corner: tuple[float, float], order: tuple[int, ...], number: int
+        self, views: _Views, corner: Corner, order: tuple[int, ...], number: int
     ) -> tuple[int, ...] | None:
         """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
         rows: dict[int, int] = {}
-        banks: Banks = {}
+        banks = self._no_banks()
         for n in order:
             view = self._view(views, n, banks)
             if n == order[0] and number:
@@ -152,17 +160,16 @@ class Composer:
             if found < 0:
                 return None
             rows[n] = found
-            self._bind(banks, n, int(views.guesses[n].rows[found]))
+            bound = self._wants[n].bound_by(int(views.guesses[n].rows[found]), self.is_strict)
+            np.maximum(banks, bound, out=banks)
         return tuple(rows[n] for n in range(len(views.guesses)))
 
-    def _alternative(
-        self, views: _Views, n: int, view: _View, corner: tuple[float, float], number: int
-    ) -> int:
+    def _alternative(self, views: _Views, n: int, view: _View, corner: Corner, number: int) -> int:
         """The best row among those that want the `number`-th best banks; -1 for none."""
-        if corner not in view.alternatives:
+        if (n, corner) not in views.alternatives:
             near = view.near(corner, self._beside(views, n, corner))
-            view.alternatives[corner] = self._different_banks(n, views.guesses[n], near)
-        rows, left = view.alternatives[corner]
+            views.alternatives[n, corner] = self._different_banks(n, views.guesses[n], near)
+        rows, left = views.alternatives[n, corner]
         while len(rows) <= number:
             at = next(left, -1)
             if at < 0:
@@ -176,51 +183,73 @@ class Composer:
         """Rows found so far, and those that want other banks than all before them."""
 
         def different() -> Iterator[int]:
-            columns = [column[guess.rows] for column in self.tables[n].banks.values()]
-            seen: set[tuple[int, ...]] = set()
+            kinds = self._wants[n].kinds[guess.rows]
+            seen: set[int] = set()
             for at in near:
-                wanted = tuple(int(column[at]) for column in columns)
+                wanted = int(kinds[at])
                 if wanted not in seen:
                     seen.add(wanted)
                     yield at
 
         return [], different()
 
-    def _beside(self, views: _Views, n: int, corner: tuple[float, float]) -> _Floats:
+    def _beside(self, views: _Views, n: int, corner: Corner) -> _Floats:
         """What the other nests take beside every row of a nest, if they all follow its banks.
 
         Agreement among the others, on arrays that this nest does not use, is not asked for.
         """
-        rows = views.guesses[n].rows
-        total = np.zeros(len(rows))
+        mine = self._wants[n]
+        total = np.zeros(len(mine.banks))
         for m, guess in enumerate(views.guesses):
             if m == n:
                 continue
-            values, usable = self._view(views, m, {}).values(corner)
-            values = np.where(usable, values, np.inf)
-            keys = sorted(self._dims[n] & self._dims[m])[:MOST_DIMS]
-            if not self.is_strict or not keys:
-                total += values.min(initial=np.inf)
+            view = self._view(views, m, self._no_banks())
+            agreement = self._agreement(n, m) if self.is_strict else None
+            if agreement is None:
+                values, usable = view.values(corner)
+                total += values[usable].min(initial=np.inf)
                 continue
-            mine = np.stack([self.tables[n].banks[key][rows] for key in keys])
-            theirs = np.stack([self.tables[m].banks[key][guess.rows] for key in keys])
-            total += _least_beside(mine, theirs, values)
-        return total
+            key = (n, corner)
+            if key not in view.beside:
+                values, usable = view.values(corner)
+                values = np.where(usable, values, np.inf)
+                view.beside[key] = agreement.least_beside(self._wants[m].of[guess.rows], values)
+            total += view.beside[key]
+        return total[mine.of[views.guesses[n].rows]]
+
+    def _agreement(self, n: int, m: int) -> Agreement | None:
+        """How the banks of a nest bind another one; None where they have no dim in common."""
+        if (n, m) not in self._agreements:
+            keys = sorted(self._dims[n] & self._dims[m])[:MOST_DIMS]
+            found = Agreement(self._wants[n], self._wants[m], keys) if keys else None
+            self._agreements[n, m] = found
+        return self._agreements[n, m]
 
     def _improved(self, views: _Views, positions: tuple[int, ...]) -> Choice:
         """Let every nest take what the others leave."""
         guesses = views.guesses
         at = list(positions)
+        own = [float(g.own[p]) for g, p in zip(guesses, at, strict=True)]
+        operators = [float(g.operators[p]) for g, p in zip(guesses, at, strict=True)]
+        bound = np.stack(
+            [
+                wants.bound_by(int(g.rows[p]), self.is_strict)
+                for wants, g, p in zip(self._wants, guesses, at, strict=True)
+            ]
+        )
         for n in self._orders[0]:
-            others = [m for m in range(len(at)) if m != n]
-            own = sum(float(guesses[m].own[at[m]]) for m in others)
-            shared = max((float(guesses[m].operators[at[m]]) for m in others), default=0.0)
-            banks: Banks = {}
-            for m in others:
-                self._bind(banks, m, int(guesses[m].rows[at[m]]))
-            found = self._view(views, n, banks).fastest_beside(own, shared)
+            bound[n] = 0
+            view = self._view(views, n, bound.max(axis=0))
+            others = sum((*own[:n], *own[n + 1 :]))
+            shared = max((*operators[:n], *operators[n + 1 :]), default=0.0)
+            found = view.fastest_beside(others, shared)
             if found >= 0:
                 at[n] = found
+                own[n], operators[n] = (
+                    float(guesses[n].own[found]),
+                    float(guesses[n].operators[found]),
+                )
+            bound[n] = self._wants[n].bound_by(int(guesses[n].rows[at[n]]), self.is_strict)
         return self._choice(guesses, at)
 
     def _choice(self, guesses: Sequence[_Guess], positions: Sequence[int]) -> Choice:
@@ -230,15 +259,20 @@ class Composer:
         lut += max((float(g.operators[p]) for g, p in pairs), default=0.0)
         return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
 
-    def _view(self, views: _Views, n: int, banks: Banks) -> _View:
+    def _view(self, views: _Views, n: int, banks: _Ints) -> _View:
         """The rows of a nest beside the banks that others want."""
-        key = (n, tuple([banks.get(dim, 0) for dim in self._dims[n]]))
-        found = views.of.get(key)
+        wanted = banks[self._wants[n].columns]
+        key = wanted.tobytes()
+        found = views.of[n].get(key)
         if found is None:
+            if (n, key) not in self._beside_banks:
+                usable, selection = self._wants[n].agrees(wanted), self._selection(n, wanted)
+                self._beside_banks[n, key] = usable, selection
+            usable, selection = self._beside_banks[n, key]
             guess = views.guesses[n]
-            usable = self._usable(n, banks, guess.rows)
-            selection = self._selection(n, banks)[guess.rows]
-            found = views.of[key] = _View(views, guess, usable, guess.own + selection)
+            own = guess.own + selection[guess.rows]
+            found = _View(guess, views.limits, len(views.guesses), usable[guess.rows], own)
+            views.of[n][key] = found
         return found
 
     @cached_property
@@ -283,53 +317,39 @@ class Composer:
 
     # ---- banks -------------------------------------------------------------------------
 
-    def _bind(self, banks: Banks, n: int, row: int) -> None:
-        key = (n, row)
-        pairs = self._bound.get(key)
-        if pairs is None:
-            banks_of = self.tables[n].banks
-            pairs = tuple((dim, int(banks_of[dim][row])) for dim in self._dims[n])
-            self._bound[key] = pairs
-        for dim, number in pairs:
-            if (self.is_strict or number > 1) and banks.get(dim, 1) <= number:
-                banks[dim] = number
+    def _no_banks(self) -> _Ints:
+        return np.zeros(len(self._every_dim), dtype=np.int64)
 
-    def _usable(self, n: int, banks: Banks, rows: NDArray[np.int64]) -> _Mask:
-        """Rows that want the banks that there are, or a single lane, in every shared dim."""
-        found = np.ones(len(rows), dtype=bool)
-        for key, number in banks.items():
-            if key in self._dims[n]:
-                wanted = self.tables[n].banks[key][rows]
-                found &= (wanted == number) | (wanted == 1)
-        return found
-
-    def _selection(self, n: int, banks: Banks) -> _Floats:
+    def _selection(self, n: int, banks: _Ints) -> _Floats:
         """LUT that selecting among the banks of others is expected to cost the rows of a nest."""
-        table = self.tables[n]
-        split = tuple(sorted((k, b) for k, b in banks.items() if k in self._dims[n] and b > 1))
-        key = (n, split)
-        if key not in self._selected:
-            cost = np.zeros(len(table))
-            for (array, dim), number in split:
-                moves = [b.name for b in table.nest.band if self._moves(n, b.name, array, None)]
-                along = [b for b in moves if self._moves(n, b, array, dim)]
-                single = table.lanes_along(along) == 1
-                cost += single * table.lanes_along(moves) * number * SELECT_LUT
-            self._selected[key] = cost
-        return self._selected[key]
+        cost = np.zeros(len(self.tables[n]))
+        for key, number in zip(self._wants[n].dims, banks.tolist(), strict=True):
+            if number > 1:
+                cost += self._selection_cost(n, key) * number
+        return cost
+
+    def _selection_cost(self, n: int, key: Key) -> _Floats:
+        """The same per bank of one dim."""
+        if (n, key) not in self._selection_costs:
+            table, (array, dim) = self.tables[n], key
+            moves = [b.name for b in table.nest.band if self._moves(n, b.name, array, None)]
+            along = [b for b in moves if self._moves(n, b, array, dim)]
+            single = table.lanes_along(along) == 1
+            self._selection_costs[n, key] = single * table.lanes_along(moves) * SELECT_LUT
+        return self._selection_costs[n, key]
 
     def _moves(self, n: int, loop: str, array: str, dim: int | None) -> bool:
         """Whether lanes along a loop reach different elements of an array, or of one dim of it."""
         return any(a == array and dim in (d, None) for a, d in self._banks_alone(n, loop, SEVERAL))
 
-    def _banks_alone(self, n: int, loop: str, factor: int) -> Banks:
+    def _banks_alone(self, n: int, loop: str, factor: int) -> dict[Key, int]:
         """What the lanes along one loop want."""
-        key = (n, loop, factor)
-        if key not in self._alone:
-            nest = self.tables[n].nest
-            plan = NestPlan(nest.handle, (loop,), (factor,))
-            self._alone[key] = wanted_banks(self.program, nest, plan)
-        return self._alone[key]
+        nest = self.tables[n].nest
+        return wanted_banks(self.program, nest, NestPlan(nest.handle, (loop,), (factor,)))
+
+    @cached_property
+    def _every_dim(self) -> tuple[Key, ...]:
+        return tuple(sorted({key for dims in self._dims for key in dims}))
 
     @cached_property
     def _dims(self) -> list[frozenset[tuple[str, int]]]:
@@ -344,14 +364,18 @@ class Composer:
 
 @dataclass(frozen=True, slots=True)
 class _Guess:
-    """What rows of a nest are expected to take; of equal factors, one order."""
+    """What rows of a nest are expected to take; of equal factors, one order.
 
-    rows: NDArray[np.int64]
+    `views` has the rows in the light of limits and banks.
+    """
+
+    rows: _Ints
     cycles: _Floats
     own: _Floats
     operators: _Floats
     dsp: _Floats
-    lanes: NDArray[np.int64]
+    lanes: _Ints
+    views: dict[Resources, dict[bytes, _View]] = field(default_factory=dict, compare=False)
 
 
 class _Views:
@@ -363,8 +387,13 @@ class _Views:
         self.total = sum(float(g.cycles.min()) for g in guesses)
         allowed = [g.operators[g.dsp <= limits.dsp].max(initial=0.0) for g in guesses]
         self.operators = min(float(max(allowed, default=0.0)), float(limits.lut))
-        self.of: dict[tuple[int, tuple[int, ...]], _View] = {}
+        self.of = [guess.views.setdefault(limits, {}) for guess in guesses]
         self.improved: dict[tuple[int, ...], Choice] = {}
+        self.alternatives: dict[tuple[int, Corner], tuple[list[int], Iterator[int]]] = {}
+
+    def corner(self, cap: float, price: float) -> Corner:
+        """A share of the operators and a price of all LUT in their units."""
+        return price * self.total / max(self.limits.lut, 1), cap * self.operators
 
 
 class _View:
@@ -372,39 +401,46 @@ class _View:
 
     Parameters
     ----------
-    views : _Views
     guess : _Guess
+    limits : Resources
+    nests : int
+        That share the operators.
     usable : mask
         Rows that agree with the banks.
     own : array
         LUT that the rows need besides operators, selection among the banks included.
+
+    Attributes
+    ----------
+    beside : dict of (nest, corner) to array
+        What this nest takes at the least beside every class of rows of another nest.
     """
 
-    def __init__(self, views: _Views, guess: _Guess, usable: _Mask, own: _Floats) -> None:
-        limits = views.limits
-        self._views, self._guess, self._own = views, guess, own
+    def __init__(
+        self, guess: _Guess, limits: Resources, nests: int, usable: _Mask, own: _Floats
+    ) -> None:
+        self._guess, self._own, self._lut = guess, own, limits.lut
+        self._share = 1.0 / nests
         self._agrees = usable & (guess.dsp <= limits.dsp)
         self._fits = self._agrees & (own + guess.operators <= limits.lut)
-        self._least: dict[tuple[float, float], int] = {}
-        self.alternatives: dict[tuple[float, float], tuple[list[int], Iterator[int]]] = {}
+        self._least: dict[Corner, int] = {}
+        self.beside: dict[tuple[int, Corner], _Floats] = {}
 
-    def values(self, corner: tuple[float, float]) -> tuple[_Floats, _Mask]:
+    def values(self, corner: Corner) -> tuple[_Floats, _Mask]:
         """Cycles and priced LUT of all rows, and which of them are within a cap."""
-        cap, price = corner
-        views, guess = self._views, self._guess
-        per_lut = price * views.total / max(views.limits.lut, 1)
-        share = 1.0 / len(views.guesses)
-        values = guess.cycles + per_lut * (self._own + share * guess.operators)
-        return values, self._fits & (guess.operators <= cap * views.operators)
+        per_lut, most = corner
+        guess = self._guess
+        values = guess.cycles + per_lut * (self._own + self._share * guess.operators)
+        return values, self._fits & (guess.operators <= most)
 
-    def least(self, corner: tuple[float, float]) -> int:
+    def least(self, corner: Corner) -> int:
         """The best row for a cap and a price; -1 for none."""
         found = self._least.get(corner)
         if found is None:
             found = self._least[corner] = _least(*self.values(corner), self._guess.lanes)
         return found
 
-    def near(self, corner: tuple[float, float], others: _Floats) -> list[int]:
+    def near(self, corner: Corner, others: _Floats) -> list[int]:
         """The best rows for a cap and a price, with what others need beside them, the best first."""
         values, usable = self.values(corner)
         values = values + others
@@ -420,11 +456,10 @@ class _View:
         """The fastest row that fits beside the LUT of others; -1 for none."""
         guess = self._guess
         needs = own + self._own + np.maximum(guess.operators, operators)
-        usable = self._agrees & (needs <= self._views.limits.lut)
-        return _least(guess.cycles, usable, guess.lanes)
+        return _least(guess.cycles, self._agrees & (needs <= self._lut), guess.lanes)
 
 
-def _least(values: _Floats, usable: _Mask, lanes: NDArray[np.int64]) -> int:
+def _least(values: _Floats, usable: _Mask, lanes: _Ints) -> int:
     """The usable row with the least value; among equals the one with fewest lanes; -1 for none."""
     rows = np.flatnonzero(usable)
     if not len(rows):
@@ -433,28 +468,3 @@ def _least(values: _Floats, usable: _Mask, lanes: NDArray[np.int64]) -> int:
     low = found.min()
     ties = rows[found <= low + 1e-9 * abs(low)]
     return int(ties[np.argmin(lanes[ties])])
-
-
-def _least_beside(mine: NDArray[np.int64], theirs: NDArray[np.int64], values: _Floats) -> _Floats:
-    """The least of the values whose rows want the banks of each of my rows, or one in some dims.
-
-    Parameters
-    ----------
-    mine, theirs : array of int, shape (dims, n), (dims, m)
-    values : array of float, shape (m,)
-    """
-    found = np.full(mine.shape[1], np.inf)
-    radix = 1 + int(max(mine.max(), theirs.max()))
-    for is_one in product((False, True), repeat=len(mine)):
-        single = np.array(is_one)
-        rows = np.flatnonzero((theirs[single] == 1).all(axis=0))
-        if not len(rows):
-            continue
-        weights = np.where(single, 0, radix ** np.arange(len(mine)))
-        codes, which = np.unique(weights @ theirs[:, rows], return_inverse=True)
-        least = np.full(len(codes), np.inf)
-        np.minimum.at(least, which, values[rows])
-        wanted = weights @ mine
-        at = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
-        found = np.where(codes[at] == wanted, np.minimum(found, least[at]), found)
-    return found
