@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from pom.dse.blocks import block_counts
 from pom.dse.chains import OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
+from pom.dse.parts import rest_parts
 from pom.dse.realise import access_strides
 from pom.ir.affine import Affine
 from pom.ir.expr import Access
@@ -371,26 +372,13 @@ def _rest(chains: Chains, factors: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     shape = chains.shape
     cycles = np.zeros(len(factors))
-    rests, blocks = shape.extents % factors, shape.extents // factors
-    parts: list[tuple[tuple[int, ...], NDArray[np.int64]]] = [((), np.arange(len(factors)))]
-    for column in range(len(shape.order)):
-        left = [(columns, rows[rests[rows, column] > 0]) for columns, rows in parts]
-        parts += [((*columns, column), rows) for columns, rows in left if len(rows)]
-    for columns, rows in parts[1:]:
-        trips = blocks[rows]
-        trips[:, columns] = 1
-        # where nothing is left to loop over, it is straight-line code beside the other parts
-        loops = (trips > 1).any(axis=1)
-        some, trips = rows[loops], trips[loops]
-        if not len(some):
-            continue
-        lanes = factors[some]
-        lanes[:, columns] = rests[some][:, columns]
+    for part in rest_parts(shape.extents, factors):
+        lanes, trips, size = part.lanes, part.trips, len(part.rows)
         count = shape.executions * trips.prod(axis=1)
         interval = chains.interval(lanes, trips)
-        runs = np.minimum(shape.entries(lanes, trips, np.ones(len(some), dtype=bool)), count)
+        runs = np.minimum(shape.entries(lanes, trips, np.ones(size, dtype=bool)), count)
         depth = chains.depth(lanes, trips, interval)
-        cycles[some] += latency_bound(count, np.zeros(len(some)), interval, depth, runs)
+        cycles[part.rows] += latency_bound(count, np.zeros(size), interval, depth, runs)
     return cycles
 
 

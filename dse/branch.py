@@ -39,18 +39,19 @@ from pom.dse.bank_nodes import BankNodes, Node, Part, Prices, SharedBanks, follo
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
 from pom.dse.bounds import Candidates
+from pom.dse.chains import FREE
 from pom.dse.composer import Composer
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
 from pom.dse.nests import Nest
+from pom.dse.parts import LutCosts, OperatorLut
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, with_partitions
 from pom.dse.search import Search
 from pom.dse.space import Variant, operator_cost
 from pom.qor_model.expand import TOO_LARGE
-from pom.qor_model.resources_constants import LUT_TERMS, load_constants
 
 _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
@@ -117,14 +118,13 @@ class Branch:
 
     @cached_property
     def tables(self) -> tuple[NestTable, ...]:
-        program, costs = self.variant.structure.program, self._lut_costs
-        operators = self._operators
+        program, costs, operators = self.variant.structure.program, self._costs, self._operators
         return tuple(
             NestTable(
                 nest,
                 lists,
                 Footprint(program, nest),
-                costs["accesses"],
+                costs,
                 None if nest.is_box else block_counts(program, nest),
                 operators,
             )
@@ -132,23 +132,22 @@ class Branch:
         )
 
     @cached_property
-    def _operators(self) -> dict[str, tuple[float, float]]:
+    def _operators(self) -> dict[str, OperatorLut]:
         """LUT of the operators of all nests, and of the controllers that share them."""
         users = _users(self.variant.candidates)
         chosen = dict(self.variant.implementations)
         names = sorted({w.operator for nest, _ in self.variant.candidates for w in nest.work})
-        found = {}
-        for name in names:
-            lut = operator_cost(self.search.local.library, name, chosen.get(name, "")).lut
-            count = users.get(name, 0)
-            control = self._lut_costs["operator_controllers"] * count if count > 1 else 0.0
-            found[name] = float(lut), control if lut else 0.0
-        return found
+        library = self.search.local.library
+        costs = {name: operator_cost(library, name, chosen.get(name, "")) for name in names}
+        return {
+            name: self._costs.operator(float(cost.lut), users.get(name, 0))
+            for name, cost in costs.items()
+            if cost != FREE
+        }
 
     @cached_property
-    def _lut_costs(self) -> dict[str, float]:
-        constants = load_constants(self.search.local.library.tool)
-        return dict(zip(LUT_TERMS, constants.lut, strict=True))
+    def _costs(self) -> LutCosts:
+        return LutCosts.of(self.search.local.library.tool)
 
     @cached_property
     def composer(self) -> Composer:
@@ -426,9 +425,9 @@ class Branch:
 
     @cached_property
     def _shared(self) -> SharedBanks:
-        program, costs = self.variant.structure.program, self._lut_costs
-        register_lut = REGISTER_LUT * costs["port_muxes"]
-        return SharedBanks(program, self.tables, costs["accesses"], register_lut)
+        program, costs = self.variant.structure.program, self._costs
+        register_lut = REGISTER_LUT * costs.register_mux
+        return SharedBanks(program, self.tables, costs.access, register_lut)
 
     def _beside_others(self, table: NestTable, cycles: _Floats) -> _Floats:
         """Bounds of rows beside other nests, with which answers share the states around loops."""
@@ -538,11 +537,13 @@ def _part(
     operators = np.zeros((len(table), table.known_by_operator.shape[1]))
     operators[:, : table.by_operator.shape[1]] = table.by_operator / interval[:, None]
     operators[rows[known]] = table.known_by_operator[rows[known]]
-    cells = [(rows, cycles[rows], own[rows], operators[rows])]
+    apart = np.where(known, 0.0, table.apart[rows] / interval[rows])
+    cells = [(rows, cycles[rows], own[rows] + apart, operators[rows])]
     later = rows[~known]
     for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
         slower = cycles[later] + table.full[later] * more
-        cells.append((later, slower, own[later], operators[later] / divisor))
+        lut = own[later] + apart[~known] / divisor
+        cells.append((later, slower, lut, operators[later] / divisor))
     return Part(n, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
 
 

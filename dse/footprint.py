@@ -83,13 +83,22 @@ class Footprint:
         bodies = (program.statement(s).body for s in nest.statements)
         self._written = {body.target.array for body in bodies if isinstance(body, Assign)}
 
-    def least_accesses(self, order: tuple[str, ...], factors: _Ints) -> NDArray[np.float64]:
+    def least_accesses(
+        self, order: tuple[str, ...], factors: _Ints, trips: _Ints | None = None
+    ) -> NDArray[np.float64]:
         """A number of accesses that is quickly told and not more than `demand` counts.
 
         The lanes along loops that move an access independently reach different elements.
+
+        Parameters
+        ----------
+        order : tuple of str
+        factors : array of int, shape (n, len(order))
+        trips : array of int, optional
+            Of a part that is left, whose `factors` are its own; of all lanes without it.
         """
         extents = np.array([self.nest.loop(name).extent for name in order], dtype=np.int64)
-        remains = factors < extents
+        remains = factors < extents if trips is None else trips > 1
         inner = remains.shape[1] - 1 - np.argmax(remains[:, ::-1], axis=1)
         counted: dict[tuple[str, int], NDArray[np.float64]] = {}
         for kind, use in self.uses:

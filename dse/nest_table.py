@@ -24,6 +24,7 @@ from pom.dse.bounds import Candidates, latency_bound, operator_sum
 from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nests import Nest
+from pom.dse.parts import LutCosts, OperatorLut, rest_parts
 from pom.dse.plan import NestPlan
 from pom.dse.realise import wanted_by_rows
 from pom.qor_model.expand import TOO_LARGE
@@ -62,12 +63,10 @@ class NestTable:
         One per loop order.
     footprint : Footprint
         Counts memory accesses.
-    access_lut : float
-        LUT that an access costs.
+    costs : LutCosts
     blocks : BlockCounts, optional
         Counts the iterations of a nest that is no box.
-    operators : mapping of operator to (float, float), optional
-        LUT of one, and LUT that it costs besides for the controllers of the nests that share it.
+    operators : mapping of operator to OperatorLut, optional
     """
 
     def __init__(
@@ -75,9 +74,9 @@ class NestTable:
         nest: Nest,
         lists: Sequence[Candidates],
         footprint: Footprint,
-        access_lut: float,
+        costs: LutCosts,
         blocks: BlockCounts | None = None,
-        operators: Mapping[str, tuple[float, float]] | None = None,
+        operators: Mapping[str, OperatorLut] | None = None,
     ) -> None:
         self.nest = nest
         self.lists = tuple(lists)
@@ -85,7 +84,7 @@ class NestTable:
         self.runs = np.concatenate([c.runs for c in lists])
         self.footprint = footprint
         self._blocks = blocks
-        self._access_lut = access_lut
+        self._access_lut = costs.access
         self._source = np.concatenate([np.full(len(c.bound), n) for n, c in enumerate(lists)])
         self._starts = np.cumsum([0, *(len(c.bound) for c in lists)])
         self._position = np.concatenate([np.arange(len(c.bound)) for c in lists])
@@ -101,7 +100,7 @@ class NestTable:
         self.by_operator = np.stack(
             [
                 np.concatenate([operator_sum(nest, c.order, {name: lut}, c.factors) for c in lists])
-                for name, lut in ((n, each + more) for n, (each, more) in self._operators.items())
+                for name, lut in ((n, o.lut + o.shared) for n, o in self._operators.items())
             ]
             or [np.zeros(len(self.lanes))],
             axis=1,
@@ -110,7 +109,10 @@ class NestTable:
         count = len(self.lanes)
         self.state = np.zeros(count, dtype=np.int8)
         self.is_refined = np.zeros(count, dtype=bool)
-        self.own_lut = np.concatenate([self._accesses(c) for c in lists]) * access_lut
+        found = [self._besides(c, costs) for c in lists]
+        self._loop_lut, self.apart = (np.concatenate(of_all) for of_all in zip(*found, strict=True))
+        accesses = [footprint.least_accesses(c.order, c.factors) for c in lists]
+        self.own_lut = np.concatenate(accesses) * costs.access + self._loop_lut
         self.known_own = np.zeros(count)
         self.known_latency = np.full(count, np.inf)
         self.known_loops = np.zeros(count)
@@ -136,8 +138,29 @@ class NestTable:
     def __len__(self) -> int:
         return len(self.lanes)
 
-    def _accesses(self, chosen: Candidates) -> _Floats:
-        return self.footprint.least_accesses(chosen.order, chosen.factors)
+    def _besides(self, chosen: Candidates, costs: LutCosts) -> tuple[_Floats, _Floats]:
+        """LUT besides operators and the accesses of whole blocks: of loops and of what is left where
+        factors leave a rest; and of more controllers, if each operator is used once."""
+        shape, factors, depth = chosen.chains.shape, chosen.factors, chosen.depth
+        # entering a loop from the code around it is not in its pipeline
+        entering = 3.0
+        whole = self.nest.is_box
+        trips = shape.extents // factors if whole else -(-shape.extents // factors)
+        lut = costs.of_loops(trips, depth - entering)
+        parts: NDArray[np.int64] = np.asarray((trips > 1).any(axis=1), dtype=np.int64)
+        if not whole or len(self.nest.statements) > 1:
+            return lut, np.zeros(len(lut))
+        for part in rest_parts(shape.extents, factors):
+            interval = np.ones(len(part.rows))
+            length = chosen.chains.depth(part.lanes, part.trips, interval) - entering
+            accesses = self.footprint.least_accesses(chosen.order, part.lanes, part.trips)
+            lut[part.rows] += costs.of_loops(part.trips, length) + costs.access * accesses
+            parts[part.rows] += 1
+        apart = np.zeros(len(lut))
+        for work in self.nest.work:
+            if len(work.loops) == len(self.nest.band) and work.operator in self._operators:
+                apart += self._operators[work.operator].of_parts(parts) * chosen.lanes
+        return lut, apart
 
     @cached_property
     def banks(self) -> dict[tuple[str, int], NDArray[np.int64]]:
@@ -192,7 +215,7 @@ class NestTable:
         """
         interval = self.interval
         for work, own, available in (
-            (self.lut + self.control, self.own_lut, room.lut),
+            (self.lut + self.control + self.apart, self.own_lut, room.lut),
             (self.dsp, 0.0, room.dsp),
         ):
             left = np.maximum(available - own, 1e-9)
@@ -235,7 +258,7 @@ class NestTable:
         self.version += 1
         demand = self.footprint.demand(self.plan(row))
         self.interval[row] = max(self.interval[row], demand.interval)
-        self.own_lut[row] = demand.accesses * self._access_lut
+        self.own_lut[row] = demand.accesses * self._access_lut + self._loop_lut[row]
 
     def binding(self, row: int, cycles: float, room: Room) -> Binding:
         """Which limit the cycles of a row come from.
@@ -327,7 +350,7 @@ class NestTable:
         names = list(self._operators)
         for unit in answer.units:
             name = _operator_name(unit.name)
-            more = self._operators[name][1] if name in self._operators else 0.0
+            more = self._operators[name].shared if name in self._operators else 0.0
             column = names.index(name) if name in self._operators else -1
             self.known_by_operator[row, column] += unit.count * (unit.lut + more)
         self.known_operators[row] = self.known_by_operator[row].sum()
@@ -372,7 +395,8 @@ class NestTable:
     def guesses(self) -> tuple[_Floats, _Floats, _Floats, _Floats]:
         """What rows are likely to take: cycles, own LUT, LUT of operators, DSP blocks."""
         offset, slope = self._guess
-        own = np.maximum(self.own_lut + offset + slope * self.lanes, 0.0)
+        own = self.own_lut + self.apart / self.interval
+        own = np.maximum(own + offset + slope * self.lanes, 0.0)
         operators = (self.lut + self.control) / self.interval
         dsp = np.ceil(self.dsp / self.interval)
         # iterations of a nest that is no box may be countable in part only

@@ -1,0 +1,134 @@
+"""What the parts of a nest cost besides operators: never more than the model says."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pom.dse.branch import Branch
+from pom.dse.evaluation import own_lut
+from pom.dse.executor import SerialExecutor
+from pom.dse.parts import LutCosts, rest_parts
+from pom.dse.plan import NestPlan
+from pom.dse.realise import nest_primitives
+from pom.dse.search import Search
+from pom.dse.space import problem_variants
+from pom.dse.store import Store
+from pom.passes.poly_peel import Peel
+from pom.qor_model.resources_constants import mux_lut
+from tests.dse.problems import example
+
+TOOL = "Vitis HLS 2023.1"
+
+
+def branches(name, size="mini"):
+    search = Search(example(name, size), Store(None), SerialExecutor())
+    return search, [Branch(search, v) for v in problem_variants(search.problem, search.local)]
+
+
+def test_parts_are_the_nests_that_a_plan_becomes():
+    _, found = branches("polybench/fdtd_2d")
+    table = found[0].tables[1]
+    rng = random.Random(1)
+    for chosen in table.lists:
+        extents = chosen.chains.shape.extents
+        counts = np.zeros(len(chosen.factors), dtype=int)
+        for part in rest_parts(extents, chosen.factors):
+            counts[part.rows] += 1
+            assert ((part.trips > 1).any(axis=1)).all()
+            assert (part.lanes * part.trips <= extents).all()
+        for row in rng.sample(range(len(counts)), min(20, len(counts))):
+            factors = chosen.factors[row]
+            rests, blocks = extents % factors, extents // factors
+            # of every combination of rests, those with a loop
+            looped = sum(
+                any(b > 1 for b, is_rest in zip(blocks, which, strict=True) if not is_rest)
+                for which in product((False, True), repeat=len(extents))
+                if any(which) and all(r for r, is_rest in zip(rests, which, strict=True) if is_rest)
+            )
+            assert counts[row] == looped
+            plan = NestPlan(table.nest.handle, chosen.order, tuple(map(int, factors)))
+            peels = [p for p in nest_primitives(table.nest, plan) if isinstance(p, Peel)]
+            assert len(peels) >= looped
+
+
+def test_an_interval_of_several_cycles_has_fewer_stages():
+    costs = LutCosts.of(TOOL)
+    trips = np.array([[5, 1], [5, 7], [1, 1]])
+    few, many, none = costs.of_loops(trips, np.array([2.0, 100.0, 100.0]))
+    assert few == pytest.approx(costs.loop + costs.control * mux_lut(2) + 2 * costs.stage)
+    assert (
+        many < 2 * costs.loop + costs.control * mux_lut(3) + costs.several_states + 2 * costs.stage
+    )
+    assert none == 0
+
+
+def test_controllers_are_counted_once_for_every_part():
+    costs = LutCosts.of(TOOL)
+    parts = np.array([0, 1, 2, 4])
+    # alone, an operator with one controller has nothing to share
+    assert costs.operator(100.0, 1).shared == 0
+    np.testing.assert_allclose(
+        costs.operator(100.0, 1).of_parts(parts), costs.controller * np.array([0, 0, 2, 4])
+    )
+    # what several nests have in one part each is counted for them together
+    assert costs.operator(100.0, 3).shared == 3 * costs.controller
+    np.testing.assert_allclose(
+        costs.operator(100.0, 3).of_parts(parts), costs.controller * np.array([0, 0, 1, 3])
+    )
+
+
+KERNELS = (
+    "polybench/fdtd_2d", "polybench/gramschmidt", "polybench/cholesky", "polybench/durbin",
+    "polybench/k2mm", "polybench/adi", "polybench/heat_3d", "polybench/atax",
+    "polybench/jacobi_1d", "polybench/trisolv", "polybench/syrk", "pom/blur",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_model_needs_no_less_logic_than_bounds_count(name):
+    """Random rows of nests alone: own logic, and controllers for the operators that there are."""
+    _, found = branches(name)
+    rng = random.Random(11)
+    compared = 0
+    for _ in range(12):
+        branch = rng.choice(found)
+        n = rng.randrange(len(branch.tables))
+        table = branch.tables[n]
+        row = rng.choice(np.flatnonzero(table.lanes <= 30).tolist())
+        table.refine(row)
+        least, apart = float(table.own_lut[row]), float(table.apart[row])
+        branch.ask([(n, row)])
+        answer = table.answers[row]
+        if answer.is_refused:
+            continue
+        compared += 1
+        # an operator in several lanes may be shared as often as the interval has cycles
+        used = sum(unit.count for unit in answer.units)
+        lanes = sum(len(w.loops) == len(table.nest.band) for w in table.nest.work)
+        share = min(used / max(lanes * int(table.lanes[row]), 1), 1.0)
+        assert least + share * apart <= own_lut(answer) + 1, branch.plan_of((table.plan(row),))
+    assert compared > 3
+
+
+@pytest.mark.parametrize("name", ["polybench/fdtd_2d", "polybench/k2mm", "polybench/gramschmidt"])
+def test_nests_add_up_to_no_more_than_the_whole_needs(name):
+    """Whole designs of which nothing is known, at an interval of a cycle."""
+    search, found = branches(name)
+    rng = random.Random(17)
+    compared = 0
+    for _ in range(10):
+        branch = rng.choice(found)
+        few = [np.flatnonzero(table.lanes <= 12).tolist() for table in branch.tables]
+        rows = [rng.choice(of_nest) for of_nest in few]
+        (whole,) = search.evaluate([(branch.plan(rows), "")])
+        if whole.is_refused:
+            continue
+        compared += 1
+        own = sum(float(t.own_lut[r]) for t, r in zip(branch.tables, rows, strict=True))
+        operators = sum(unit.count * unit.lut for unit in whole.units)
+        assert own + operators <= whole.resources.lut
+    assert compared > 3
