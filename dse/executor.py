@@ -7,6 +7,7 @@ replaced, and what it was doing is done again.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from pom.errors import PomError
+from pom.qor_model.collection import OBJECTS
 
 R = TypeVar("R")
 
@@ -161,6 +163,7 @@ def _begin_worker(stop: Connection) -> None:
     """Prepare a new worker process."""
     # Ctrl-C reaches the whole process group; only the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(OBJECTS, 20, 100)
     threading.Thread(target=_end_on, args=(stop,), daemon=True).start()
     import_model()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import islpy as isl
-import networkx as nx
 
 from pom.ir.affine import Affine
 from pom.ir.directives import LoopDirectives
@@ -151,14 +151,40 @@ def cycles(statements: tuple[str, ...], pairs: _Pairs) -> list[tuple[str, ...]]:
 
     Of the orders that are, the one nearest to that of the text.
     """
-    place = {s: k for k, s in enumerate(statements)}
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(statements)
-    graph.add_edges_from((a, b) for a, b, _ in pairs if a in place and b in place)
-    condensed = nx.condensation(graph)
-    members = {
-        node: tuple(sorted(condensed.nodes[node]["members"], key=place.__getitem__))
-        for node in condensed.nodes
-    }
-    order = nx.lexicographical_topological_sort(condensed, key=lambda n: place[members[n][0]])
-    return [members[node] for node in order]
+    following: dict[str, set[str]] = {s: set() for s in statements}
+    for before, after, _ in pairs:
+        if before in following and after in following:
+            following[before].add(after)
+    reached = {s: _reached(s, following) for s in statements}
+    groups: list[tuple[str, ...]] = []
+    for first in statements:
+        if not any(first in group for group in groups):
+            groups.append(
+                tuple(
+                    s
+                    for s in statements
+                    if s == first or (s in reached[first] and first in reached[s])
+                )
+            )
+    order: list[tuple[str, ...]] = []
+    while groups:
+        # cycles are within groups, so one of them comes behind no other
+        chosen = next(
+            group
+            for group in groups
+            if not any(group[0] in reached[other[0]] for other in groups if other is not group)
+        )
+        groups.remove(chosen)
+        order.append(chosen)
+    return order
+
+
+def _reached(start: str, following: Mapping[str, set[str]]) -> set[str]:
+    """What comes behind a statement, by any number of steps."""
+    found: set[str] = set()
+    left = [start]
+    while left:
+        new = following[left.pop()] - found
+        found |= new
+        left += new
+    return found

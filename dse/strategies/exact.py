@@ -22,6 +22,7 @@ from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
 from pom.dse.space import Shape, capped_plans, heaviest_shapes, problem_variants
+from pom.qor_model.collection import rare_collection
 
 SHRINKS = 10
 """How often a design that does not fit as a whole is composed again within smaller limits."""
@@ -66,6 +67,10 @@ class Exact:
         self._sampled: dict[str, Branch] = {}
 
     def run(self, search: Search) -> bool:
+        with rare_collection():
+            return self._run(search)
+
+    def _run(self, search: Search) -> bool:
         branches = [Branch(search, v) for v in problem_variants(search.problem, search.local)]
         if not branches:
             return False

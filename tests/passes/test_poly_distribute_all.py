@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 
+import islpy as isl
+import networkx
 import pytest
 
 from pom.errors import PomError
 from pom.ir.poly import PolyProgram
 from pom.passes.carried import carried_loops
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.poly_distribute_all import DistributeAll, carrying_loops
+from pom.passes.poly_distribute_all import DistributeAll, carrying_loops, cycles
 from pom.passes.poly_pipeline import Pipeline
 from pom.passes.poly_reorder import Reorder
 from pom.schedule import schedule
@@ -90,3 +92,22 @@ def test_carrying_loops_are_those_with_carried_dependences(seed: int) -> None:
     before = program(random_kernel(random.Random(100 + seed)))
     expected = {(s, loop) for s, loops in carried_loops(before).items() for loop in loops}
     assert carrying_loops(before) == expected
+
+
+def test_groups_are_cycles_in_the_order_nearest_to_the_text() -> None:
+    rng = random.Random(7)
+    for _ in range(200):
+        count = rng.randint(1, 8)
+        statements = tuple(f"s{n}" for n in range(count))
+        # some conflicts are with statements that are elsewhere
+        names = [
+            (f"s{rng.randint(0, count)}", f"s{rng.randint(0, count)}") for _ in range(2 * count)
+        ]
+        graph = networkx.DiGraph(names)
+        graph.add_nodes_from(statements)
+        condensed = networkx.condensation(graph.subgraph(statements))
+        first = {n: min(members) for n, members in condensed.nodes(data="members")}
+        order = networkx.lexicographical_topological_sort(condensed, key=first.__getitem__)
+        expected = [tuple(sorted(condensed.nodes[n]["members"])) for n in order]
+        empty = isl.Set("{ [] }")
+        assert cycles(statements, tuple((a, b, empty) for a, b in names)) == expected
