@@ -18,7 +18,9 @@ def test_collection_is_paused_and_goes_on() -> None:
 
 def test_collection_is_rare_and_as_often_as_before_afterwards() -> None:
     before = gc.get_threshold()
-    with pytest.raises(RuntimeError), rare_collection():
+    with rare_collection():
         assert gc.get_threshold()[0] == OBJECTS
+    assert gc.get_threshold() == before
+    with pytest.raises(RuntimeError), rare_collection():
         raise RuntimeError
     assert gc.get_threshold() == before
