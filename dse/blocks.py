@@ -63,7 +63,8 @@ class ManyCounts:
     entries: NDArray[np.float64]
     inside: tuple[str, ...]
     fewest: Mapping[str, int]
-    """Iterations of loops whose range varies, where it is shortest."""
+    """Iterations of loops that depend on others, as many as are known when the circuit is made: of one
+    whose range varies a single one, see `qor_model.carried`."""
 
     @property
     def first(self) -> LoopCounts:
@@ -172,7 +173,12 @@ class BlockCounts:
             if found is None:
                 return None
             counts.update({n: ones * f.least for n, f in zip(coupled, found.trips, strict=True)})
-            fewest = {n: f.fewest for n, f in zip(coupled, found.trips, strict=True)}
+            # several statements may have a loop in common that is constant
+            is_alone = len(self.nest.statements) == 1
+            fewest = {
+                name: 1 if is_alone and trips.is_varying else trips.fewest
+                for name, trips in zip(coupled, found.trips, strict=True)
+            }
             if found.fixed:
                 fixed = names.index(coupled[found.fixed - 1]) + 1
         if len(self.nest.statements) > 1:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from pom.dse.blocks import block_counts
 from pom.dse.chains import OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
+from pom.dse.operator_use import Budget, OperatorUse
 from pom.dse.parts import rest_parts
 from pom.dse.realise import access_strides
 from pom.ir.affine import Affine
@@ -37,14 +38,6 @@ from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 
 _Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What all nests together may use."""
-
-    dsp: int
-    lut: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,7 @@ class Candidates:
     compute : array of float, shape (n,)
         The part of the interval that operators force.
     chains : Chains
+    operators : OperatorUse
     """
 
     order: tuple[str, ...]
@@ -93,6 +87,7 @@ class Candidates:
     compute: NDArray[np.float64]
     serial: NDArray[np.float64]
     chains: Chains
+    operators: OperatorUse
 
 
 def useful_factors(extent: int, cap: int, only_divisors: bool) -> list[int]:
@@ -250,7 +245,8 @@ def candidates(
     factors = _within(choices, cap)
     lanes = factors.prod(axis=1)
     chains = Chains(shape, costs)
-    compute = _compute_interval(nest, order, costs, budget, factors)
+    operators = _operators(shape, factors)
+    compute = operators.interval(costs, budget)
     if nest.is_box:
         scale = shape.executions
         trips = extents // factors
@@ -286,12 +282,22 @@ def candidates(
         interval[ranked],
         depth[ranked],
         runs[ranked],
-        _operators(nest, order, costs, factors, "dsp")[ranked],
-        _operators(nest, order, costs, factors, "lut")[ranked],
+        operators.of(costs, "dsp")[ranked],
+        operators.of(costs, "lut")[ranked],
         compute[ranked],
         serial[ranked],
         chains,
+        _operators(shape, factors[ranked]),
     )
+
+
+def _operators(shape: Shape, factors: NDArray[np.int64]) -> OperatorUse:
+    """The operators of some factors: the loops of a box are flattened unless a sum prevents it."""
+    nest, blocks = shape.nest, -(-shape.extents // factors)
+    if nest.is_box:
+        blocks = shape.extents // factors
+    is_flat = ~shape.accumulates(factors, blocks) & nest.is_box
+    return OperatorUse(nest, shape.order, factors, blocks > 1, is_flat)
 
 
 def latency_bound(
@@ -317,51 +323,6 @@ def _within(choices: Sequence[Sequence[int]], cap: int) -> NDArray[np.int64]:
         rows = np.column_stack((rows[at], factors[which]))
         lanes = products[at, which]
     return rows
-
-
-def _operators(
-    nest: Nest,
-    order: tuple[str, ...],
-    costs: Mapping[str, OperatorCost],
-    factors: NDArray[np.int64],
-    resource: str,
-) -> NDArray[np.float64]:
-    """What the operators would need if each were used once."""
-    each = {operator: float(getattr(cost, resource)) for operator, cost in costs.items()}
-    return operator_sum(nest, order, each, factors)
-
-
-def operator_sum(
-    nest: Nest,
-    order: tuple[str, ...],
-    each: Mapping[str, float],
-    factors: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """What the operators of one iteration need, with so much for each, if each is used once."""
-    used = np.zeros(len(factors))
-    for work in nest.work:
-        positions = [order.index(loop) for loop in work.loops]
-        cost = each.get(work.operator, 0.0)
-        if cost and positions:
-            used += factors[:, positions].prod(axis=1) * cost
-    return used
-
-
-def _compute_interval(
-    nest: Nest,
-    order: tuple[str, ...],
-    costs: Mapping[str, OperatorCost],
-    budget: Budget,
-    factors: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Operators are shared at most as often as the interval has cycles."""
-    interval = np.ones(len(factors))
-    for resource in ("dsp", "lut"):
-        available = getattr(budget, resource)
-        if available:
-            used = _operators(nest, order, costs, factors, resource)
-            interval = np.maximum(interval, np.ceil(used / available))
-    return interval
 
 
 def _rest(chains: Chains, factors: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -147,10 +147,11 @@ class Footprint:
             most = busiest.setdefault(use.array, [0, 0])
             times = 1
             if use.array in self._written:
-                # behind guards every lane loads and stores for itself, but for the first load
+                # behind guards every lane loads and stores for itself, but for the first load; those
+                # that have one guard in common do, too, since each has it for itself
                 apart = prod(
                     factors[self.loops[n]]
-                    for n in guarded
+                    for n in (several if guarded else ())
                     if not any(row[n] for row in use.coefficients)
                 )
                 times = apart if kind else max(apart - 1, 1)

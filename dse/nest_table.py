@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pom.dse.binding import Binding, BindingKind
 from pom.dse.blocks import BlockCounts
-from pom.dse.bounds import Candidates, latency_bound, operator_sum
+from pom.dse.bounds import Candidates, latency_bound
 from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.nests import Nest
@@ -99,7 +99,7 @@ class NestTable:
         self._operators = dict(operators or {})
         self.by_operator = np.stack(
             [
-                np.concatenate([operator_sum(nest, c.order, {name: lut}, c.factors) for c in lists])
+                np.concatenate([c.operators.sum({name: lut}) for c in lists])
                 for name, lut in ((n, o.lut + o.shared) for n, o in self._operators.items())
             ]
             or [np.zeros(len(self.lanes))],

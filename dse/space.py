@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pom.dse.bounds import Budget, Candidates, candidates, max_lanes
+from pom.dse.bounds import Candidates, candidates, max_lanes
 from pom.dse.chains import FREE, OperatorCost
 from pom.dse.instance_count import count_instances
 from pom.dse.nests import Nest
+from pom.dse.operator_use import Budget
 from pom.dse.outward import FILL, MUCH_MORE, sequential_work
 from pom.dse.overlap import OverlapGraph, overlap_graph, overlapped_bound
 from pom.dse.plan import NestPlan

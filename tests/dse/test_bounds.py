@@ -138,3 +138,44 @@ def test_a_sum_waits_where_the_loops_inside_of_it_are_shortest():
     bound, answer = table.least_cycles()[row], branch.tables[n].answers[row].latency_cycles
     assert table.interval[row] >= 5
     assert 0.6 * answer <= bound <= answer
+
+
+@pytest.mark.parametrize(
+    ("factors", "order", "least"),
+    [
+        # j has as many iterations as are left of i: how many lie between two steps of k is not known
+        ((4, 1, 1), ("i", "k", "j"), 5),
+        # lanes along k update one element, each behind the guard of its lane along i
+        ((2, 4, 1), ("k", "i", "j"), 2),
+    ],
+)
+def test_sums_in_a_triangle(factors: tuple[int, ...], order: tuple[str, ...], least: int) -> None:
+    """covariance, whose matrix is symmetric: the bound knows what the model does with guards."""
+    problem = example("polybench/covariance", "small")
+    search = Search(problem, Store(None), SerialExecutor())
+    variant = next(
+        v for v in problem_variants(problem, search.local) if v.structure.name == "distributed"
+    )
+    branch = Branch(search, variant)
+    (n, table) = next((n, t) for n, t in enumerate(branch.tables) if len(t.nest.band) == 3)
+    row = table.row_of(NestPlan(table.nest.handle, order, factors))
+    assert row is not None
+    branch.ask([(n, row)])
+    bound, answer = table.least_cycles()[row], table.answers[row].latency_cycles
+    assert table.interval[row] >= least
+    assert 0.6 * answer <= bound <= answer
+
+
+def test_what_no_loop_of_the_pipeline_moves_is_computed_in_front_of_it() -> None:
+    """syr2k with k side by side: products with alpha along j and k are none of the loop along i."""
+    problem = example("polybench/syr2k", "mini")
+    search = Search(problem, Store(None), SerialExecutor())
+    branch = Branch(search, problem_variants(problem, search.local)[0])
+    (n, table) = next((n, t) for n, t in enumerate(branch.tables) if len(t.nest.band) == 3)
+    row = table.row_of(NestPlan(table.nest.handle, ("j", "k", "i"), (1, 20, 1)))
+    assert row is not None
+    branch.ask([(n, row)])
+    answer = table.answers[row]
+    assert search.fits(answer.resources)
+    assert table.least_cycles()[row] <= answer.latency_cycles
+    assert table.dsp[row] <= answer.resources.dsp
