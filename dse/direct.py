@@ -225,6 +225,10 @@ def _is_direct(nest: Nest, chain: _Chain) -> bool:
         bounds = (Affine((), band.minimum),), (Affine((), band.maximum + 1),)
         if (loop.lower, loop.upper) != bounds or loop.step != 1 or loop.directives != _PLAIN:
             return False
+    # of a rounded subscript, lowering finds what it is in each lane
+    accesses = [op.access for block in chain.body for op in block.ops if op.access is not None]
+    if not all(access.is_affine for access in accesses):
+        return False
     names = {loop.name for loop in chain.loops}
     # a value of a loop that is computed with, not only a subscript
     return not any(

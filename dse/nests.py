@@ -24,6 +24,7 @@ from pom.passes.isl_build import domain
 from pom.passes.legality import is_legal
 from pom.passes.loop_ranges import value_range
 from pom.passes.poly_reorder import reordered
+from pom.passes.schedule_tree import prune
 
 MAX_PERMUTED_LOOPS = 4
 """Of longer bands, orders are tried in which neighbours move together."""
@@ -168,7 +169,8 @@ class Nest:
 
 
 def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...]:
-    """Every nest of `program`, in program order; statements outside of all loops are in none."""
+    """Every nest of `program`, in program order; statements outside of all loops are in none, nor are
+    those without instances, of which nothing is built."""
     flows = tuple(d for d in dependences(program) if d.kind == "flow")
     found: list[Nest] = []
 
@@ -194,7 +196,10 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
                     around = apart if is_one else len(prefix)
                     visit(child, prefix, around, leaves if is_one else ())
 
-    visit(program.schedule, (), 0, ())
+    running = tuple(s.name for s in program.statements if not domain(s).is_empty())
+    tree = prune(program.schedule, running)
+    if tree is not None:
+        visit(tree, (), 0, ())
     return tuple(found)
 
 

@@ -36,6 +36,7 @@ COPY_LANES = 16
 
 _FLOATS = {"h": F16, "f": F32, "d": F64}
 _IN_DSP = ("add", "sub", "mul")
+_IN_FABRIC = "no_dsp"
 Implementations = tuple[tuple[str, str], ...]
 
 
@@ -215,8 +216,11 @@ def implementation_choices(
     used = sorted({w.operator for nest in structure.nests for w in nest.work})
     choices: list[tuple[tuple[str, str], ...]] = []
     for operator in used:
-        default = operator_cost(library, operator, "")
-        if operator[:1] in _FLOATS and operator[1:] in _IN_DSP and default.dsp:
+        dtype = _FLOATS.get(operator[0])
+        if dtype is None or operator[1:] not in _IN_DSP:
+            continue
+        is_choice = _IN_FABRIC in library.implementations(operator[1:], dtype)
+        if is_choice and operator_cost(library, operator, "").dsp:
             choices.append(((operator, ""), (operator, "fabric")))
     return tuple(
         tuple((op, impl) for op, impl in combination if impl) for combination in product(*choices)

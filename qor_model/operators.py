@@ -279,6 +279,13 @@ class OperatorLibrary:
         key = OperatorKey(OpKind(kind), dtype, operand_types, constant_operands, impl)
         return self.operator(key)
 
+    def implementations(self, kind: str, dtype: ScalarType) -> tuple[str, ...]:
+        """Return what ``bind_op`` can ask for of a floating-point operator, sorted: ``full_dsp``, …;
+        nothing where the tool alone chooses."""
+        return tuple(
+            sorted(i for k, t, i in self._rows if k == OpKind(kind) and t == str(dtype) and i)
+        )
+
     def operator(self, key: OperatorKey) -> Operator:
         """Return the operator for `key` (cached)."""
         found = self._cache.get(key)
@@ -333,7 +340,7 @@ class OperatorLibrary:
         row = self._rows.get((str(key.kind), str(dtype), impl))
         if row is not None:
             return row
-        impls = sorted(i for k, t, i in self._rows if k == key.kind and t == str(dtype) and i)
+        impls = self.implementations(key.kind, dtype)
         if impls:
             raise PomError(
                 "POM-Q011",
