@@ -154,7 +154,9 @@ def sequential_work(
         Whether reads that a tool cannot tell from what is written go to copies; where they do not,
         lanes wait for each other.
     """
-    carried = carrying_loops(program, relaxed_statements(program, fast_math))
+    relaxed = relaxed_statements(program, fast_math)
+    in_order = carrying_loops(program)
+    combined = carrying_loops(program, relaxed) if relaxed else in_order
     statements = statements or tuple(s.name for s in program.statements)
     total = 0.0
     for chain in find_chains(program.schedule):
@@ -162,7 +164,9 @@ def sequential_work(
         if not inside:
             continue
         count = max(count_instances(program.statement(name))[0] for name in inside)
-        carrying = chain.carrying(carried)
+        # lanes of a reduction are combined by trees, which only boxes have
+        is_box = count == prod(_extent(program, loop) for loop in (*chain.prefix, *chain.loops))
+        carrying = chain.carrying(combined if is_box else in_order)
         is_told_apart = has_copies or not any(_has_row_reads(program, name) for name in inside)
         if len(carrying) < len(chain.loops) and is_told_apart:
             # those that carry go outside of those that do not

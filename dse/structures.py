@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pom.dse.commuted import commuted
 from pom.dse.nests import BandLoop, Nest, find_nests
 from pom.dse.outward import MUCH_MORE, outward, sequential_work
 from pom.dse.pivots import pivot_cuts
@@ -17,7 +18,7 @@ from pom.dse.private_arrays import private_arrays, regrets
 from pom.dse.read_buffers import read_buffers, whole_copies
 from pom.dse.united import united
 from pom.errors import PomError
-from pom.ir.poly import PolyProgram
+from pom.ir.poly import PolyProgram, walk_loops
 from pom.passes.base import PolyPass
 from pom.passes.poly_auto_schedule import AutoSchedule
 from pom.passes.poly_dependence_aware import DependenceAware
@@ -28,6 +29,8 @@ from pom.passes.poly_split import Split
 
 INTERLEAVED = 16
 """Partial results of a sum without a parallel loop; no adder of a device has more stages."""
+STEEP = 8
+"""From a larger coefficient on, a loop over a sum of iterators is not a wavefront but loops in a row."""
 
 
 _Made = tuple[tuple[PolyPass, ...], PolyProgram]
@@ -91,10 +94,18 @@ def _distributed_anew(program: PolyProgram, fast_math: bool) -> _Made:
 
     def make(apart: PolyProgram) -> _Made:
         first, scheduled = _run(apart, (AutoSchedule(local=False),))
+        if _steepest(scheduled) > STEEP:
+            raise PomError("POM-X135", "the schedule puts the iterations of loops end to end")
         primitives, result = _cut(scheduled, fast_math)
         return (*first, *primitives), result
 
     return _apart(program, make)
+
+
+def _steepest(program: PolyProgram) -> int:
+    """The largest coefficient of an iterator in a loop."""
+    values = (value for loop in walk_loops(program.schedule) for _, value in loop.exprs)
+    return max((abs(by) for value in values for _, by in value.terms), default=0)
 
 
 def _copied(program: PolyProgram, fast_math: bool) -> _Made:
@@ -104,6 +115,15 @@ def _copied(program: PolyProgram, fast_math: bool) -> _Made:
         raise PomError("POM-X133", "no statement reads elements of its array that it was given")
     primitives, result = _distributed(copied, fast_math)
     return (*copies, *primitives), result
+
+
+def _commuted(program: PolyProgram, fast_math: bool) -> _Made:
+    """Updates that wait for their neighbours come behind those that do not, then distributed."""
+    moves, moved = _run(program, commuted(program))
+    if not moves:
+        raise PomError("POM-X134", "no update that waits is in front of others that do not")
+    primitives, result = _distributed(moved, fast_math)
+    return (*moves, *primitives), result
 
 
 def _pivoted(program: PolyProgram, fast_math: bool) -> _Made:
@@ -164,6 +184,7 @@ _MAKERS: dict[str, Callable[[PolyProgram, bool], _Made]] = {
     "distributed-anew": _distributed_anew,
     "pivoted": _pivoted,
     "copied": _copied,
+    "commuted": _commuted,
     "interleaved": _interleaved,
 }
 

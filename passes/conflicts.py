@@ -8,8 +8,9 @@ memory as it is, without renaming. Arrays all of whose accesses are exact and si
 `pom.passes.last_writes`, the others by isl's dataflow analysis. Accesses that are only an upper
 bound (data-dependent subscripts, calls) never hide an earlier write.
 
-Instances of a relaxed reduction commute. Its updates then hide nothing either, so that every one of
-them stays ordered with what comes before and after, and the pairs among them are dropped.
+Instances of a relaxed reduction commute, and so do those of several that do the same to one array
+(`pom.passes.reductions.commuting`). Their updates then hide nothing either, so that every one of them
+stays ordered with what comes before and after, and the pairs among them are dropped.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pom.passes.isl_build import (
     within_budget,
 )
 from pom.passes.last_writes import LastWrites, TimedAccess, TooComplicated
-from pom.passes.reductions import reductions
+from pom.passes.reductions import commuting, reductions
 
 Kind = Literal["flow", "anti", "output"]
 
@@ -199,6 +200,7 @@ class _Tagged:
         self.accumulators: dict[str, Access] = {
             s: r.accumulator for s, r in reductions(program).items() if s in relaxed
         }
+        self.classes = commuting(program, relaxed)
         empty = isl.UnionMap("{ }")
         self.reads, self.must_writes, self.may_writes = empty, empty, empty
         self.schedule, self.backwards = empty, empty
@@ -290,9 +292,9 @@ class _Tagged:
     def _conflict(self, tagged: isl.Map) -> Conflict | None:
         source, a = self._access(tagged.get_tuple_name(isl.dim_type.in_))
         target, b = self._access(tagged.get_tuple_name(isl.dim_type.out))
-        if source == target and source in self.relaxed:
-            accumulator = self.accumulators[source]
-            if a.access == accumulator and b.access == accumulator:
+        if source in self.classes and self.classes[source] == self.classes.get(target):
+            ends = self.accumulators[source], self.accumulators[target]
+            if (a.access, b.access) == ends:
                 return None
         relation = _tag(tagged, source).set_tuple_name(isl.dim_type.out, target).coalesce()
         kind: Kind = "output" if a.is_write and b.is_write else "flow" if a.is_write else "anti"

@@ -33,7 +33,7 @@ from pom.passes.isl_build import (
     time_map,
 )
 from pom.passes.loop_directives import check_loop_directives
-from pom.passes.reductions import relaxed_statements
+from pom.passes.reductions import commuting, relaxed_statements
 
 
 class Ordered(Protocol):
@@ -227,7 +227,8 @@ def kept_order(program: PolyProgram, relaxed: frozenset[str]) -> tuple[Conflict,
             whole, rest = division.parts
             before = kept_order(division.program, relaxed - {rest})
             found = [part for c in before for part in _parts(c, program, division.parts)]
-            if whole in relaxed:
+            classes = commuting(program, relaxed)
+            if whole in relaxed and classes[whole] != classes[rest]:
                 # instances of one relaxed reduction commute, but the two parts are in order
                 found += _between(program, whole, rest) + _between(program, rest, whole)
             _remember(_INHERITED, key, tuple(found))

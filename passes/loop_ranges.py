@@ -50,6 +50,34 @@ def require_countable(
         )
 
 
+def loop_bounds(program: PolyProgram, statement: str, loop: Loop) -> tuple[Affine, Affine] | None:
+    """The first and the last value of `loop` over the names of the loops around it; None where one
+    expression does not say it."""
+    values = loop_values(program, statement, loop)
+    names = tuple(outer.name for outer in enclosing(program, statement, loop.name))
+    by_outer = isl.Map.from_range(values)
+    by_outer = by_outer.move_dims(isl.dim_type.in_, 0, isl.dim_type.out, 0, len(names))
+    ends = (by_outer.lexmin_pw_multi_aff(), by_outer.lexmax_pw_multi_aff())
+    first, last = (_single_affine(end, names) for end in ends)
+    return None if first is None or last is None else (first, last)
+
+
+def _single_affine(function: isl.PwMultiAff, names: tuple[str, ...]) -> Affine | None:
+    """The function as one expression without rounding; None for others."""
+    pieces: list[isl.MultiAff] = []
+    function.coalesce().foreach_piece(lambda _, piece: pieces.append(piece))
+    if len(pieces) != 1:
+        return None
+    found = pieces[0].get_at(0)
+    if found.dim(isl.dim_type.div) or found.get_denominator_val() != 1:
+        return None
+    result = Affine.const(found.get_constant_val().to_python())
+    for position, name in enumerate(names):
+        coefficient = found.get_coefficient_val(isl.dim_type.in_, position).to_python()
+        result = result + Affine.var(name) * coefficient
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class TripCount:
     """How many iterations one run of a loop has, over all runs."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import ClassVar
 
 from pom.errors import PomError
-from pom.ir.poly import PolyProgram, ScheduleNode
+from pom.ir.affine import Affine
+from pom.ir.poly import Loop, PolyProgram, ScheduleNode
 from pom.passes.base import PolyPass
 from pom.passes.legality import Remedy, is_legal, legal
-from pom.passes.loop_ranges import value_range
+from pom.passes.loop_ranges import loop_bounds, value_range
 from pom.passes.poly_skew import skew
 from pom.passes.schedule_tree import (
     chain,
@@ -40,7 +41,8 @@ class Reorder(PolyPass):
     with ``order = k, i, j``. Loops that are not named stay where they are. In an imperfect nest the
     statements below the innermost of the loops get a nest of their own (distribution); where that
     is illegal, the other statements move into the first or last iteration of the inner loops
-    (sinking). Legal where every dependence keeps its order.
+    (sinking): of all that there are, or of those in the same iteration of the loops around. Legal
+    where every dependence keeps its order.
 
     Parameters
     ----------
@@ -121,14 +123,46 @@ def reordered(
     if chain(top, innermost.name) is None:
         apart = distributed(top, innermost.statements)
         results.append(edit_loop(program.schedule, statement, outermost, lambda _: apart))
-        perfect = sunk(top, statement, innermost.name, lambda n: value_range(program, n))
-        results.append(edit_loop(program.schedule, statement, outermost, lambda _: perfect))
+        for bounds in (_range(program), _bounds(program, statement)):
+            try:
+                perfect = sunk(program, top, statement, innermost.name, bounds)
+            except _NotAffineError:
+                continue
+            tree = edit_loop(program.schedule, statement, outermost, lambda _, p=perfect: p)  # type: ignore[misc]
+            if tree not in results:
+                results.append(tree)
     else:
         results.append(program.schedule)
     return tuple(
         replace(program, schedule=_permuted(tree, statement, outermost, innermost.name, order))
         for tree in results
     )
+
+
+class _NotAffineError(Exception):
+    """The bounds of a loop are not affine in the loops around it."""
+
+
+def _range(program: PolyProgram) -> Callable[[Loop], tuple[Affine, Affine]]:
+    """The first and the last value of a loop over the whole domain."""
+
+    def ends(loop: Loop) -> tuple[Affine, Affine]:
+        low, high = value_range(program, loop)
+        return Affine.const(low), Affine.const(high)
+
+    return ends
+
+
+def _bounds(program: PolyProgram, statement: str) -> Callable[[Loop], tuple[Affine, Affine]]:
+    """The first and the last value of a loop in the iteration around it."""
+
+    def ends(loop: Loop) -> tuple[Affine, Affine]:
+        found = loop_bounds(program, statement, loop)
+        if found is None:
+            raise _NotAffineError
+        return found
+
+    return ends
 
 
 def _permuted(

@@ -2,7 +2,8 @@
 
 ``x = x ⊕ e`` with ⊕ associative and commutative may run its instances in any order without
 changing the result, when the arithmetic is exact. On floats it changes the rounding, so there it
-needs the user's ``fast_math``.
+needs the user's ``fast_math``. Exact ones of several statements commute with each other, too, where
+they combine into the same array by the same operation.
 """
 
 from __future__ import annotations
@@ -126,3 +127,17 @@ def relaxed_statements(program: PolyProgram, fast_math: bool = False) -> frozens
     """The reductions whose instances may be reordered among themselves."""
     found = reductions(program).items()
     return frozenset(s for s, r in found if may_reassociate(program, r, fast_math))
+
+
+def commuting(program: PolyProgram, relaxed: frozenset[str]) -> dict[str, tuple[str, str]]:
+    """Per relaxed reduction what it has in common with those whose instances commute with its own.
+
+    That is the array and the operation, where the arithmetic is exact; adding commutes with
+    subtracting. What only another rounding allows is kept to the instances of one statement.
+    """
+    found = {}
+    for name, reduction in reductions(program).items():
+        if name in relaxed:
+            op = "add" if reduction.op == "sub" else reduction.op
+            found[name] = (reduction.accumulator.array, op) if reduction.is_exact else (name, "")
+    return found

@@ -173,12 +173,16 @@ def nest(headers: Iterable[Header], body: ScheduleNode) -> ScheduleNode:
 
 
 def sunk(
-    loop: Loop, statement: str, innermost: str, bounds: Callable[[Loop], tuple[int, int]]
+    program: PolyProgram,
+    loop: Loop,
+    statement: str,
+    innermost: str,
+    bounds: Callable[[Loop], tuple[Affine, Affine]],
 ) -> Loop:
     """The nest from `loop` to `innermost` made perfect by moving what is between inside.
 
     What comes before the inner loops runs in their first iteration, what comes after in their last
-    one; `bounds` gives those.
+    one; `bounds` gives those, over the names of the loops around.
     """
     headers: list[Header] = []
     pending: list[tuple[tuple[str, ...], bool, int]] = []
@@ -206,15 +210,16 @@ def sunk(
     before = [rename_clashes(n, names) for n in before]
     after = [rename_clashes(n, names) for n in _inside_out(after, pending)]
     result: ScheduleNode = sequence((*before, body, *after))
+    extra: list[list[tuple[str, Affine]]] = [[] for _ in headers]
+    ends = [bounds(header.loop) for header in headers]
+    for sunken, is_first, level in pending:
+        for name in sunken:
+            values = {outer.name: outer.expr(name) for outer in program.loops(name)}
+            for depth in range(level, len(headers)):
+                values[headers[depth].name] = ends[depth][not is_first].substitute(values)
+                extra[depth].append((name, values[headers[depth].name]))
     for depth in range(len(headers) - 1, -1, -1):
-        low, high = bounds(headers[depth].loop)
-        extra = [
-            (name, Affine.const(low if is_first else high))
-            for names, is_first, level in pending
-            if level <= depth
-            for name in names
-        ]
-        result = headers[depth].around(result, extra)
+        result = headers[depth].around(result, extra[depth])
     return result  # type: ignore[return-value]  # `headers` is never empty
 
 

@@ -10,7 +10,8 @@ def make(size="medium", dtype=pom.int32, name="nussinov"):
 
     @pom.kernel(name=name)
     def nussinov(seq: pom.uint_(2)[n], table: dtype[n, n]):
-        # PolyBench counts i down from n - 1. Its tests of j - 1 >= 0 always hold here.
+        # PolyBench counts i down from n - 1. Its tests of j - 1 >= 0 always hold here. In C a sum
+        # of scores is as wide as a score before it is compared.
         for up in pom.loop("up", 0, n):
             i = n - 1 - up
             for j in pom.loop("j", i + 1, n):
@@ -19,11 +20,13 @@ def make(size="medium", dtype=pom.int32, name="nussinov"):
                     table[i, j] = pom.max(table[i, j], table[i + 1, j])
                     with pom.when(i < j - 1):
                         pair = pom.select(seq[i] + seq[j] == 3, pom.cast(1, dtype), 0)
-                        table[i, j] = pom.max(table[i, j], table[i + 1, j - 1] + pair)
+                        score = pom.cast(table[i + 1, j - 1] + pair, dtype)
+                        table[i, j] = pom.max(table[i, j], score)
                     with pom.when(i >= j - 1):
                         table[i, j] = pom.max(table[i, j], table[i + 1, j - 1])
                 for k in pom.loop("k", i + 1, j):
-                    table[i, j] = pom.max(table[i, j], table[i, k] + table[k + 1, j])
+                    score = pom.cast(table[i, k] + table[k + 1, j], dtype)
+                    table[i, j] = pom.max(table[i, j], score)
 
     return nussinov
 

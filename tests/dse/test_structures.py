@@ -17,8 +17,10 @@ from pom.dse.space import capped_plans, heaviest_shapes, problem_variants
 from pom.dse.structures import find_structures, make_structure
 from pom.dse.united import united
 from pom.errors import PomError
+from pom.passes.poly_after import After
 from pom.passes.poly_coalesce import Coalesce
 from pom.passes.poly_expand import Expand
+from pom.passes.poly_reorder import Reorder
 from pom.passes.poly_unite import Unite
 from tests.dse.problems import example
 from tests.dse.test_realise import assert_computes, check
@@ -257,6 +259,49 @@ def test_what_a_kernel_was_given_is_read_from_a_copy() -> None:
     assert_computes(problem, evaluator.realised(plan_of(evaluator, "copied", lanes=3)))
     with pytest.raises(PomError, match="POM-X133"):
         make_structure("copied", Evaluator(example("polybench/gemm")).program)
+
+
+def test_updates_that_wait_come_last() -> None:
+    """nussinov: a score waits for its neighbour, and is the best of many others, too."""
+    problem = example("polybench/nussinov")
+    evaluator = Evaluator(problem)
+    made = evaluator.structure("commuted")
+    assert made.primitives[:2] == (After("S0", "S4", "j"), Reorder("S4", ("up", "k", "j")))
+    update = next(n for n in made.nests if n.handle == "S4")
+    assert [loop.name for loop in update.prefix] == ["up", "k"]
+    assert sequential_work(made.program) < 0.6 * sequential_work(evaluator.program)
+    for lanes in (1, 7):
+        assert_computes(problem, evaluator.realised(plan_of(evaluator, "commuted", lanes)))
+    with pytest.raises(PomError, match="POM-X134"):
+        make_structure("commuted", Evaluator(example("polybench/gemm")).program)
+
+
+def test_loops_end_to_end_are_no_structure() -> None:
+    """isl makes one loop over ``297 t + i`` of two."""
+    with pytest.raises(PomError, match="POM-X135"):
+        make_structure("distributed-anew", Evaluator(example("polybench/adi", "medium")).program)
+
+
+@pom.kernel
+def one_triangle(x: pom.int32[LENGTH, LENGTH], out: pom.int32[1]):
+    for i in pom.loop("i", 0, LENGTH):
+        for k in pom.loop("k", 0, i):
+            out[0] += x[i, k]
+
+
+@pom.kernel
+def one_square(x: pom.int32[LENGTH, LENGTH], out: pom.int32[1]):
+    for i in pom.loop("i", 0, LENGTH):
+        for k in pom.loop("k", 0, LENGTH):
+            out[0] += x[i, k]
+
+
+def test_sums_have_lanes_in_boxes_only() -> None:
+    """Lanes of a sum are combined by trees, which a triangle has none of."""
+    triangle, square = (
+        sequential_work(Evaluator(problem_of(k)).program) for k in (one_triangle, one_square)
+    )
+    assert triangle > 4 * square
 
 
 @pytest.mark.parametrize("factors", [(2, 1, 3), (3, 1, 4), (2, 2, 2), (1, 3, 2)])

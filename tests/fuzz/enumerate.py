@@ -19,6 +19,7 @@ from pom.ir.expr import Access, Index
 from pom.ir.graph import Assign
 from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence
 from pom.ir.types import IntType
+from pom.passes.reductions import commuting
 
 Grid = np.ndarray[Any, Any]
 Touch = tuple[str, int, str, bool]
@@ -142,6 +143,7 @@ def enumerated(program: PolyProgram, relaxed: frozenset[str]) -> Enumerated:
         ((time, name, number) for name, rows in when.items() for number, time in enumerate(rows)),
     )
     elements: dict[str, list[tuple[list[tuple[str, tuple[int, ...]]], str, bool]]] = {}
+    classes = commuting(program, relaxed)
     has_unknown = False
     for statement in program.statements:
         body = statement.body
@@ -152,7 +154,7 @@ def enumerated(program: PolyProgram, relaxed: frozenset[str]) -> Enumerated:
         for access, is_write in (*((a, False) for a in body.reads), (target, True)):
             has_unknown = has_unknown or not access.is_affine
             commutes = statement.name in relaxed and access == target
-            group = statement.name if commutes else ""
+            group = _class(classes[statement.name]) if commutes else ""
             listed.append((_elements(statement, access), group, is_write))
         elements[statement.name] = listed
     touches: dict[tuple[str, tuple[int, ...]], list[Touch]] = {}
@@ -160,6 +162,11 @@ def enumerated(program: PolyProgram, relaxed: frozenset[str]) -> Enumerated:
         for located, group, is_write in elements[name]:
             touches.setdefault(located[number], []).append((name, number, group, is_write))
     return Enumerated(program, touches, has_unknown)
+
+
+def _class(common: tuple[str, str]) -> str:
+    """A name for the updates that commute with each other."""
+    return " ".join(common)
 
 
 def _elements(statement: PolyStatement, access: Access) -> list[tuple[str, tuple[int, ...]]]:

@@ -7,7 +7,9 @@ evaluating the schedule tree.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 import islpy as isl
 
@@ -88,17 +90,18 @@ class Enumerated:
         return self.element(self.bodies[instance[0]].target, instance)  # type: ignore[union-attr]
 
     def conflicting_pairs(
-        self, commuting: frozenset[str] = frozenset()
+        self, commuting: Mapping[str, object] = MappingProxyType({})
     ) -> set[tuple[Instance, Instance]]:
         """Pairs in program order of which one writes what the other touches.
 
-        Instances of one statement in `commuting` do not conflict through its target's element,
-        where neither reaches it by another access.
+        Instances of statements with one class in `commuting` do not conflict through the element of
+        their targets, where neither reaches it by another access.
         """
         found = set()
         for k, a in enumerate(self.order):
             for b in self.order[k + 1 :]:
-                if self._conflict(a, b, a[0] == b[0] and a[0] in commuting):
+                same = a[0] in commuting and commuting[a[0]] == commuting.get(b[0])
+                if self._conflict(a, b, same):
                     found.add((a, b))
         return found
 
@@ -144,7 +147,7 @@ class Enumerated:
         return result
 
     def reversed_pairs(
-        self, program: PolyProgram, commuting: frozenset[str] = frozenset()
+        self, program: PolyProgram, commuting: Mapping[str, object] = MappingProxyType({})
     ) -> set[tuple[Instance, Instance]]:
         """Conflicting pairs that the schedule of `program` does not keep in order."""
 

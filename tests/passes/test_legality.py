@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from pom.errors import PomError
 from pom.ir.affine import Affine
-from pom.ir.expr import Access, Const, Load
+from pom.ir.expr import Access, Apply, Const, Load
 from pom.ir.graph import Assign
 from pom.ir.poly import Loop, PolyProgram, Sequence
-from pom.ir.types import IntType, f32
+from pom.ir.types import IntType, ScalarType, f32
 from pom.passes.conflicts import Conflict, conflicts
 from pom.passes.dependences import dependences
 from pom.passes.graph_to_poly import graph_to_poly
@@ -31,10 +31,12 @@ from pom.passes.legality import (
 )
 from pom.passes.loop_directives import with_directives
 from pom.passes.loop_ranges import value_range
+from pom.passes.poly_after import After
+from pom.passes.poly_distribute import Distribute
 from pom.passes.poly_peel import Peel
 from pom.passes.poly_reverse import Reverse, reversed_loop
 from pom.passes.poly_split import Split
-from pom.passes.reductions import relaxed_statements
+from pom.passes.reductions import commuting, relaxed_statements
 from tests.passes.brute_force import Enumerated, Instance, pairs_of, random_kernel
 from tests.passes.random_schedules import rewrites
 from tests.passes.test_dependences import access, add, gemm, kernel, load, loop
@@ -77,10 +79,10 @@ def test_reductions_may_be_reordered_and_nothing_else(seed: int, mode: tuple) ->
     source = random_kernel(rng, element)
     original = graph_to_poly(source)
     enumerated = Enumerated(source, original)
-    relaxed = relaxed_statements(original, fast_math)
+    classes = commuting(original, relaxed_statements(original, fast_math))
     for program, _, candidates in rewrites(rng, original, 2, fast_math):
         for candidate in candidates:
-            wrong = enumerated.reversed_pairs(candidate, relaxed)
+            wrong = enumerated.reversed_pairs(candidate, classes)
             assert is_legal(program, candidate, fast_math) == (not wrong)
 
 
@@ -172,13 +174,61 @@ def test_the_parts_of_a_relaxed_reduction_are_still_in_order() -> None:
     assert found == {(c.source, c.target) for c in conflicts(peeled, relaxed)} == {("mac", "rest")}
 
 
+def two_updates(element: ScalarType, first: str, second: str) -> PolyProgram:
+    """``x[i]`` is updated by a value that the iteration before gives, then by others."""
+    x = Load(access("x", i), element)
+    near = Load(access("x", i - 1), element)
+    other = Load(access("A", i, j), element)
+    body = (
+        Assign("S", access("x", i), Apply(first, (x, near), element)),
+        loop("j", 0, 4, Assign("T", access("x", i), Apply(second, (x, other), element))),
+    )
+    return graph_to_poly(kernel(loop("i", 1, 8, *body), element=element))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("max", "max"), ("add", "add"), ("add", "sub"), ("xor", "xor")]
+)
+def test_exact_updates_of_several_statements_commute(first: str, second: str) -> None:
+    program = two_updates(IntType(32), first, second)
+    moved = After("S", "T", "i").run(program)
+    assert moved.schedule.statements == ("T", "S")
+    assert illegal_dependences(moved, conflicts(program))
+    relaxed = relaxed_statements(program)
+    assert not illegal_dependences(moved, conflicts(program, relaxed))
+
+
+@pytest.mark.parametrize(
+    ("element", "first", "second", "fast_math"),
+    [
+        (IntType(32), "max", "min", False),
+        (IntType(32), "add", "mul", False),
+        (f32, "add", "add", True),
+        (f32, "max", "max", True),
+    ],
+)
+def test_other_updates_keep_their_order(
+    element: ScalarType, first: str, second: str, fast_math: bool
+) -> None:
+    program = two_updates(element, first, second)
+    with pytest.raises(PomError, match="POM-S001"):
+        After("S", "T", "i", fast_math).run(program)
+
+
+def test_updates_stay_in_order_with_what_reads_them() -> None:
+    """The next iteration reads what both have made, so one may not leave its iteration."""
+    program = two_updates(IntType(32), "max", "max")
+    with pytest.raises(PomError, match="POM-S001"):
+        Distribute("T", "i").run(program)
+
+
 @settings(max_examples=60, deadline=None)
-@given(seeds)
+@given(seeds, st.sampled_from([f32, IntType(8)]))
 def test_verdicts_on_parts_of_relaxed_reductions_are_those_of_conflicts_found_anew(
-    seed: int,
+    seed: int, element: ScalarType
 ) -> None:
     rng = random.Random(seed)
-    source = random_kernel(rng, f32)
+    source = random_kernel(rng, element)
     program = graph_to_poly(source)
     sums = sorted(relaxed_statements(program, True))
     for number in range(2):

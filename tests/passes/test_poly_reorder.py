@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pom.errors import PomError
+from pom.ir.expr import Apply
+from pom.ir.types import f32
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.passes.poly_reorder import Reorder, reordered
 from pom.passes.poly_skew import Skew
@@ -77,6 +79,17 @@ def test_sunk_statements_run_in_the_first_or_last_iteration() -> None:
     assert values(new, "R") == ["2", "i"]
     assert values(new, "S") == ["j", "i"]
     assert values(new, "T") == ["5", "i"]
+
+
+def test_sunk_statements_may_run_where_the_inner_loop_ends() -> None:
+    """Every element waits for the one before it, and updates those behind it."""
+    update = assign("T", access("x", i), add(load("x", i), load("x", j)))
+    finish = assign("S", access("x", i), Apply("mul", (load("x", i), load("y", i)), f32))
+    nest = loop("i", 1, 8, loop("j", 0, i, update), finish)
+    new = Reorder("T", ("j", "i")).run(graph_to_poly(kernel(nest)))
+    assert shape(new) == "j(i(T S))"
+    assert values(new, "S") == ["i - 1", "i"]
+    assert values(new, "T") == ["j", "i"]
 
 
 def test_triangles() -> None:
