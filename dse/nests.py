@@ -16,6 +16,7 @@ import islpy as isl
 
 from pom.dse.chains import iterators_of, operator_name
 from pom.dse.sums import Sum, find_sums
+from pom.dse.windows import Windows
 from pom.ir.expr import Apply, Expr, Load, walk
 from pom.ir.graph import Assign
 from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence
@@ -101,7 +102,8 @@ class Nest:
     orders : tuple of tuple of str
         Legal orders of the band, as written first.
     work : tuple of Operation
-        Arithmetic of one iteration; equal expressions once.
+        Arithmetic of one iteration; equal expressions once, and so are those of which lanes compute
+        one for each other.
     recurrences : tuple of Recurrence
     values : tuple of Expr
         What the statements store.
@@ -264,6 +266,7 @@ def _work(
     program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
 ) -> tuple[Operation, ...]:
     found: list[Operation] = []
+    seen = Windows()
     for name in statements:
         body = program.statement(name).body
         if not isinstance(body, Assign):
@@ -273,7 +276,8 @@ def _work(
             if isinstance(expr, Apply) and expr.op != "cast":
                 used = iterators_of(expr)
                 depends = tuple(sorted(b for b in band if loops[b] & used))
-                found.append(Operation(operator_name(expr), depends))
+                if not seen.has_moved(expr, program.statement(name).iterators):
+                    found.append(Operation(operator_name(expr), depends))
     return tuple(sorted(found))
 
 
