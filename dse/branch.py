@@ -43,6 +43,7 @@ from pom.dse.chains import FREE
 from pom.dse.composer import Composer
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
+from pom.dse.logic import Logic
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
 from pom.dse.nests import Nest
 from pom.dse.parts import LutCosts, OperatorLut
@@ -127,6 +128,7 @@ class Branch:
                 costs,
                 None if nest.is_box else block_counts(program, nest),
                 operators,
+                Logic.of(program, nest, self.search.local.library),
             )
             for nest, lists in self.variant.candidates
         )

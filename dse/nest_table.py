@@ -23,6 +23,7 @@ from pom.dse.blocks import BlockCounts
 from pom.dse.bounds import Candidates, latency_bound
 from pom.dse.evaluation import Evaluation, own_lut
 from pom.dse.footprint import Footprint
+from pom.dse.logic import Logic
 from pom.dse.nests import Nest
 from pom.dse.parts import LutCosts, OperatorLut, rest_parts
 from pom.dse.plan import NestPlan
@@ -67,6 +68,8 @@ class NestTable:
     blocks : BlockCounts, optional
         Counts the iterations of a nest that is no box.
     operators : mapping of operator to OperatorLut, optional
+    logic : Logic, optional
+        What operations need that share no units.
     """
 
     def __init__(
@@ -77,8 +80,10 @@ class NestTable:
         costs: LutCosts,
         blocks: BlockCounts | None = None,
         operators: Mapping[str, OperatorLut] | None = None,
+        logic: Logic | None = None,
     ) -> None:
         self.nest = nest
+        self._logic = logic or Logic(())
         self.lists = tuple(lists)
         self.depth = np.concatenate([c.depth for c in lists])
         self.runs = np.concatenate([c.runs for c in lists])
@@ -147,6 +152,7 @@ class NestTable:
         whole = self.nest.is_box
         trips = shape.extents // factors if whole else -(-shape.extents // factors)
         lut = costs.of_loops(trips, depth - entering)
+        lut += self._logic.lut(chosen.order, factors, shape.extents)
         parts: NDArray[np.int64] = np.asarray((trips > 1).any(axis=1), dtype=np.int64)
         if not whole or len(self.nest.statements) > 1:
             return lut, np.zeros(len(lut))

@@ -265,20 +265,31 @@ def _box_count(instances: isl.Set) -> int:
 def _work(
     program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
 ) -> tuple[Operation, ...]:
-    found: list[Operation] = []
+    found = values_of(program, statements, band)
+    return tuple(sorted(Operation(operator_name(value), loops) for value, loops in found))
+
+
+def values_of(
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
+) -> tuple[tuple[Apply, tuple[str, ...]], ...]:
+    """What one iteration computes, with the loops of the band on which each value depends, sorted.
+
+    Equal expressions once, and so are those of which lanes compute one for each other.
+    """
+    found: list[tuple[Apply, tuple[str, ...]]] = []
     seen = Windows()
     for name in statements:
-        body = program.statement(name).body
-        if not isinstance(body, Assign):
+        statement = program.statement(name)
+        if not isinstance(statement.body, Assign):
             continue
         loops = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
-        for expr in dict.fromkeys(walk(body.value)):
-            if isinstance(expr, Apply) and expr.op != "cast":
+        for expr in dict.fromkeys(walk(statement.body.value)):
+            if not isinstance(expr, Apply) or expr.op == "cast":
+                continue
+            if not seen.has_moved(expr, statement.iterators):
                 used = iterators_of(expr)
-                depends = tuple(sorted(b for b in band if loops[b] & used))
-                if not seen.has_moved(expr, program.statement(name).iterators):
-                    found.append(Operation(operator_name(expr), depends))
-    return tuple(sorted(found))
+                found.append((expr, tuple(sorted(b for b in band if loops[b] & used))))
+    return tuple(found)
 
 
 def _recurrences(
