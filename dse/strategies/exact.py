@@ -156,11 +156,12 @@ class Exact:
 
     @staticmethod
     def _widened(search: Search, branch: Branch, shape: Shape) -> None:
-        """As many lanes in every nest as fit, by bisection.
+        """As many lanes in every nest as fit: guessed by the logic that lanes take, then by halves.
 
         Where nests have guards, it takes long to learn what lanes are worth, nest by nest.
         """
         fits, fails, lanes = 1, 0, FIRST_LANES
+        known: list[tuple[int, int]] = []
         before: tuple[NestPlan, ...] = ()
         for _ in range(BISECTIONS):
             plans = capped_plans(branch.variant, lanes, shape)
@@ -169,11 +170,16 @@ class Exact:
                 return
             before = plans
             (answer,) = search.evaluate([(branch.plan_of(plans), "")])
+            if not answer.is_refused:
+                known.append((lanes, answer.resources.lut))
             if not answer.is_refused and search.fits(answer.resources):
                 fits = lanes
             else:
                 fails = lanes
+            guess = _lanes_within(known[-2:], search.problem.limits.lut)
             lanes = (fits + fails) // 2 if fails else 2 * fits
+            if guess is not None:
+                lanes = max(fits + 1, min(guess, fails - 1 if fails else 2 * lanes))
             if lanes in (fits, fails):
                 return
 
@@ -181,9 +187,12 @@ class Exact:
         """Look for a better design in a branch, later for a better bound, too."""
         is_first = not branch.is_tried
         branch.is_tried = True
+        best = _best(search)
         if is_first:
             self._sample(search, branch)
-        best = _best(search)
+            branch.bound = max(branch.bound, min(branch.lower_bound(best).cycles, best))
+            if branch.bound >= best * (1 - self.tolerance):
+                return
         if not is_first and branch.idle < branch.rest:
             # composing again what did not get better takes longer than raising the bound
             branch.idle += 1
@@ -380,6 +389,16 @@ class _Patience:
             self._best, self._bound = _best(search), search.lower_bound
             self._since = search.judged_by_model
         return search.judged_by_model - self._since > self._most
+
+
+def _lanes_within(known: Sequence[tuple[int, int]], limit: int) -> int | None:
+    """With how many lanes the logic of two designs reaches a limit; None where that is open."""
+    if len(known) < 2:
+        return None
+    (few, low), (many, high) = sorted(known)
+    if high <= low:
+        return None
+    return int(few + (limit - low) * (many - few) / (high - low))
 
 
 def _heavy(branch: Branch, bound: Bound) -> list[tuple[int, int]]:
