@@ -110,7 +110,7 @@ class Branch:
             for _, lists in variant.candidates
         )
         self.overlapped_bound = variant.bound if variant.overlap else float("inf")
-        self.is_tried = False
+        self.is_bounded = self.is_tried = False
         self._taken_over: dict[int, int] = {}
         self._prices: Prices | None = None
         self.idle = self.rest = 0
@@ -226,13 +226,15 @@ class Branch:
 
     # ---- bounds ------------------------------------------------------------------------
 
-    def lower_bound(self, best: float) -> Bound:
+    def lower_bound(self, best: float, *, has_banks: bool = True) -> Bound:
         """No design of the variant takes fewer cycles, as far as is known now.
 
         Parameters
         ----------
         best : float
             Designs that are not faster are of no interest.
+        has_banks : bool
+            Whether the banks that nests share are looked at, which takes longer.
         """
         limits, tables = self.search.problem.limits, self.tables
         others = [0.0] * len(tables)
@@ -270,7 +272,7 @@ class Branch:
             for n, table in enumerate(tables)
         ]
         bound, prices = _dual(parts, tables, bound, float(limits.lut))
-        if bound.cycles >= best or not self._nodes.order:
+        if bound.cycles >= best or not has_banks or not self._nodes.order:
             return bound
         return self._under_banks(parts, bound, prices, best)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log2, prod
 from typing import TYPE_CHECKING
@@ -53,6 +53,8 @@ class Variant:
         The tasks that nests are, where they may overlap.
     work : float
         Cycles that the operators within the limits need for all nests, busy in every cycle.
+    sequence : float
+        What the structure leaves to do in sequence (see `sequential_work`).
     """
 
     structure: Structure
@@ -60,6 +62,13 @@ class Variant:
     candidates: tuple[tuple[Nest, tuple[Candidates, ...]], ...]
     overlap: OverlapGraph | None = None
     work: float = 0.0
+    sequence: float = 0.0
+
+    @property
+    def kind(self) -> tuple[bool, int]:
+        """Variants with less promise: bounds of nests that are not boxes are weak, and what is left to
+        do in sequence cannot be made up for. The least comes first."""
+        return self.has_guards, round(2 * log2(1 + self.sequence))
 
     @property
     def bound(self) -> float:
@@ -317,7 +326,10 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
     }
     least = min(work.values(), default=0.0)
     variants = [
-        make_variant(problem, evaluator.library, structure, implementations)
+        replace(
+            make_variant(problem, evaluator.library, structure, implementations),
+            sequence=work[structure.name],
+        )
         for structure in structures.values()
         if work[structure.name] <= MUCH_MORE * least
         for implementations in implementation_choices(evaluator.library, structure)
@@ -325,14 +337,5 @@ def problem_variants(problem: Problem, evaluator: Evaluator) -> tuple[Variant, .
     if any(v.is_parallel and not v.has_guards for v in variants):
         # skewing makes a loop parallel where none is, and costs guards
         variants = [v for v in variants if not v.has_guards]
-    # bounds of nests that are not boxes are weak: those come last
-    variants.sort(
-        key=lambda v: (
-            v.has_guards,
-            round(2 * log2(1 + work[v.structure.name])),
-            v.bound,
-            v.structure.name,
-            v.implementations,
-        )
-    )
+    variants.sort(key=lambda v: (v.kind, v.bound, v.structure.name, v.implementations))
     return tuple(variants)

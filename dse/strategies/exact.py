@@ -93,10 +93,14 @@ class Exact:
             if not usable or search.is_out_of_time or patience.is_over:
                 is_complete = False
                 break
-            untried = [b for b in usable if not b.is_tried]
-            branch = untried[0] if untried else min(usable, key=lambda b: b.bound)
+            branch = _following(usable)
             search.phase = str(branch.variant.structure.name)
-            self._step(search, branch)
+            if branch.is_bounded:
+                self._step(search, branch)
+            else:
+                branch.is_bounded = True
+                first = branch.lower_bound(_best(search), has_banks=False)
+                branch.bound = max(branch.bound, min(first.cycles, _best(search)))
         overlapped = min(branch.overlapped_bound for branch in branches)
         if overlapped < search.lower_bound:
             search.lower_bound = overlapped
@@ -399,6 +403,18 @@ def _lanes_within(known: Sequence[tuple[int, int]], limit: int) -> int | None:
     if high <= low:
         return None
     return int(few + (limit - low) * (many - few) / (high - low))
+
+
+def _following(branches: Sequence[Branch]) -> Branch:
+    """The branch that is looked at next: for a first bound, a first design, or a better bound.
+
+    Bounds come before designs: they tell which branches promise most, and many are left out.
+    """
+    lowest = min(branches, key=lambda b: b.bound)
+    untried = [b for b in branches if not b.is_tried]
+    if not lowest.is_bounded or not untried:
+        return lowest
+    return min(untried, key=lambda b: (b.variant.kind, b.bound))
 
 
 def _heavy(branch: Branch, bound: Bound) -> list[tuple[int, int]]:

@@ -140,3 +140,12 @@ def test_rows_with_more_lanes_than_one_that_is_too_large_are_too_large_as_well()
     second.ask([(0, second.tables[0].row_of(table.plan(row)))])
     assert search.evaluated == before
     assert second.tables[0].too_large >= table.too_large
+
+
+def test_a_first_bound_without_banks_is_between_what_a_branch_begins_with_and_the_bound():
+    """covariance: the logic that nests need together doubles the bound before anything is evaluated."""
+    search = Search(example("polybench/covariance", "small"), Store(None), SerialExecutor())
+    branch = Branch(search, problem_variants(search.problem, search.local)[0])
+    first = branch.lower_bound(float("inf"), has_banks=False).cycles
+    assert 1.2 * branch.bound < first <= branch.lower_bound(float("inf")).cycles
+    assert search.evaluated == 0
