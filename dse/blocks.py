@@ -15,7 +15,6 @@ Where they are, the middle may count, and the lower of the two is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -57,18 +56,54 @@ class LoopCounts:
 
 @dataclass(frozen=True, slots=True)
 class ManyCounts:
-    """`LoopCounts` of several designs whose pipelined loop consists of the same loops."""
+    """`LoopCounts` of many designs, one a row.
+
+    Parameters
+    ----------
+    iterations, entries : array of float, shape (n,)
+    inside : array of int, shape (n,)
+        Which of `loops` the pipelined loop consists of; -1 where nothing is known.
+    loops : tuple of tuple of str
+    fewest : array of int, shape (n, loops of the order)
+        Iterations of loops that depend on others, as many as are known when the circuit is made: of
+        one whose range varies a single one, see `qor_model.carried`. 0 for other loops.
+    """
 
     iterations: NDArray[np.float64]
     entries: NDArray[np.float64]
-    inside: tuple[str, ...]
-    fewest: Mapping[str, int]
-    """Iterations of loops that depend on others, as many as are known when the circuit is made: of one
-    whose range varies a single one, see `qor_model.carried`."""
+    inside: _Ints
+    loops: tuple[tuple[str, ...], ...]
+    fewest: _Ints
 
     @property
-    def first(self) -> LoopCounts:
-        return LoopCounts(float(self.iterations[0]), float(self.entries[0]), self.inside)
+    def first(self) -> LoopCounts | None:
+        """The counts of the first design; None where they are not known."""
+        if not len(self.inside) or self.inside[0] < 0:
+            return None
+        loops = self.loops[int(self.inside[0])]
+        return LoopCounts(float(self.iterations[0]), float(self.entries[0]), loops)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """What designs have in common that differ in the blocks of free loops only.
+
+    Parameters
+    ----------
+    iterations, entries : float
+        To be multiplied by the blocks of free loops.
+    is_entered : tuple of bool
+        Per loop of the order, whether its blocks count for the entries.
+    inside : tuple of str
+    fewest : tuple of int
+        Per loop of the order.
+    """
+
+    iterations: float
+    entries: float
+    is_entered: tuple[bool, ...]
+    inside: tuple[str, ...]
+    fewest: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +149,7 @@ class BlockCounts:
         self._ranges = _loop_ranges(program, nest)
         free = self._ranges.free if self._ranges is not None else frozenset()
         self._free = frozenset(name for name, place in self._places.items() if place in free)
+        self._known: dict[tuple[tuple[str, ...], bytes], _Alike | None] = {}
 
     def least(
         self, order: tuple[str, ...], factors: tuple[int, ...], *, is_flat: bool = True
@@ -127,44 +163,60 @@ class BlockCounts:
         is_flat : bool
             Whether the innermost loop may be flattened into the loops around it.
         """
-        found = self.least_of(order, np.array([factors]), np.array([is_flat]))
-        return found[0][1].first if found else None
+        return self.least_of(order, np.array([factors]), np.array([is_flat])).first
 
-    def least_of(
-        self, order: tuple[str, ...], factors: _Ints, is_flat: _Mask
-    ) -> list[tuple[_Ints, ManyCounts]]:
-        """The counts of many designs, one a row of `factors`: of some rows together, without those
-        whose counts are not known."""
-        if self._ranges is None:
-            return []
-        extents = np.array([self._extents[name] for name in order])
+    def least_of(self, order: tuple[str, ...], factors: _Ints, is_flat: _Mask) -> ManyCounts:
+        """The counts of many designs, one a row of `factors`."""
+        extents = np.array([self._extents[name] for name in order], dtype=np.int64)
         is_left = factors < extents
         is_free = np.array([name in self._free for name in order], dtype=bool)
         # what is left of the loops, and the blocks of those on which others depend, make the shape
         shapes = np.where(is_left, np.where(is_free, 1, factors), 0)
         trips = np.where(is_left & is_free, -(-extents // factors), 1).astype(np.float64)
-        found = []
-        for rows in _alike(np.column_stack((shapes, is_flat))):
-            counts = self._counts_alike(order, shapes[rows[0]], trips[rows], bool(is_flat[rows[0]]))
-            if counts is not None:
-                found.append((rows, counts))
-        return found
+        alike = _alike(np.column_stack((shapes, is_flat)))
+        firsts = np.array([rows[0] for rows in alike], dtype=np.int64)
+        kinds = np.ascontiguousarray(np.column_stack((shapes[firsts], is_flat[firsts])))
+        found = [self._counts_alike(order, kind) for kind in kinds]
+        which = np.empty(len(factors), dtype=np.int64)
+        for number, rows in enumerate(alike):
+            which[rows] = number
+        loops = tuple(dict.fromkeys(each.inside for each in found if each))
+        unknown = _Alike(0.0, 0.0, (False,) * len(order), (), (0,) * len(order))
+        each = [one or unknown for one in found]
+        is_entered = np.array([one.is_entered for one in each], dtype=bool)[which]
+        return ManyCounts(
+            np.array([one.iterations for one in each])[which] * trips.prod(axis=1),
+            np.array([one.entries for one in each])[which]
+            * np.where(is_entered, trips, 1.0).prod(axis=1),
+            np.array([loops.index(one.inside) if one else -1 for one in found])[which],
+            loops,
+            np.array([one.fewest for one in each], dtype=np.int64)[which],
+        )
 
-    def _counts_alike(
-        self, order: tuple[str, ...], shape: _Ints, trips: NDArray[np.float64], is_flat: bool
-    ) -> ManyCounts | None:
-        """The counts of designs that differ in the blocks of free loops only."""
+    def _counts_alike(self, order: tuple[str, ...], kind: _Ints) -> _Alike | None:
+        """The counts of designs that differ in the blocks of free loops only, with one such block.
+
+        Parameters
+        ----------
+        order : tuple of str
+        kind : array of int, shape (len(order) + 1,)
+            Blocks of the loops that are left, 0 of others, and whether they are flattened.
+        """
+        key = (order, kind.tobytes())
+        if key not in self._known:
+            *shape, is_flat = kind.tolist()
+            self._known[key] = self._counted_alike(order, shape, is_flat=bool(is_flat))
+        return self._known[key]
+
+    def _counted_alike(
+        self, order: tuple[str, ...], shape: list[int], *, is_flat: bool
+    ) -> _Alike | None:
         blocks = {loop.name: 1 for loop in self.nest.prefix}
-        blocks |= {name: int(size) for name, size in zip(order, shape, strict=True) if size}
-        if len(blocks) == len(self.nest.prefix):
+        blocks |= {name: size for name, size in zip(order, shape, strict=True) if size}
+        if self._ranges is None or len(blocks) == len(self.nest.prefix):
             return None
-        ones = np.ones(len(trips))
-        counts = {
-            name: trips[:, order.index(name)] if name in order else ones * self._extents[name]
-            for name in blocks
-            if name in self._free
-        }
         names = tuple(blocks)
+        counts = {name: 1.0 if name in order else float(self._extents[name]) for name in names}
         coupled = tuple(name for name in names if name not in self._free)
         fixed = 0
         fewest: dict[str, int] = {}
@@ -172,7 +224,7 @@ class BlockCounts:
             found = self._coupled(coupled, tuple(blocks[name] for name in coupled))
             if found is None:
                 return None
-            counts.update({n: ones * f.least for n, f in zip(coupled, found.trips, strict=True)})
+            counts |= {n: f.least for n, f in zip(coupled, found.trips, strict=True)}
             # several statements may have a loop in common that is constant
             is_alone = len(self.nest.statements) == 1
             fewest = {
@@ -185,9 +237,13 @@ class BlockCounts:
             # ranges of one statement may vary where those of all together do not
             fixed = 0
         apart = max(self.nest.apart, fixed if is_flat else len(names) - 1)
-        iterations = prod(counts.values(), start=ones)
-        entries = prod((counts[name] for name in names[:apart]), start=ones)
-        return ManyCounts(iterations, entries, names[apart:], fewest)
+        return _Alike(
+            prod(counts.values()),
+            prod(counts[name] for name in names[:apart]),
+            tuple(name in names[:apart] for name in order),
+            names[apart:],
+            tuple(fewest.get(name, 0) for name in order),
+        )
 
     def share(self, order: tuple[str, ...], factors: _Ints) -> tuple[NDArray[np.float64], float]:
         """For many designs at once: the share of the iterations that the model counts at the least,

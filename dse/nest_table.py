@@ -312,19 +312,13 @@ class NestTable:
             shape = chosen.chains.shape
             trips = -(-shape.extents // chosen.factors)
             is_flat = ~shape.accumulates(chosen.factors, trips) | bool(self.nest.company)
-            inside: dict[tuple[str, ...], list[int]] = {}
-            counted = np.zeros((len(trips), 2))
-            shortest = trips.copy()
-            for alike, found in blocks.least_of(chosen.order, chosen.factors, is_flat):
-                inside.setdefault(found.inside, []).extend(alike.tolist())
-                counted[alike] = np.stack((found.iterations, found.entries), axis=1)
-                for loop, fewest in found.fewest.items():
-                    if loop in chosen.order:
-                        shortest[alike, chosen.order.index(loop)] = fewest
-            for loops, some in inside.items():
-                rows = start + np.array(some)
+            found = blocks.least_of(chosen.order, chosen.factors, is_flat)
+            shortest = np.where(found.fewest > 0, found.fewest, trips)
+            for number, loops in enumerate(found.loops):
+                some = np.flatnonzero(found.inside == number)
+                rows = start + some
                 self._is_counted[rows] = True
-                iterations, entries = counted[some].T
+                iterations, entries = found.iterations[some], found.entries[some]
                 forced = chosen.chains.interval(
                     chosen.factors[some], trips[some], loops, shortest[some]
                 )
