@@ -38,7 +38,8 @@ class Logic:
     def of(cls, program: PolyProgram, nest: Nest, library: OperatorLibrary) -> Logic:
         """What the model counts for one iteration of a nest, at the least."""
         found: dict[tuple[str, ...], float] = {}
-        for value, loops in values_of(program, nest.statements, tuple(b.name for b in nest.band)):
+        band = tuple(loop.name for loop in nest.band)
+        for value, loops in values_of(program, nest.statements, band, nest.is_box):
             found[loops] = found.get(loops, 0.0) + _lut(value, library)
         return cls(tuple((loops, lut) for loops, lut in sorted(found.items()) if lut))
 

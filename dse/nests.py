@@ -7,7 +7,7 @@ A nest is a maximal chain of loops whose body is straight-line: one statement or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import prod
@@ -237,7 +237,7 @@ def _nest(
         band=band,
         is_box=is_box,
         orders=orders,
-        work=_work(program, statements, names),
+        work=_work(program, statements, names, is_box),
         recurrences=_recurrences(program, statements, names, flows, sums),
         values=tuple(
             body.value for s in statements if isinstance(body := program.statement(s).body, Assign)
@@ -263,33 +263,79 @@ def _box_count(instances: isl.Set) -> int:
 
 
 def _work(
-    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...], is_box: bool
 ) -> tuple[Operation, ...]:
-    found = values_of(program, statements, band)
+    found = values_of(program, statements, band, is_box)
     return tuple(sorted(Operation(operator_name(value), loops) for value, loops in found))
 
 
 def values_of(
-    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...], is_box: bool
 ) -> tuple[tuple[Apply, tuple[str, ...]], ...]:
     """What one iteration computes, with the loops of the band on which each value depends, sorted.
 
     Equal expressions once, and so are those of which lanes compute one for each other.
+
+    Parameters
+    ----------
+    is_box : bool
+        Whether every iteration of the band runs every statement.
     """
     found: list[tuple[Apply, tuple[str, ...]]] = []
-    seen = Windows()
+    passed = _passed_on(program, statements, band) if is_box else {}
+    seen = Windows(bool(passed))
     for name in statements:
         statement = program.statement(name)
         if not isinstance(statement.body, Assign):
             continue
-        loops = {loop.name: loop.expr(name).variables for loop in program.loops(name)}
         for expr in dict.fromkeys(walk(statement.body.value)):
             if not isinstance(expr, Apply) or expr.op == "cast":
                 continue
             if not seen.has_moved(expr, statement.iterators):
-                used = iterators_of(expr)
-                found.append((expr, tuple(sorted(b for b in band if loops[b] & used))))
+                found.append((expr, tuple(sorted(_depends(program, name, expr, band, passed)))))
     return tuple(found)
+
+
+def _depends(
+    program: PolyProgram,
+    statement: str,
+    expr: Expr,
+    band: tuple[str, ...],
+    passed: Mapping[str, frozenset[str]],
+) -> frozenset[str]:
+    """Loops of the band on which a value depends, by subscripts and by what is passed on."""
+    used = iterators_of(expr)
+    own = (
+        loop.name
+        for loop in program.loops(statement)
+        if loop.name in band and loop.expr(statement).variables & used
+    )
+    arrays = {part.access.array for part in walk(expr) if isinstance(part, Load)}
+    return frozenset(own).union(*(passed[array] for array in arrays & {*passed}))
+
+
+def _passed_on(
+    program: PolyProgram, statements: tuple[str, ...], band: tuple[str, ...]
+) -> dict[str, frozenset[str]]:
+    """Arrays of which one element holds a value after the other, and the loops on which these depend.
+
+    In a recursive filter, say, ``x_1 = x[j]`` hands an input to the next iteration, so that what lanes
+    along ``j`` compute of ``x_1`` differs.
+    """
+    writers: dict[str, list[str]] = {}
+    for name in statements:
+        body = program.statement(name).body
+        if isinstance(body, Assign) and body.target.is_affine:
+            writers.setdefault(body.target.array, []).append(name)
+    found: dict[str, frozenset[str]] = {}
+    while True:
+        before = dict(found)
+        for array, (name, *others) in writers.items():
+            body = program.statement(name).body
+            if isinstance(body, Assign) and not others:
+                found[array] = _depends(program, name, body.value, band, before)
+        if found == before:
+            return found
 
 
 def _recurrences(

@@ -12,16 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.ir.affine import Affine
-from pom.ir.expr import Apply, Expr, Index, Load, rebuild, walk
+from pom.ir.expr import Access, Apply, Expr, Index, Load, rebuild, walk
 
 _Ints = NDArray[np.int64]
+_Key = tuple[Expr, tuple[int, ...]]
 
 
 @dataclass(slots=True)
 class Windows:
-    """Expressions that were seen, without their places."""
+    """Expressions that were seen, without their places.
 
-    _seen: dict[tuple[Expr, tuple[int, ...]], list[_Ints]] = field(default_factory=dict)
+    Parameters
+    ----------
+    any_load : bool
+        Whether iterations hand each other values through arrays, so that a load may give what another
+        one, of any array, gives in a lane further on.
+    """
+
+    any_load: bool = False
+    _seen: dict[_Key, list[_Ints]] = field(default_factory=dict)
 
     def has_moved(self, expr: Apply, iterators: tuple[str, ...]) -> bool:
         """Whether an expression like this one, some iterations away, was seen before.
@@ -32,6 +41,11 @@ class Windows:
         iterators : tuple of str
             Of its statement. Those of several statements in a nest correspond in their order.
         """
+        if self.any_load:
+            key: _Key = _without_loads(expr), ()
+            is_known = key in self._seen
+            self._seen.setdefault(key, [])
+            return is_known
         names = {name: Affine.var(f"#{n}") for n, name in enumerate(iterators)}
         subscripts = tuple(s.substitute(names) for s in _subscripts(expr))
         rows = np.array(
@@ -72,6 +86,17 @@ def _without_places(expr: Expr) -> Expr:
             case Index():
                 return replace(part, affine=Affine())
         return part
+
+    return rebuild(expr, change)
+
+
+def _without_loads(expr: Expr) -> Expr:
+    """The expression with every load from the same place."""
+
+    def change(part: Expr) -> Expr:
+        if isinstance(part, Load):
+            return replace(part, access=Access("", ()))
+        return replace(part, affine=Affine()) if isinstance(part, Index) else part
 
     return rebuild(expr, change)
 
