@@ -44,6 +44,7 @@ from pom.dse.composer import Composer
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.logic import Logic
+from pom.dse.neighbours import Neighbours
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
 from pom.dse.nests import Nest
 from pom.dse.parts import LutCosts, OperatorLut
@@ -67,8 +68,6 @@ STEPS = 4
 """How often the shares of the operators are adapted for a price."""
 FEW = 4
 """Rows that are looked at together in a node."""
-LOOKED_AT, MORE = 20, 0.002
-"""Rows of a nest that are looked at to better a design, and the share of its cycles that they gain."""
 REGISTER_LUT = 4.0
 """LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
 CONTROL_LUT = 40.0
@@ -359,49 +358,20 @@ class Branch:
             parts.append(Part(n, rows, cycles[rows], own[rows], operators[rows]))
         return parts
 
-    def improved(self, rows: Sequence[int]) -> tuple[int, ...] | None:
-        """A design with another row for one of the nests that promises to be better; None for none.
+    def improved(self, rows: Sequence[int], lut: float) -> tuple[int, ...] | None:
+        """A design with other rows for some of the nests that promises to be better; None for none.
 
         Parameters
         ----------
         rows : sequence of int
             Of a design that fits.
+        lut : float
+            What that needs.
         """
-        parts, limit = self._expected(), float(self.search.problem.limits.lut)
-        known = [table.known_latency[row] for table, row in zip(self.tables, rows, strict=True)]
-        own = [table.guesses()[1][row] for table, row in zip(self.tables, rows, strict=True)]
-        operators = np.array(
-            [t.known_by_operator[r] for t, r in zip(self.tables, rows, strict=True)]
-        )
-        found: list[tuple[float, int, int]] = []
-        for n, part in enumerate(parts):
-            others = [m for m in range(len(parts)) if m != n]
-            banks = self._shared.wanted_by({m: rows[m] for m in others})
-            most = operators[others].max(axis=0) if others else np.zeros(operators.shape[1])
-            lut = sum(own[m] for m in others) + part.own
-            lut = lut + self._shared.extra_lut(n, banks, part.rows)
-            lut = lut + np.maximum(part.operators, most).sum(axis=1)
-            gain = known[n] - part.cycles
-            usable = np.flatnonzero((lut <= limit) & (gain > MORE * sum(known)))
-            usable = usable[np.argsort(-gain[usable], kind="stable")][:LOOKED_AT]
-            found += [(-float(gain[k]), n, int(part.rows[k])) for k in usable.tolist()]
-        for _, n, row in sorted(found):
-            design = (*rows[:n], row, *rows[n + 1 :])
-            if design in self._designs:
-                continue
-            banks = self._shared.wanted_by(dict(enumerate(design)))
-            extra = sum(
-                float(self._shared.extra_lut(m, banks, np.array([row]))[0])
-                for m, row in enumerate(design)
-            )
-            part = parts[n]
-            most = np.maximum(
-                np.delete(operators, n, axis=0).max(axis=0, initial=0.0),
-                part.operators[part.rows == row][0],
-            )
-            needed = sum(own[m] for m in range(len(own)) if m != n)
-            needed += float(part.own[part.rows == row][0])
-            if needed + extra + float(most.sum()) <= limit:
+        limit = float(self.search.problem.limits.lut)
+        near = Neighbours(tuple(rows), self._expected(), self.tables, self._shared, limit, lut)
+        for design in near.designs():
+            if design not in self._designs:
                 self._designs.add(design)
                 return design
         return None

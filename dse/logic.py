@@ -67,7 +67,9 @@ def _lut(value: Apply, library: OperatorLibrary) -> float:
     given = tuple(scalar_type(o.type) for o in value.operands if not isinstance(o, Const))
     if kind not in _LOGIC or not given:
         return 0.0
-    if kind is not OpKind.SELECT and any(each.is_float for each in given):
+    result = scalar_type(value.type)
+    # choices of floats, too, are units that are shared
+    if any(each.is_float for each in (result, *given)):
         return 0.0
-    found = library.lookup(kind, scalar_type(value.type), "", given)
+    found = library.lookup(kind, result, "", given)
     return found.lut if found.stages == 1 and not found.dsp else 0.0

@@ -19,7 +19,7 @@ from pom.dse.sums import Sum, find_sums
 from pom.dse.windows import Windows
 from pom.ir.expr import Apply, Expr, Load, walk
 from pom.ir.graph import Assign
-from pom.ir.poly import Leaf, Loop, PolyProgram, ScheduleNode, Sequence
+from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence
 from pom.passes.dependences import Dependence, dependences
 from pom.passes.isl_build import domain
 from pom.passes.legality import is_legal
@@ -335,7 +335,31 @@ def _passed_on(
             if isinstance(body, Assign) and not others:
                 found[array] = _depends(program, name, body.value, band, before)
         if found == before:
-            return found
+            break
+    inside = tuple(program.statement(name) for name in statements)
+    return {a: on for a, on in found.items() if _tells_apart(program, inside, a, on, band)}
+
+
+def _tells_apart(
+    program: PolyProgram,
+    inside: tuple[PolyStatement, ...],
+    array: str,
+    loops: frozenset[str],
+    band: tuple[str, ...],
+) -> bool:
+    """Whether some value depends on loops only by what it reads of an array.
+
+    A sum, which reads its accumulator, too, depends on them by what it adds.
+    """
+    for statement in inside:
+        body = statement.body
+        if isinstance(body, Assign) and array in {access.array for access in body.reads}:
+            for value in walk(body.value):
+                reads = any(isinstance(e, Load) and e.access.array == array for e in walk(value))
+                own = _depends(program, statement.name, value, band, {})
+                if isinstance(value, Apply) and reads and not loops <= own:
+                    return True
+    return False
 
 
 def _recurrences(

@@ -191,12 +191,9 @@ class Exact:
         """Look for a better design in a branch, later for a better bound, too."""
         is_first = not branch.is_tried
         branch.is_tried = True
-        best = _best(search)
         if is_first:
             self._sample(search, branch)
-            branch.bound = max(branch.bound, min(branch.lower_bound(best).cycles, best))
-            if branch.bound >= best * (1 - self.tolerance):
-                return
+        best = _best(search)
         if not is_first and branch.idle < branch.rest:
             # composing again what did not get better takes longer than raising the bound
             branch.idle += 1
@@ -241,7 +238,7 @@ class Exact:
             if rows is None or search.is_out_of_time:
                 return
             branch.ask([(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers])
-            found = branch.improved(rows)
+            found = branch.improved(rows, best.resources.lut)
             if found is None:
                 return
             branch.ask([(n, r) for n, r in enumerate(found) if r not in branch.tables[n].answers])

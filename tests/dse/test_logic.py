@@ -23,6 +23,8 @@ from tests.dse.problems import example
         ("polybench/floyd_warshall", "pivoted"),
         ("polybench/nussinov", "commuted"),
         ("pom/blur", "written"),
+        # choices of floats are shared
+        ("polybench/correlation", "distributed"),
     ],
 )
 def test_rows_need_what_their_bounds_say(name: str, structure: str) -> None:

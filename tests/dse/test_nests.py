@@ -106,3 +106,42 @@ def test_free_loops_carry_nothing_where_they_are_innermost() -> None:
     assert nests_of("polybench/seidel_2d")[0].free_loops == ()
     _, mac = nests_of("polybench/gemm", "dependence-aware")
     assert set(mac.free_loops) == {"i", "j"}
+
+
+def test_values_that_iterations_hand_each_other_differ() -> None:
+    """A recursive filter: of its inputs, the one before is in a variable."""
+
+    @pom.kernel
+    def handed(x: pom.f32[40], y: pom.f32[40]):
+        before = pom.array("before", pom.f32)
+        before[()] = 0
+        for j in pom.loop("j", 0, 40):
+            y[j] = 0.3 * x[j] + 0.4 * before
+            before[()] = x[j]
+
+    (nest,) = find_nests(graph_to_poly(handed.graph))
+    assert nest.work == (
+        Operation("fadd", ("j",)),
+        Operation("fmul", ("j",)),
+        Operation("fmul", ("j",)),
+    )
+
+
+def test_a_product_that_the_next_iteration_may_have_counts_once() -> None:
+    """The last input of one lane is the one before of the next."""
+
+    @pom.kernel
+    def alike(x: pom.f32[40], y: pom.f32[40]):
+        before = pom.array("before", pom.f32)
+        before[()] = 0
+        for j in pom.loop("j", 0, 40):
+            y[j] = 0.3 * x[j] + 0.3 * before
+            before[()] = x[j]
+
+    (nest,) = find_nests(graph_to_poly(alike.graph))
+    assert nest.work == (Operation("fadd", ("j",)), Operation("fmul", ("j",)))
+
+
+def test_sums_of_two_arrays_do_not_share_products() -> None:
+    (sums,) = (n for n in nests_of("polybench/gesummv") if len(n.statements) > 1)
+    assert [w.operator for w in sums.work] == ["fadd", "fadd", "fmul", "fmul"]
