@@ -235,7 +235,7 @@ class Exact:
         for _ in range(rounds):
             best = search.best
             rows = branch.rows_of(best.plan) if best and not best.plan.dataflow else None
-            if rows is None or search.is_out_of_time:
+            if best is None or rows is None or search.is_out_of_time:
                 return
             branch.ask([(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers])
             found = branch.improved(rows, best.resources.lut)
