@@ -2,7 +2,7 @@
 
     python benchmarks/bench_dse.py [--table pom|fidelity|peers|polybench …] [--kernels NAME …]
                                    [--time-budget SECONDS] [--lut-cap PERCENT …]
-                                   [--published published_results.csv]
+                                   [--published published_results.csv] [--jobs COUNT]
 
 `pom`: the published POM's benchmarks at N = 4096 on xc7z020 at 10 ns; `fidelity`: the method of the
 published POM as it is implemented here beside the designs that POM itself made, which others
@@ -12,7 +12,9 @@ at 300 MHz under three DSP limits, sums reassociated as the peers do it, once fo
 answer was known (best s), and a design within 5 % of it (good s). All cycles are the
 analytical model's; published cycles, where the file is given, were measured by others with Vitis. Arrays are memory ports, so the device's block RAM is not a
 limit here; LUT, FF and DSP are. Time budgets are processor seconds, so that a shared machine
-changes no result; both kinds of seconds are printed.
+changes no result; both kinds of seconds are printed. With `--jobs` the table `polybench` is made with
+so many processes, and all of its seconds are those of the clock on the wall: it says something on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path
 
 import pom
 from pom import devices
-from pom.dse.executor import SerialExecutor
+from pom.dse.executor import SerialExecutor, Workers, open_executor
 from pom.dse.problem import Problem, limits_of
 from pom.dse.search import Search
 from pom.dse.store import Store
@@ -48,9 +50,9 @@ CLOSE = 0.05
 Row = dict[str, str]
 
 
-class ProcessorTimeSearch(Search):
-    """A search whose deadline is in this process' processor time, and that notes when its best design
-    was found, and when one that is nearly as good."""
+class TimedSearch(Search):
+    """A search that notes when its best design was found, and when one that is nearly as good; alone,
+    its deadline is in this process' processor time."""
 
     found: tuple[tuple[float, float], ...] = ()
 
@@ -58,11 +60,11 @@ class ProcessorTimeSearch(Search):
         if self.best is not None and (
             not self.found or self.best.latency_cycles < self.found[-1][1]
         ):
-            self.found = (*self.found, (time.process_time(), self.best.latency_cycles))
+            self.found = (*self.found, (clock(self.executor), self.best.latency_cycles))
         super().notify()
 
     def first_within(self, ratio: float) -> float:
-        """Processor time at which a design was known that takes at most `ratio` times the cycles of
+        """Seconds at which a design was known that takes at most `ratio` times the cycles of
         the best; NaN without a design."""
         if self.best is None:
             return math.nan
@@ -71,7 +73,12 @@ class ProcessorTimeSearch(Search):
 
     @property
     def is_out_of_time(self) -> bool:
-        return self.deadline is not None and time.process_time() > self.deadline
+        return self.deadline is not None and clock(self.executor) > self.deadline
+
+
+def clock(executor: Workers) -> float:
+    """Processor time; where there are other processes, time on the wall."""
+    return time.process_time() if isinstance(executor, SerialExecutor) else time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -118,20 +125,23 @@ def problem(
     return Problem(kernel, target, clock_ns, limits, fast_math=fast_math)
 
 
-def solve(task: Problem, strategy: str, budget_s: float) -> Outcome:
+def solve(
+    task: Problem, strategy: str, budget_s: float, executor: Workers | None = None
+) -> Outcome:
     """Run a strategy with an empty store."""
-    began, wall = time.process_time(), time.monotonic()
-    search = ProcessorTimeSearch(task, Store(None), SerialExecutor(), deadline=began + budget_s)
+    executor = executor or SerialExecutor()
+    began, wall = clock(executor), time.monotonic()
+    search = TimedSearch(task, Store(None), executor, deadline=began + budget_s)
     try:
         make_strategy(strategy).run(search)
     except PomError as error:
         print(f"    {strategy}: {error.code} {error.summary}")
-    seconds = time.process_time() - began
+    took = clock(executor) - began
     best = search.best
     return Outcome(
         best.latency_cycles if best else math.inf,
         search.lower_bound,
-        seconds,
+        took,
         time.monotonic() - wall,
         search.first_within(1.0) - began,
         search.first_within(1.0 + CLOSE) - began,
@@ -278,7 +288,7 @@ def table_peers(
     print(f"all limits: {geometric_mean(every):.2f} of Stream-HLS")
 
 
-def table_polybench(budget_s: float, kernels: list[str]) -> None:
+def table_polybench(budget_s: float, kernels: list[str], executor: Workers) -> None:
     print("PolyBench, medium, xc7z020, 10 ns")
     print(f"{'kernel':16} {'cycles':>12} {'bound':>12} {'gap':>6} {'cpu s':>6} {'s':>6} "
           f"{'good s':>6} {'best s':>6} {'evaluated':>9} {'judged/s':>9}")  # fmt: skip
@@ -286,7 +296,7 @@ def table_polybench(budget_s: float, kernels: list[str]) -> None:
     for path in sorted((EXAMPLES / "polybench").glob("*.py")):
         if kernels and path.stem not in kernels:
             continue
-        found = solve(problem(path, "medium", "xc7z020", 10.0, None), "exact", budget_s)
+        found = solve(problem(path, "medium", "xc7z020", 10.0, None), "exact", budget_s, executor)
         outcomes.append(found)
         print(f"{path.stem:16} {found.cycles:12.0f} {found.bound:12.0f} {found.gap:6.3f} "
               f"{found.seconds:6.2f} {found.wall_s:6.2f} {found.good_s:6.2f} {found.best_s:6.2f} "
@@ -320,6 +330,7 @@ def main() -> None:
         help="of the device's LUT that designs of the table of peers may take; a table for each",
     )  # fmt: skip
     parser.add_argument("--published", type=Path, help="CSV of published results")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of the table polybench")
     options = parser.parse_args()
     rows = published(options.published)
     tables = options.table or TABLES
@@ -330,7 +341,10 @@ def main() -> None:
     for percent in options.lut_cap if "peers" in tables else ():
         table_peers(rows, options.time_budget, options.kernels, percent)
     if "polybench" in tables:
-        table_polybench(options.time_budget, options.kernels)
+        with open_executor(options.jobs, None) as executor:
+            while options.jobs > 1 and not executor.helpers:
+                time.sleep(0.01)
+            table_polybench(options.time_budget, options.kernels, executor)
 
 
 if __name__ == "__main__":

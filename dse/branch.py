@@ -85,11 +85,14 @@ class Bound:
         Per nest, rows that were not evaluated and come first; the others are no lower.
     design : tuple of int
         The rows that reach it, one per nest, where all of them were evaluated.
+    later : tuple of (int, tuple of int)
+        Per nest, rows that come after `rows`.
     """
 
     cycles: float
     rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
     design: tuple[int, ...] = ()
+    later: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 class Branch:
@@ -176,6 +179,10 @@ class Branch:
                 table.learn(row, answer)
                 if answer.refusal.startswith(TOO_LARGE):
                     self._too_large(table).append(table.plan(row))
+
+    def foresee(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Have helpers begin with rows that are likely to be asked for next."""
+        self.search.foresee(self._alone(self.tables[n], row) for n, row in rows)
 
     def _groups(self, wanted: Sequence[tuple[int, int]]) -> list[Sequence[tuple[int, int]]]:
         """Rows to evaluate together: few and the smallest first, where they may be too large."""
@@ -265,7 +272,8 @@ class Branch:
             ),
         )
         if len(tables) == 1:
-            return bound
+            later = _first(found[0], np.arange(len(found[0])), tables[0], 2 * BATCH)[BATCH:]
+            return replace(bound, later=((0, later),))
         parts = [
             _part(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
             for n, table in enumerate(tables)
@@ -301,7 +309,11 @@ class Branch:
             for part, values in zip(parts, node.values, strict=True)
         )
         if any(found for _, found in rows):
-            return Bound(node.bound, rows)
+            later = tuple(
+                (part.n, _first(values, part.rows, self.tables[part.n], 4 * FEW)[FEW:])
+                for part, values in zip(parts, node.values, strict=True)
+            )
+            return Bound(node.bound, rows, (), later)
         design = tuple(
             int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
         )

@@ -28,6 +28,8 @@ from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem, Resources
 from pom.dse.store import Store, content_key
 
+AHEAD = 2
+"""Plans that a helper is given before they are asked for."""
 MODEL_VERSION = "analytical-4"
 """Part of every key: raised when the analytical model's answers change."""
 
@@ -112,6 +114,8 @@ class Search:
     run_started: float | None = None
     _identity: str = ""
     _asked: set[str] = field(default_factory=set)
+    _foreseen: dict[str, Future[Evaluation]] = field(default_factory=dict)
+    _likely: Iterator[tuple[Plan, str]] = field(default_factory=lambda: iter(()))
 
     def __post_init__(self) -> None:
         self._modelled = without_wishes(self.problem)
@@ -151,6 +155,7 @@ class Search:
             self.evaluated += 1
             self.store.put([(key, answer.record())])
             self.notify()
+        self._keep_busy()
         result = [known[key] for key in keys]
         for key, answer in zip(keys, result, strict=True):
             if key not in self._asked:
@@ -158,13 +163,69 @@ class Search:
                 self._note(answer)
         return result
 
+    def foresee(self, plans: Iterable[tuple[Plan, str]]) -> None:
+        """Have helpers begin with plans that are likely to be asked for next.
+
+        What is found is an answer when it is asked for, and nothing before: with or without helpers
+        a search knows the same at the same step.
+
+        Parameters
+        ----------
+        plans : iterable of (plan, handle of a nest)
+            Looked at when there is time for more of them.
+        """
+        if self.executor.helpers:
+            self._likely = iter(plans)
+            self._keep_busy()
+
+    def _keep_busy(self) -> None:
+        """Give helpers something to begin with."""
+        left = AHEAD * self.executor.helpers - self._helped(self._foreseen)
+        while left > 0:
+            found = self._next_likely()
+            if found is None:
+                return
+            key, request = found
+            self._foreseen[key] = self.executor.submit(evaluate, request)
+            left -= 1
+
+    def _next_likely(self) -> tuple[str, Request] | None:
+        """The next plan that is likely to be asked for and that nobody has begun with."""
+        for plan, nest in self._likely:
+            key = content_key(self._identity, plan.text, nest)
+            if not (key in self._asked or key in self._foreseen or self.store.get([key])):
+                return key, Request(self._modelled, plan, nest)
+        return None
+
+    def _use_time_before(self, awaited: Future[Evaluation]) -> None:
+        """While a helper is busy with what was asked for, do what is likely to come next."""
+        while not awaited.done():
+            found = self._next_likely()
+            if found is None:
+                return
+            key, request = found
+            self._foreseen[key] = Future()
+            self._foreseen[key].set_result(evaluate(request))
+
+    def forget_foreseen(self) -> None:
+        """Give up what helpers were told to begin with and was not asked for."""
+        for future in self._foreseen.values():
+            future.cancel()
+        self._foreseen.clear()
+        self._likely = iter(())
+
+    @staticmethod
+    def _helped(futures: Mapping[str, Future[Evaluation]]) -> int:
+        """Calls that helpers have not done yet."""
+        return sum(not future.done() for future in futures.values())
+
     def _answers(self, requests: Mapping[str, Request]) -> Iterator[tuple[str, Evaluation]]:
         """Answers in any order: this process takes requests from the left, helpers from the right."""
-        waiting = deque(requests.items())
-        begun: dict[str, Future[Evaluation]] = {}
+        begun = {key: self._foreseen.pop(key) for key in requests if key in self._foreseen}
+        waiting = deque((key, request) for key, request in requests.items() if key not in begun)
         try:
             while waiting or begun:
-                running = sum(not future.done() for future in begun.values())
+                running = self._helped(begun) + self._helped(self._foreseen)
                 for _ in range(min(self.executor.helpers - running, len(waiting) - 1)):
                     key, request = waiting.pop()
                     begun[key] = self.executor.submit(evaluate, request)
@@ -172,7 +233,10 @@ class Search:
                     key, request = waiting.popleft()
                     yield key, evaluate(request)
                 else:
-                    key = next(iter(begun))
+                    key = next(
+                        (k for k, future in begun.items() if future.done()), next(iter(begun))
+                    )
+                    self._use_time_before(begun[key])
                     yield key, begun.pop(key).result()
         finally:
             for future in begun.values():

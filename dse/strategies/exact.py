@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from pom.dse.binding import Binding
-from pom.dse.branch import Bound, Branch
+from pom.dse.branch import Branch
 from pom.dse.composer import Choice
 from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
@@ -68,7 +68,10 @@ class Exact:
 
     def run(self, search: Search) -> bool:
         with rare_collection():
-            return self._run(search)
+            try:
+                return self._run(search)
+            finally:
+                search.forget_foreseen()
 
     def _run(self, search: Search) -> bool:
         branches = [Branch(search, v) for v in problem_variants(search.problem, search.local)]
@@ -148,7 +151,8 @@ class Exact:
         shapes = heaviest_shapes(variant, FIRST_LANES)[:MOST_SHAPES]
         plans = [branch.plan_of(capped_plans(variant, FIRST_LANES, shape)) for shape in shapes]
         found: list[tuple[float, Shape]] = []
-        for plan, shape in zip(plans, shapes, strict=True):
+        for number, (plan, shape) in enumerate(zip(plans, shapes, strict=True)):
+            search.foresee([(later, "") for later in plans[number + 1 :]])
             if search.is_out_of_time:
                 break
             (answer,) = search.evaluate([(plan, "")])
@@ -256,7 +260,7 @@ class Exact:
             if bound.design:
                 search.evaluate([(branch.plan(bound.design), "")])
                 return
-            rows = _heavy(branch, bound)
+            rows = _heavy(branch, bound.cycles, bound.rows)
             coarse = [(n, r) for n, r in rows if not branch.tables[n].is_refined[r]]
             if not coarse:
                 break
@@ -268,6 +272,7 @@ class Exact:
             branch.is_exhausted = True
             return
         branch.ask(rows)
+        branch.foresee(_heavy(branch, bound.cycles, bound.later))
 
     def _sample(self, search: Search, branch: Branch) -> None:
         """Learn how fast the lanes of nests are whose bounds say little."""
@@ -279,9 +284,11 @@ class Exact:
             return
         self._sampled[name] = branch
         for n, table in enumerate(branch.tables):
-            for row in table.samples():
+            rows = table.samples()
+            for number, row in enumerate(rows):
                 if search.is_out_of_time:
                     return
+                branch.foresee([(n, later) for later in rows[number + 1 :]])
                 branch.ask([(n, row)])
 
     @staticmethod
@@ -414,11 +421,13 @@ def _following(branches: Sequence[Branch]) -> Branch:
     return min(untried, key=lambda b: (b.variant.kind, b.bound))
 
 
-def _heavy(branch: Branch, bound: Bound) -> list[tuple[int, int]]:
+def _heavy(
+    branch: Branch, cycles: float, of_nests: Sequence[tuple[int, tuple[int, ...]]]
+) -> list[tuple[int, int]]:
     """Rows that may raise a bound; those of light nests only where there are no others."""
-    rows = [(n, row) for n, found in bound.rows for row in found]
+    rows = [(n, row) for n, found in of_nests for row in found]
     least = [float(t.known_latency.min(initial=np.inf)) for t in branch.tables]
-    heavy = [(n, row) for n, row in rows if least[n] >= LIGHT * bound.cycles]
+    heavy = [(n, row) for n, row in rows if least[n] >= LIGHT * cycles]
     return heavy or rows
 
 

@@ -11,6 +11,7 @@ from pom.dse.executor import SerialExecutor, Workers
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.search import Search
 from pom.dse.store import Store
+from pom.dse.strategies.exact import Exact
 from pom.errors import PomError
 from tests.dse.problems import example
 
@@ -93,3 +94,80 @@ def test_what_is_left_is_given_up_after_an_error():
 
 def _fail():
     raise PomError("POM-X122", "a worker ended")
+
+
+class _ForwardHelper(SerialExecutor):
+    """A helper that is done with everything as soon as it is told."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    @property
+    def helpers(self) -> int:
+        return 1
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.begun += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_what_is_foreseen_is_begun_with_and_is_no_answer_yet():
+    search = Search(example("polybench/gemm"), Store(None), _ForwardHelper())
+    plans = _plans(search, 9)
+    search.foresee(plans)
+    begun = search.executor.begun
+    assert begun > 0
+    assert search.evaluated == search.judged_by_model == 0
+    assert not search.store.get(list(search._foreseen))
+    alone = Search(example("polybench/gemm"), Store(None), SerialExecutor())
+    assert search.evaluate(plans[:1]) == alone.evaluate(plans[:1])
+    assert search.evaluated == 1
+    # a known plan is not begun with again
+    search.foresee(plans[:1])
+    search.forget_foreseen()
+    assert search.evaluate(plans) == alone.evaluate(plans)
+    assert search.evaluated == 9
+
+
+def test_without_helpers_nothing_is_looked_ahead_for():
+    search = Search(example("polybench/gemm"), Store(None), SerialExecutor())
+    search.foresee(pytest.fail("a plan was looked at") for _ in range(2))
+    search.evaluate(_plans(search, 2))
+
+
+def test_this_process_does_what_is_likely_while_it_waits():
+    """What a busy helper has is waited for, the next two plans are done meanwhile."""
+    helpers = _BusyHelpers(1)
+    search = Search(example("polybench/gemm"), Store(None), helpers)
+    plans = _plans(search, 4)
+    search.foresee(plans)
+    begun = len(helpers.futures)
+    assert 0 < begun < len(plans)
+    answers = search.evaluate(plans[:1])
+    assert [a.plan for a in answers] == [plans[0][0]]
+    assert search.evaluate(plans) == Search(
+        example("polybench/gemm"), Store(None), SerialExecutor()
+    ).evaluate(plans)
+    assert len(helpers.futures) == begun
+
+
+class _ShortSearch(Search):
+    """Out of time after some answers, and not by a clock."""
+
+    @property
+    def is_out_of_time(self) -> bool:
+        return self.judged_by_model > 60
+
+
+@pytest.mark.parametrize("name", ["polybench/k2mm", "polybench/trisolv", "polybench/covariance"])
+def test_helpers_do_not_change_a_search(name):
+    problem = example(name, "mini", "lut=30000")
+    alone = _ShortSearch(problem, Store(None), SerialExecutor())
+    helped = _ShortSearch(problem, Store(None), _ForwardHelper())
+    for search in (alone, helped):
+        Exact().run(search)
+    assert helped.executor.begun
+    assert helped.best == alone.best
+    assert helped.lower_bound == alone.lower_bound
+    assert helped.designs == alone.designs
+    assert helped.evaluated == alone.evaluated
