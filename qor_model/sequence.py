@@ -141,6 +141,10 @@ class Sequencer:
 
         Its cycles are states of the body's own controller: those spent inside loops that are
         not pipelined do not count, a call of a pipelined loop is two states.
+
+        With an `operator_limit` (Vivado HLS 2018), what is computed in front of a pipeline is
+        loaded as early as ports allow, although few operators take it (ml4accel_postroute.csv:
+        both ports of the banks of A are used where gemm scales its rows for a pipeline).
         """
         ops: list[ScheduledOp] = []
         place: dict[int, int] = {}
@@ -165,7 +169,8 @@ class Sequencer:
         limit = Limit(LimitKind.NOT_PIPELINED)
         instances = tuple((k, max(v.values())) for k, v in counts.items())
         states = max(1, self.states - self._elsewhere)
-        return (BodySchedule(tuple(ops), states, states, limit, instances),)
+        is_eager = self.operator_limit > 0 and self._call_end >= 0
+        return (BodySchedule(tuple(ops), states, states, limit, instances, is_eager=is_eager),)
 
     def run_loop(self, cycles: float) -> None:
         """A loop that is not pipelined (or one that is part of this state machine)."""

@@ -83,8 +83,8 @@ def is_sum(metric: str, metrics: Sequence[str]) -> bool:
 
 def waits_for(metric: str) -> list[str]:
     """Metrics from whose prediction the sum of another one starts."""
-    names = [name for part in PARTS.get(metric, ()) for name in part]
-    return [name.removeprefix("routed_") for name in names if name.startswith("routed_")]
+    names = {n.removesuffix("_7series") for part in PARTS.get(metric, ()) for n in part}
+    return sorted(name.removeprefix("routed_") for name in names if name.startswith("routed_"))
 
 
 def _rank(metric: str) -> tuple[bool, str]:

@@ -2,7 +2,8 @@
 
 A design's error is the sum of its nests' errors, each by the nest's share of the design.  So a
 measured design speaks for every design with one of its nests, whatever the others are, and twenty
-designs say something about most of a kernel's nests.
+designs say something about most of a kernel's nests.  DSP blocks are those of the nest that lends most,
+and tools share operators by leaps: there a nest speaks for the same nest only.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import numpy as np
 from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.tables import Array
 
-_LENGTH = 0.5
+_LENGTH = {"dsp": 0.05}
+_USUAL_LENGTH = 0.5
 _COMMON = 3.0
 _NOISE = 0.1
 """Variances of what all designs of a kernel share and of what nests do not explain; a nest's is 1."""
+_LENT = ("dsp",)
+"""Metrics of the nest that needs most of what nests lend to each other; designs have no more in common."""
 _EXACT = 0.01
 """Most designs of a metric that is exact but for outliers are within this (in log)."""
 _COUNTS = {"lut": "nest_lut", "ff": "nest_ff"}
@@ -49,10 +53,10 @@ class Nearby:
     def correction(self, parts: Parts, metrics: Sequence[str]) -> Array:
         """Return what to add to the logarithms, shape (designs, metrics)."""
         found = np.zeros((len(parts.designs), len(metrics)))
-        apart = _distances(parts.nests / self.scale, self.places / self.scale)
+        here, there = parts.nests / self.scale, self.places / self.scale
         for column, (metric, length) in enumerate(zip(metrics, self.length, strict=True)):
             if length:
-                own = _alike(apart, length) @ self.weights[:, column]
+                own = _alike(here, there, metric, length) @ self.weights[:, column]
                 found[:, column] = self.offset[column] + _shares(parts, metric) @ own
         return found
 
@@ -71,43 +75,60 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
     Notes
     -----
     A correction that does not make the leave-one-out error smaller is left away, so that designs
-    that say nothing change nothing. Length and variances are the same for all metrics: twenty
-    designs cannot choose them.
+    that say nothing change nothing. Length and variances are fixed: twenty designs cannot choose
+    them.
     """
     scale = parts.nests.std(0) + 0.1
-    apart = _distances(parts.nests / scale, parts.nests / scale)
+    places = parts.nests / scale
     offset, length = np.zeros(len(metrics)), np.zeros(len(metrics))
     weights, left = np.zeros((len(parts.nests), len(metrics))), np.abs(rest)
-    between = _alike(apart, _LENGTH)
     for column, metric in enumerate(metrics):
         known = ~np.isnan(rest[:, column])
         values = rest[known, column]
-        if len(values) < 3 or np.median(np.abs(values)) < _EXACT:
+        is_exact = metric not in _LENT and np.median(np.abs(values)) < _EXACT
+        if len(values) < 3 or is_exact:
             continue
         shares = _shares(parts, metric)[known]
-        gram = shares @ between @ shares.T + _COMMON + _NOISE * np.eye(len(values))
+        far = _LENGTH.get(metric, _USUAL_LENGTH)
+        common = 0.0 if metric in _LENT else _COMMON
+        between = _alike(places, places, metric, far)
+        gram = shares @ between @ shares.T + common + _NOISE * np.eye(len(values))
         inverse = np.linalg.inv(gram)
         solved = inverse @ values
         alone = np.abs(solved / np.diag(inverse))
         if alone.mean() < np.abs(values).mean():
             left[known, column] = alone
-            length[column], offset[column] = _LENGTH, _COMMON * solved.sum()
+            length[column], offset[column] = far, common * solved.sum()
             weights[:, column] = shares.T @ solved
     return Nearby(parts.nests, scale, offset, weights, length), left
 
 
 def _shares(parts: Parts, metric: str) -> Array:
-    """Share of every nest in every design, shape (designs, nests)."""
-    counts = parts.counts[_COUNTS.get(metric, "nest_lut")][parts.nest]
+    """Share of every nest in every design, shape (designs, nests).
+
+    Of what nests lend to each other it is that of the nest that needs most.
+    """
+    if metric in _LENT:
+        needed = parts.counts["nest_dsp"].sum(1)[parts.nest]
+        most = np.zeros(len(parts.designs))
+        np.maximum.at(most, parts.design, needed)
+        counts = np.asarray(needed >= most[parts.design], dtype=np.float64)
+    else:
+        counts = parts.counts[_COUNTS.get(metric, "nest_lut")][parts.nest]
     total = np.bincount(parts.design, counts, minlength=len(parts.designs))
     found = np.zeros((len(parts.designs), len(parts.nests)))
     np.add.at(found, (parts.design, parts.nest), counts / total[parts.design])
     return found
 
 
-def _alike(apart: Array, length: float) -> Array:
-    """Covariance: exponential, since the error jumps between nests that are close (Matern 1/2)."""
-    return np.asarray(np.exp(-np.sqrt(apart) / length))
+def _alike(first: Array, second: Array, metric: str, length: float) -> Array:
+    """Covariance: exponential, since the error jumps between nests that are close (Matern 1/2).
+
+    The device family, which is the last number of a nest, does not matter to operators.
+    """
+    if metric in _LENT:
+        first, second = first[:, :-1], second[:, :-1]
+    return np.asarray(np.exp(-np.sqrt(_distances(first, second)) / length))
 
 
 def _distances(first: Array, second: Array) -> Array:

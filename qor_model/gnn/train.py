@@ -142,7 +142,7 @@ def _trees(table: LearningSet, metrics: tuple[str, ...]) -> tuple[Grove | None, 
         own = kernels == kernel
         seen = [s for s in samples if s.kernel != kernel]
         left = [s for s in samples if s.kernel == kernel]
-        grove = grow_grove(seen, metrics, 2 * options.rounds // 3, 1, options.seed)
+        grove = grow_grove(seen, metrics, options.rounds, 1, options.seed)
         held_out[own] = grove.predict(left) - start[own]
     grove = grow_grove(samples, metrics, options.rounds, options.boosters, options.seed)
     return grove, held_out

@@ -120,11 +120,33 @@ def test_few_designs_correct_their_nests_and_nothing_that_is_exact() -> None:
     rest = np.stack([(share * own[pairs]).sum(1), np.zeros(72)], axis=1)
     rest[::8, 1] = 2.0
     first = np.arange(72) < 20
-    found, left = fit_nearby(parts.chosen(first), ("lut", "dsp"), rest[first])
-    after = found.correction(parts, ("lut", "dsp"))
+    found, left = fit_nearby(parts.chosen(first), ("lut", "bram_18k"), rest[first])
+    after = found.correction(parts, ("lut", "bram_18k"))
     assert np.abs(rest - after)[~first, 0].mean() < 0.2 * np.abs(rest[~first, 0]).mean()
     assert after[:, 1].tolist() == [0.0] * 72
     assert left.shape == (20, 2)
+
+
+def test_the_nest_that_needs_most_operators_speaks_for_itself_on_both_families() -> None:
+    rng = np.random.default_rng(2)
+    kinds = rng.normal(size=(9, 6))
+    nests = np.vstack([np.column_stack([kinds, np.full(9, family)]) for family in (0.0, 1.0)])
+    blocks = np.tile(rng.permutation(9) + 1.0, 2)
+    pairs = np.array([(a, b) for a in range(9) for b in range(9) if a != b])
+    pairs = np.vstack([pairs, pairs + 9])
+    wrong = np.where(kinds[:, 0] > 0.3, 0.7, 0.0)
+    most = np.where(blocks[pairs[:, 0]] > blocks[pairs[:, 1]], pairs[:, 0], pairs[:, 1]) % 9
+    rest = wrong[most][:, None]
+    counts = {"nest_dsp": np.column_stack([blocks, np.zeros(18)]), "nest_lut": blocks}
+    parts = Parts(nests, np.zeros((144, 1)), np.repeat(np.arange(144), 2), pairs.ravel(), counts)
+    # of one family only, and most designs are right
+    first = np.isin(np.arange(144), rng.permutation(72)[:25])
+    assert np.median(rest[first]) < 0.01
+    found, _ = fit_nearby(parts.chosen(first), ("dsp",), rest[first])
+    seen = np.isin(most, most[first])
+    after = found.correction(parts, ("dsp",))
+    np.testing.assert_allclose(after[seen], rest[seen], atol=0.08)
+    assert np.abs(after[~seen]).max(initial=0.0) < 0.01
 
 
 def test_random_parts_mix_the_kernels(samples: list[Sample]) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from pom.qor_model.gnn.nests import GROUPS, NEST
 from pom.qor_model.gnn.samples import TERMS, Sample
-from pom.qor_model.gnn.sums import Parts, SumForest, grow_sum, take_apart
+from pom.qor_model.gnn.sums import PARTS, Parts, SumForest, grow_sum, take_apart
 from pom.qor_model.region import OpKind
 from tests.qor_model.regions import array, compute, design, dot_row, iv, load, loop, store
 from tests.qor_model.test_gnn import METRICS, _maker, _sample, all_samples
 
 pytest.importorskip("sklearn")
 
-from pom.qor_model.gnn.grove import grow_grove, is_sum
+from pom.qor_model.gnn.grove import grow_grove, is_sum, with_prediction
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +113,21 @@ def test_some_designs_predict_as_all_do(samples: list[Sample]) -> None:
 
 
 def test_power_starts_from_the_predicted_logic(samples: list[Sample]) -> None:
-    metrics = ("power_mw", "lut")
-    lut = TERMS.index("lut")
-    made = [replace(s, labels=(0.01 * s.terms[lut] + 5, 0.5 * s.terms[lut])) for s in samples]
+    metrics = ("power_mw", "lut", "ff", "dsp")
+    made = [
+        replace(s, labels=(0.01 * lut + 5, 0.5 * lut, 0.8 * ff, dsp))
+        for s in samples
+        for lut, ff, dsp in [[s.term(name) for name in metrics[1:]]]
+    ]
     assert is_sum("power_mw", metrics)
-    assert not is_sum("power_mw", ("power_mw",))
+    assert not is_sum("power_mw", ("power_mw", "lut"))
     grove = grow_grove(made, metrics, 60, 1, 0)
     found = np.expm1(grove.predict(made))
     np.testing.assert_array_equal(np.expm1(grove.predict(made, ["power_mw"])), found)
     alone = np.expm1(grove.predict(made, ["lut"]))
-    np.testing.assert_array_equal(alone, found * [0.0, 1.0])
+    np.testing.assert_array_equal(alone, found * [0.0, 1.0, 0.0, 0.0])
     truth = np.array([s.labels for s in made])
-    assert np.mean(np.abs(found / truth - 1)) < 0.1
+    assert np.all(np.mean(np.abs(found[:, :2] / truth[:, :2] - 1), axis=0) < 0.1)
 
 
 def test_power_is_a_few_microwatts_a_lut_and_depends_on_the_family(samples: list[Sample]) -> None:
@@ -135,14 +138,39 @@ def test_power_is_a_few_microwatts_a_lut_and_depends_on_the_family(samples: list
         for f in (0, 1)
     ]
     truth = np.array([0.003 * s.terms[lut] + 8 + 6 * s.terms[family] for s in both])
-    made = [replace(s, labels=(p, s.terms[lut])) for s, p in zip(both, truth, strict=True)]
-    grove = grow_grove(made, ("power_mw", "lut"), 60, 1, 0)
+    made = [
+        replace(s, labels=(p, s.terms[lut], s.term("ff"), s.term("dsp")))
+        for s, p in zip(both, truth, strict=True)
+    ]
+    grove = grow_grove(made, ("power_mw", "lut", "ff", "dsp"), 60, 1, 0)
     found = np.expm1(grove.predict(made))[:, 0]
     assert np.mean(np.abs(found / truth - 1)) < 0.05
     forest = grove.forests[0]
     assert isinstance(forest, SumForest)
     assert forest.ratios[0][0] < 0.01
     assert forest.ratios[1][-1] > 3
+    assert PARTS["power_mw"][1][-1] == "constant_7series"
+
+
+def test_the_trees_of_power_read_size_and_activity_alone(samples: list[Sample]) -> None:
+    def read(designs: list[Sample]) -> np.ndarray:
+        parts = take_apart(designs)
+        for number, metric in enumerate(("lut", "ff", "dsp")):
+            parts = with_prediction(parts, metric, np.arange(len(designs)) + 5.0 + number)
+        return parts.inputs("routed_lut")
+
+    def more_of(name: str) -> list[Sample]:
+        place = TERMS.index(name)
+        return [
+            replace(s, terms=(*s.terms[:place], s.terms[place] + 7, *s.terms[place + 1 :]))
+            for s in samples
+        ]
+
+    before = read(samples)
+    for name in TERMS:
+        is_same = np.array_equal(before, read(more_of(name)))
+        seen = ("latency", "ff_pipelined_control", "is_7series", "banks", "bram_18k")
+        assert is_same == (name not in seen), name
 
 
 def test_a_design_without_nests_has_parts(samples: list[Sample]) -> None:

@@ -33,13 +33,17 @@ def _model(kernel: str, settings: ToolSettings) -> LatencyModel:
 
 
 def _scheduled(
-    kernel: str, factor: int, settings: ToolSettings = VIVADO_2018, **loops: tuple[bool, int]
+    kernel: str,
+    factor: int,
+    settings: ToolSettings = VIVADO_2018,
+    dims: tuple[int, ...] = (-1,),
+    **loops: tuple[bool, int],
 ) -> tuple[DesignResult, Resources]:
-    """Columns of every array in `factor` banks; loops as (pipelined, unroll)."""
+    """Some dims of every array in `factor` banks; loops as (pipelined, unroll)."""
     model = _model(kernel, settings)
     wanted = {name: LoopDirectives(p, None, u) for name, (p, u) in loops.items()}
-    columns = (Partition(-1, PartitionKind.CYCLIC, factor),)
-    split = every_array(model.design, columns if factor > 1 else ())
+    banks = tuple(Partition(dim, PartitionKind.CYCLIC, factor) for dim in dims)
+    split = every_array(model.design, banks if factor > 1 else ())
     result = model.estimate(wanted, split)
     made = resource_model(model.library, settings)
     return result, made.estimate(model.with_directives(wanted, split), result).total
@@ -113,6 +117,16 @@ def test_a_store_that_moves_among_banks_leaves_the_other_port_to_nobody(
     """C = beta C + tmp1 in 8 banks of 512 words (labels io8_l2n1n1_l4n1p1 to l4n1p8)."""
     sequential = _scheduled("gemm", 8)[1].bram_18k
     assert _scheduled("gemm", 8, lp5=(True, unroll))[1].bram_18k == sequential + more
+
+
+def test_code_in_front_of_a_pipeline_loads_as_early_as_ports_allow() -> None:
+    """alpha A[i][k] is computed in front of the pipeline of j, from 8 x 8 banks of A.
+
+    Both ports of these are used at once, as are those of B in the pipeline (labels
+    io8_l2n1n1_l4n1n1_d1d2: 256 blocks, io8_l2p8n1_l4n1n1_d1d2: 384).
+    """
+    assert _scheduled("gemm", 8, dims=(0, 1))[1].bram_18k == 256
+    assert _scheduled("gemm", 8, dims=(0, 1), lp2=(True, 8))[1].bram_18k == 384
 
 
 def test_small_memories_that_are_read_and_written_at_once_are_blocks() -> None:
