@@ -85,8 +85,7 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
     for column, metric in enumerate(metrics):
         known = ~np.isnan(rest[:, column])
         values = rest[known, column]
-        is_exact = metric not in _LENT and np.median(np.abs(values)) < _EXACT
-        if len(values) < 3 or is_exact:
+        if len(values) < 3 or (metric not in _LENT and np.median(np.abs(values)) < _EXACT):
             continue
         shares = _shares(parts, metric)[known]
         far = _LENGTH.get(metric, _USUAL_LENGTH)
