@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Key = tuple[str, int]
 """An array and a dim of it."""
+LARGEST = 1 << 62
+"""Of the numbers that stand for rows."""
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 _Mask = NDArray[np.bool_]
@@ -45,8 +47,8 @@ class BankClasses:
         self.dims = tuple(sorted(dims))
         self.columns = np.array([every.index(key) for key in self.dims], dtype=np.int64)
         count = len(next(iter(banks.values()), ()))
-        self.banks, self.of = _different([banks[key] for key in self.dims], count)
-        self.kinds = _different(list(banks.values()), count)[1]
+        self.banks, self.of = different_rows([banks[key] for key in self.dims], count)
+        self.kinds = different_rows(list(banks.values()), count)[1]
         self._width = len(every)
         self._bound: dict[tuple[int, bool], _Ints] = {}
 
@@ -107,8 +109,8 @@ class Agreement:
             single = np.array(is_one)
             usable = np.flatnonzero((offered[:, single] == 1).all(axis=1))
             both = np.concatenate((offered[usable], wanted))
-            _, slots = np.unique(np.where(single, 0, both), axis=0, return_inverse=True)
-            slots = slots.reshape(-1) + self._slots
+            columns = np.where(single, 0, both).T
+            slots = different_rows(list(columns), len(both))[1] + self._slots
             here.append(slots[len(usable) :])
             there.append(slots[: len(usable)])
             which.append(usable)
@@ -134,9 +136,26 @@ class Agreement:
         return found
 
 
-def _different(columns: Sequence[_Ints], count: int) -> tuple[_Ints, _Ints]:
-    """The different rows of a matrix, and which of them each is."""
-    if not columns:
-        return np.zeros((1, 0), dtype=np.int64), np.zeros(count, dtype=np.int64)
-    different, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    return different, which.reshape(-1)
+def different_rows(columns: Sequence[_Ints], count: int) -> tuple[_Ints, _Ints]:
+    """The different rows of a matrix in lexicographic order, and which of them each row is.
+
+    Parameters
+    ----------
+    columns : sequence of array of int, shape (count,)
+        Of numbers that are not negative.
+    count : int
+        Rows.
+    """
+    # a number per row is sorted many times faster than the rows
+    code, size = np.zeros(count, dtype=np.int64), 1
+    for column in columns:
+        values = int(column.max(initial=0)) + 1
+        if size * values > LARGEST:
+            code = np.unique(code, return_inverse=True)[1].reshape(-1)
+            size = int(code.max(initial=0)) + 1
+        code, size = code * values + column, size * values
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    different = [column[first] for column in columns]
+    if not different:
+        return np.zeros((len(first), 0), dtype=np.int64), which.reshape(-1)
+    return np.stack(different, axis=1), which.reshape(-1)

@@ -27,6 +27,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.bank_classes import different_rows
 from pom.dse.bank_selection import BankSelection
 from pom.dse.nest_table import NestTable
 from pom.dse.realise import MAX_BANKS
@@ -36,6 +37,8 @@ Key = tuple[str, int]
 """An array and a dim of it."""
 LOOKED_AT, BREADTH = 40, 3
 """Nodes that are split on the way to a leaf, and how many of the parts of each are looked at."""
+FEW_ROWS = 8
+"""Rows of which it is not worth to know the others, too."""
 CHOICES = 1000
 """Most choices of rows that are looked at in a leaf."""
 TRIED, FACTOR = 7, 2.5
@@ -83,12 +86,12 @@ class SharedBanks:
         self._banks: list[_Ints] = []
         for table, keys, wants in zip(tables, self.keys, self._wants, strict=True):
             columns = [wants[key] for key in keys] or [np.ones(len(table), dtype=np.int64)]
-            different, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-            self.classes.append(which.reshape(-1))
+            different, which = different_rows(columns, len(table))
+            self.classes.append(which)
             self._banks.append(different)
         self._selections = [
-            BankSelection(table.footprint, table.lists, keys)
-            for table, keys in zip(tables, self.keys, strict=True)
+            BankSelection(table.footprint, table.lists, keys, classes)
+            for table, keys, classes in zip(tables, self.keys, self.classes, strict=True)
         ]
         self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
         self._alone: dict[int, _Floats] = {}
@@ -118,21 +121,24 @@ class SharedBanks:
         if key not in self._extra:
             if n not in self._alone:
                 self._alone[n] = self._selection(n, (1,) * len(wanted), float("inf"))
+            if len(rows) < FEW_ROWS:
+                beside = self._selection(n, wanted, self._register_lut, rows)
+                return np.maximum(beside - self._alone[n][rows], 0.0)
             beside = self._selection(n, wanted, self._register_lut)
             self._extra[key] = np.maximum(beside - self._alone[n], 0.0)
         found: _Floats = self._extra[key][rows]
         return found
 
-    def _selection(self, n: int, banks: tuple[int, ...], register_lut: float) -> _Floats:
-        """LUT of what the loads of the rows of a nest select from."""
+    def _selection(
+        self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints | None = None
+    ) -> _Floats:
+        """LUT of what the loads of some rows of a nest select from, all by default."""
         joint = {}
         for key, number in zip(self.keys[n], banks, strict=True):
             size = self._sizes[key]
             together = np.lcm(self._banks_of(n, key), number)
-            # of a class, which has many rows
-            of_class = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
-            joint[key] = of_class[self.classes[n]]
-        return self._selections[n].lut(joint, self._access_lut, register_lut)
+            joint[key] = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
+        return self._selections[n].lut(joint, self._access_lut, register_lut, rows)
 
     def _banks_of(self, n: int, key: Key) -> _Ints:
         """What every class of rows of a nest wants of a dim."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pom.dse.bank_classes import different_rows
 from pom.dse.bounds import Candidates
 from pom.dse.footprint import Footprint
 
@@ -28,14 +29,19 @@ class _Dim:
     Parameters
     ----------
     key : (array, dim)
-    step : array of int, shape (rows,)
-        The bank moves by multiples of it; 0 where it does not move.
+    step, of : array of int, shape (pairs,)
+        Different steps with the classes of their rows: the bank moves by multiples of the step; 0
+        where it does not move.
+    pair : array of int, shape (rows,)
+        Which of them every row has.
     most : array of int, shape (rows,)
         Banks that the load reaches where every element is one.
     """
 
     key: tuple[str, int]
     step: _Ints
+    of: _Ints
+    pair: _Ints
     most: _Ints
 
 
@@ -45,6 +51,25 @@ class _Load:
 
     number: _Ints
     dims: tuple[_Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _OfOrder:
+    """The same for the rows of one loop order; per dim its key, and per row its step and `most`."""
+
+    number: _Ints
+    dims: tuple[tuple[tuple[str, int], _Ints, _Ints], ...]
+
+
+def _joined(same: Sequence[_OfOrder], classes: _Ints) -> _Load:
+    """One load in all loop orders."""
+    dims = []
+    for of_orders in zip(*(load.dims for load in same), strict=True):
+        steps = np.concatenate([step for _, step, _ in of_orders])
+        most = np.concatenate([most for _, _, most in of_orders])
+        different, pair = different_rows([classes, steps], len(steps))
+        dims.append(_Dim(of_orders[0][0], different[:, 1], different[:, 0], pair, most))
+    return _Load(np.concatenate([load.number for load in same]), tuple(dims))
 
 
 class BankSelection:
@@ -58,6 +83,8 @@ class BankSelection:
         One per loop order; rows are those of all lists, one after the other.
     keys : sequence of (array, dim)
         Dims that other nests may split.
+    classes : array of int, shape (rows,)
+        Rows of a class have equal banks.
     """
 
     def __init__(
@@ -65,23 +92,11 @@ class BankSelection:
         footprint: Footprint,
         lists: Sequence[Candidates],
         keys: Sequence[tuple[str, int]],
+        classes: _Ints,
     ) -> None:
         self._rows = sum(len(chosen.bound) for chosen in lists)
         of_lists = [_loads(footprint, chosen, frozenset(keys)) for chosen in lists]
-        joined = [
-            _Load(
-                np.concatenate([load.number for load in same]),
-                tuple(
-                    _Dim(
-                        dims[0].key,
-                        np.concatenate([dim.step for dim in dims]),
-                        np.concatenate([dim.most for dim in dims]),
-                    )
-                    for dims in zip(*(load.dims for load in same), strict=True)
-                ),
-            )
-            for same in zip(*of_lists, strict=True)
-        ]
+        joined = [_joined(same, classes) for same in zip(*of_lists, strict=True)]
         self._loads = tuple(load for load in joined if load.number.any())
 
     def lut(
@@ -89,29 +104,34 @@ class BankSelection:
         banks: Mapping[tuple[str, int], _Ints],
         access_lut: float,
         register_lut: float = float("inf"),
+        rows: _Ints | None = None,
     ) -> _Floats:
         """LUT per row.
 
         Parameters
         ----------
-        banks : mapping of (array, dim) to array of int, shape (rows,)
+        banks : mapping of (array, dim) to array of int, shape (classes,)
         access_lut : float
             What a bank costs that a load may reach.
         register_lut : float
             What an element costs that a load selects from registers, where dims are split
             completely, or may be by other nests.
+        rows : array of int, optional
+            Only these; all by default.
         """
-        total = np.zeros(self._rows)
+        chosen = slice(None) if rows is None else rows
+        count = self._rows if rows is None else len(rows)
+        total = np.zeros(count)
         for load in self._loads:
-            number = load.number
+            number = load.number[chosen]
             # how much larger or smaller the number of banks becomes where dims are split completely
-            larger, smaller = np.full(self._rows, np.inf), np.ones(self._rows)
+            larger, smaller = np.full(count, np.inf), np.ones(count)
             for dim in load.dims:
-                here = banks[dim.key]
-                reached = here // np.gcd(here, dim.step)
+                here = banks[dim.key][dim.of]
+                reached = (here // np.gcd(here, dim.step))[dim.pair[chosen]]
                 number = number * reached
                 if register_lut < float("inf"):
-                    ratio = dim.most / reached
+                    ratio = dim.most[chosen] / reached
                     larger = np.minimum(larger, ratio)
                     smaller *= np.minimum(ratio, 1.0)
             if register_lut == float("inf"):
@@ -124,7 +144,7 @@ class BankSelection:
 
 def _loads(
     footprint: Footprint, chosen: Candidates, keys: frozenset[tuple[str, int]]
-) -> list[_Load]:
+) -> list[_OfOrder]:
     """The loads of the rows of one loop order whose bank is in question."""
     nest, order, factors = footprint.nest, chosen.order, chosen.factors
     extents = np.array([nest.loop(name).extent for name in order], dtype=np.int64)
@@ -152,6 +172,6 @@ def _loads(
                     step = np.gcd(step, np.where(remains[:, column], stride, 0))
             size = footprint.program.arrays[use.array].type.shape[dim]
             # without a step the greatest common divisor is the size: one bank
-            dims.append(_Dim((use.array, dim), step, size // np.gcd(size, step)))
-        found.append(_Load(number, tuple(dims)))
+            dims.append(((use.array, dim), step, size // np.gcd(size, step)))
+        found.append(_OfOrder(number, tuple(dims)))
     return found

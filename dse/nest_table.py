@@ -428,11 +428,27 @@ class NestTable:
         self, rows: NDArray[np.int64], cycles: _Floats, lut: _Floats
     ) -> NDArray[np.int64]:
         """Of those of `rows` with equal factors, which want equal banks, the fastest, then smallest."""
-        rows = rows[np.lexsort((lut[rows], cycles[rows], self._shape[rows]))]
-        shapes = self._shape[rows]
-        first = np.ones(len(rows), dtype=bool)
-        first[1:] = shapes[1:] != shapes[:-1]
-        return rows[first]
+        order, starts, group = self._alike
+        least = np.full(len(self), np.inf)
+        least[rows] = cycles[rows]
+        least = least[order]
+        is_best = (least == np.minimum.reduceat(least, starts)[group]) & (least < np.inf)
+        needs = np.where(is_best, lut[order], np.inf)
+        is_best &= needs == np.minimum.reduceat(needs, starts)[group]
+        found = np.flatnonzero(is_best)
+        first = np.ones(len(found), dtype=bool)
+        first[1:] = group[found[1:]] != group[found[:-1]]
+        best: NDArray[np.int64] = order[found[first]]
+        return best
+
+    @cached_property
+    def _alike(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The rows by their factors, where others begin, and the number of each one's factors."""
+        order = np.argsort(self._shape, kind="stable")
+        shapes = self._shape[order]
+        is_first = np.ones(len(shapes), dtype=bool)
+        is_first[1:] = shapes[1:] != shapes[:-1]
+        return order, np.flatnonzero(is_first), np.cumsum(is_first) - 1
 
     def _fit(self) -> None:
         """The line through the logic of the answers, drawn towards a usual one."""

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pom.dse.bank_classes import Agreement, BankClasses
+from pom.dse.bank_classes import Agreement, BankClasses, different_rows
 
 DIMS = (("A", 0), ("A", 1), ("B", 0), ("C", 0))
 BANKS = st.sampled_from((1, 2, 3, 4))
@@ -68,3 +68,18 @@ def test_the_least_beside_a_class_is_the_least_of_the_rows_that_go_with_it(one, 
             if all(other[0][k][at] in (1, one[0][k][row]) for k in keys)
         ]
         assert least[row] == min(fitting, default=np.inf)
+
+
+@given(
+    st.integers(0, 5).flatmap(
+        lambda width: st.lists(
+            st.lists(st.sampled_from((0, 1, 5, 1 << 20, 1 << 40)), min_size=width, max_size=width),
+            min_size=1, max_size=9,
+        )
+    )
+)  # fmt: skip
+def test_different_rows_are_in_lexicographic_order(rows):
+    matrix = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
+    different, which = different_rows(list(matrix.T), len(rows))
+    assert different.tolist() == [list(row) for row in sorted({tuple(row) for row in rows})]
+    assert different[which].tolist() == rows
