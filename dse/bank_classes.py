@@ -71,14 +71,16 @@ class BankClasses:
         return found
 
     def agrees(self, bound: _Ints) -> _Mask:
-        """Rows that want the banks that they are bound to, or a single one, in every dim.
+        """Rows that want the banks that they are bound to, or a divisor of their number, in every dim.
+
+        With a divisor, lanes select among the banks that are so many apart.
 
         Parameters
         ----------
         bound : array of int, shape (len(dims),)
             0 where they are free.
         """
-        of_class = ((self.banks == bound) | (self.banks == 1) | (bound == 0)).all(axis=1)
+        of_class = (bound % self.banks == 0).all(axis=1)
         found: _Mask = of_class[self.of]
         return found
 

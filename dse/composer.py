@@ -2,9 +2,10 @@
 
 The heaviest nest chooses first. The banks that it wants bind the nests after it: lanes along a dim
 that is split into another number of banks would select among them at run time, so in every dim
-that two nests share, the lighter one takes the same factor or a single lane. A cap on the operators,
-which all nests use, leaves room for what each needs besides, and a price on LUT keeps light nests
-small; after that each nest takes what the others leave.
+that two nests share, the lighter one takes the same factor, or a divisor of it and selects among the
+banks that are so many apart. A cap on the operators, which all nests use, leaves room for what each
+needs besides, and a price on LUT keeps light nests small; after that each nest takes what the others
+leave.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ MOST_DIMS = 4
 """Dims in which two nests have to agree when it is foreseen what one leaves to the other."""
 SEVERAL = PORTS + 1
 """Lanes that need banks."""
-SELECT_LUT = 120.0
-"""LUT per lane and bank where lanes select among banks at run time: a first guess."""
+SELECT_LUT, LEAST_LUT = 30.0, 12.0
+"""LUT per lane and bank where lanes select among banks at run time: a guess, and about the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Composer:
     ----------
     is_strict : bool
         Whether a single lane of the heavier nest binds the lighter ones, too.
+    is_hopeful : bool
+        Whether lanes are expected to select among banks for as little as they may.
     inside : dict of (int, int) to (float, float)
         Cycles and own LUT of nests and rows that turned out to need more in a whole design than
         alone.
@@ -93,14 +96,14 @@ class Composer:
         self.inside: dict[tuple[int, int], tuple[float, float]] = {}
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
         self._known: dict[object, Choice | None] = {}
-        self.is_strict = True
+        self.is_strict, self.is_hopeful = True, False
         self._wants: list[BankClasses] = [
             BankClasses(table.banks, dims, self._every_dim)
             for table, dims in zip(tables, self._dims, strict=True)
         ]
         self._agreements: dict[tuple[int, int], Agreement | None] = {}
         self._beside_banks: dict[tuple[int, bytes], tuple[_Mask, _Floats]] = {}
-        self._selection_costs: dict[tuple[int, Key], _Floats] = {}
+        self._selecting: dict[tuple[int, Key], _Ints] = {}
 
     def choose(self, limits: Resources, is_known: bool = False) -> Choice | None:
         """The best choice that is expected to fit; None without any.
@@ -115,7 +118,7 @@ class Composer:
             return self._chosen(limits, is_known)
         # bounds of other rows that rise do not change it
         answers = tuple(len(table.answers) for table in self.tables)
-        key = (limits, self.is_strict, answers, len(self.inside))
+        key = (limits, self.is_strict, self.is_hopeful, answers, len(self.inside))
         if key not in self._known:
             self._known[key] = self._chosen(limits, is_known)
         return self._known[key]
@@ -262,7 +265,7 @@ class Composer:
     def _view(self, views: _Views, n: int, banks: _Ints) -> _View:
         """The rows of a nest beside the banks that others want."""
         wanted = banks[self._wants[n].columns]
-        key = wanted.tobytes()
+        key = wanted.tobytes() + bytes([self.is_strict, self.is_hopeful])
         found = views.of[n].get(key)
         if found is None:
             if (n, key) not in self._beside_banks:
@@ -325,22 +328,21 @@ class Composer:
         cost = np.zeros(len(self.tables[n]))
         for key, number in zip(self._wants[n].dims, banks.tolist(), strict=True):
             if number > 1:
-                cost += self._selection_cost(n, key) * number
-        return cost
+                reached = number // np.minimum(self.tables[n].banks[key], number)
+                cost += self._selecting_lanes(n, key) * np.where(reached > 1, reached, 0)
+        return cost * (LEAST_LUT if self.is_hopeful else SELECT_LUT)
 
-    def _selection_cost(self, n: int, key: Key) -> _Floats:
-        """The same per bank of one dim."""
-        if (n, key) not in self._selection_costs:
-            table, (array, dim) = self.tables[n], key
-            moves = [b.name for b in table.nest.band if self._moves(n, b.name, array, None)]
-            along = [b for b in moves if self._moves(n, b, array, dim)]
-            single = table.lanes_along(along) == 1
-            self._selection_costs[n, key] = single * table.lanes_along(moves) * SELECT_LUT
-        return self._selection_costs[n, key]
+    def _selecting_lanes(self, n: int, key: Key) -> _Ints:
+        """Lanes that may select among the banks of one dim."""
+        if (n, key) not in self._selecting:
+            table, (array, _) = self.tables[n], key
+            moves = [b.name for b in table.nest.band if self._moves(n, b.name, array)]
+            self._selecting[n, key] = table.lanes_along(moves)
+        return self._selecting[n, key]
 
-    def _moves(self, n: int, loop: str, array: str, dim: int | None) -> bool:
-        """Whether lanes along a loop reach different elements of an array, or of one dim of it."""
-        return any(a == array and dim in (d, None) for a, d in self._banks_alone(n, loop, SEVERAL))
+    def _moves(self, n: int, loop: str, array: str) -> bool:
+        """Whether lanes along a loop reach different elements of an array."""
+        return any(a == array for a, _ in self._banks_alone(n, loop, SEVERAL))
 
     def _banks_alone(self, n: int, loop: str, factor: int) -> dict[Key, int]:
         """What the lanes along one loop want."""

@@ -162,7 +162,7 @@ class Footprint:
                 and not self._is_shared(use, factors)
             ):
                 # behind its guard every lane reads for itself what not all of them read
-                elements = _elements(use, lanes, guarded)
+                elements = _elements(use, lanes, several)
             if not kind and len(use.around) == len(split):
                 split = _known(
                     use, [self._moves(name, factors[name]) for name in self.loops], split

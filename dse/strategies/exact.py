@@ -208,9 +208,11 @@ class Exact:
             self._attempt(search, branch, ROUNDS)
         if len(branch.tables) > 1:
             # a single lane of a heavy nest may choose among the banks of a light one, after all
-            branch.composer.is_strict = False
-            self._attempt(search, branch, FEW if is_first else 0, 2 * FEW if is_first else 2)
-            branch.composer.is_strict = True
+            composer = branch.composer
+            composer.is_strict = False
+            for composer.is_hopeful in (False, True):
+                self._attempt(search, branch, FEW if is_first else 0, 2 * FEW if is_first else 2)
+            composer.is_strict, composer.is_hopeful = True, False
         if is_first:
             self._overlapped(search, branch)
         # others should have a design before this one is the best that it can be

@@ -179,3 +179,19 @@ def test_what_no_loop_of_the_pipeline_moves_is_computed_in_front_of_it() -> None
     assert search.fits(answer.resources)
     assert table.least_cycles()[row] <= answer.latency_cycles
     assert table.dsp[row] <= answer.resources.dsp
+
+
+def test_lanes_with_a_guard_in_common_read_for_themselves() -> None:
+    """symm: the last block of i ends beyond A, so that its reads stay behind the guards of all lanes."""
+    problem = example("polybench/symm", "small")
+    search = Search(problem, Store(None), SerialExecutor())
+    branch = Branch(search, problem_variants(problem, search.local)[0])
+    (n, table) = next(
+        (n, t) for n, t in enumerate(branch.tables) if t.nest.handle == "S2" and not t.nest.is_box
+    )
+    row = table.row_of(NestPlan("S2", ("k", "j", "i"), (1, 8, 8)))
+    assert row is not None
+    branch.ask([(n, row)])
+    assert table.interval[row] == 4
+    assert 0.8 * table.answers[row].latency_cycles <= table.least_cycles()[row]
+    assert table.least_cycles()[row] <= table.answers[row].latency_cycles
