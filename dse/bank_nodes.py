@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pom.dse.bank_classes import different_rows
 from pom.dse.bank_selection import BankSelection
 from pom.dse.nest_table import NestTable
-from pom.dse.realise import MAX_BANKS
+from pom.dse.other_banks import joint_banks, relief
 from pom.ir.poly import PolyProgram
 
 Key = tuple[str, int]
@@ -67,6 +67,7 @@ class SharedBanks:
         access_lut: float,
         register_lut: float,
     ) -> None:
+        self._program = program
         self._tables = tables
         self._access_lut = access_lut
         self._register_lut = register_lut
@@ -95,6 +96,7 @@ class SharedBanks:
         ]
         self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
         self._alone: dict[int, _Floats] = {}
+        self._may_help: dict[tuple[int, tuple[int, ...]], NDArray[np.bool_]] = {}
 
     def of_class(self, n: int, number: int) -> dict[Key, int]:
         """The banks that a class of rows of a nest wants."""
@@ -135,10 +137,25 @@ class SharedBanks:
         """LUT of what the loads of some rows of a nest select from, all by default."""
         joint = {}
         for key, number in zip(self.keys[n], banks, strict=True):
-            size = self._sizes[key]
-            together = np.lcm(self._banks_of(n, key), number)
-            joint[key] = np.where(together >= size, size, np.minimum(together, MAX_BANKS))
+            joint[key] = joint_banks(self._banks_of(n, key), number, self._sizes[key])
         return self._selections[n].lut(joint, self._access_lut, register_lut, rows)
+
+    def may_help(self, n: int, banks: Mapping[Key, int]) -> NDArray[np.bool_]:
+        """The rows of a nest that banks which other nests want may help.
+
+        Arrays count, too, for whose ports a row does not wait.
+        """
+        wanted = tuple(banks.get(key, 1) for key in self.keys[n])
+        if (n, wanted) not in self._may_help:
+            table = self._tables[n]
+            others = {
+                key: np.array([number])
+                for key, number in zip(self.keys[n], wanted, strict=True)
+                if number > 1
+            }
+            found = relief(self._program, len(table), self._wants[n], others, table.steps)
+            self._may_help[n, wanted] = found.rows if others else np.zeros(len(table), dtype=bool)
+        return self._may_help[n, wanted]
 
     def _banks_of(self, n: int, key: Key) -> _Ints:
         """What every class of rows of a nest wants of a dim."""
@@ -163,6 +180,10 @@ class Part:
         Cycles, and LUT besides operators.
     operators : array of float, shape (m, k)
         LUT of operators, by kind.
+    is_helped : array of bool, shape (m,)
+        Whether the cell is what a row takes where banks of other nests help it.
+    least_own : array of float, shape (m,)
+        LUT besides operators that it needs where they do, those of more banks included.
     """
 
     n: int
@@ -170,11 +191,14 @@ class Part:
     cycles: _Floats
     own: _Floats
     operators: _Floats
+    is_helped: NDArray[np.bool_]
+    least_own: _Floats
 
 
 def of_rows(part: Part, mask: NDArray[np.bool_]) -> Part:
     """Some of the rows of a part."""
-    return Part(part.n, part.rows[mask], part.cycles[mask], part.own[mask], part.operators[mask])
+    columns = part.rows, part.cycles, part.own, part.operators, part.is_helped, part.least_own
+    return Part(part.n, *(column[mask] for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,25 +372,29 @@ class BankNodes:
         """Whether the banks of all arrays are decided."""
         return len(node.classes) == len(self.order)
 
-    def learn(self, node: Node, n: int, row: int, more_cycles: float, own_lut: float) -> None:
+    def learn(self, node: Node, n: int, row: int, cycles: float, own_lut: float) -> None:
         """Take in what a row of a nest needs under the banks of a leaf.
 
         Parameters
         ----------
         node : Node
         n, row : int
-        more_cycles : float
-            Than alone.
+        cycles : float
         own_lut : float
             Besides operators, and besides what other nests share.
         """
         key = (n, self._wanted(node, n))
-        self._inside.setdefault(key, {})[row] = (more_cycles, own_lut)
+        self._inside.setdefault(key, {})[row] = (cycles, own_lut)
         node.version = None
 
     def is_known(self, node: Node, n: int, row: int) -> bool:
         """Whether `learn` was told of a row under the banks of a node."""
         return row in self._inside.get((n, self._wanted(node, n)), {})
+
+    def _is_decided(self, node: Node, n: int) -> bool:
+        """Whether the other nests that share arrays with a nest have banks in a node."""
+        decided = self.order[: len(node.classes)]
+        return all(m == n or m in decided or not self._shared.shares(n, m) for m in self.order)
 
     def fails(self, design: tuple[int, ...]) -> None:
         """Leave out a choice of rows, which does not fit as a whole."""
@@ -424,9 +452,9 @@ class BankNodes:
         if not known or not self.is_leaf(node):
             return part
         cycles = part.cycles.copy()
-        for row, (more, lut) in known.items():
-            at = part.rows == row
-            cycles[at] += more
+        for row, (found, lut) in known.items():
+            at = (part.rows == row) & (cycles < np.inf)
+            cycles[at] = found
             own[at] = lut
         return replace(part, cycles=cycles)
 
@@ -442,11 +470,16 @@ class BankNodes:
         fixed = dict(zip(self.order, node.classes, strict=False))
         own, masks, inside = [], [], []
         for part in parts:
-            own.append(part.own + self._shared.extra_lut(part.n, node.banks, part.rows))
+            extra = self._shared.extra_lut(part.n, node.banks, part.rows)
+            own.append(np.maximum(part.own + extra, part.least_own))
             inside.append(self._known_inside(node, part, own[-1]))
             mask = None
             if part.n in fixed:
                 mask = self._shared.classes[part.n][part.rows] != fixed[part.n]
+            if part.is_helped.any() and self._is_decided(node, part.n):
+                may = self._shared.may_help(part.n, node.banks)
+                idle = part.is_helped & ~may[part.rows]
+                mask = idle if mask is None else mask | idle
             masks.append(mask)
         parts = inside
         start = node.prices or prices

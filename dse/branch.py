@@ -18,81 +18,54 @@ take counts, and not the states around them, which other nests may share (`evalu
 Nests that share arrays have to agree on banks, or pay for it: `bank_nodes` splits the designs by what
 their nests want, and this bound is taken in every part.
 
-The bound is over designs in which the nests run in order. Taken for granted is that the banks which
-other nests want do not make a nest faster: they do where ports are what it waits for, or where the
-least common multiple of many banks splits an array completely, as it may in small kernels. In the
-leaves of `bank_nodes`, where the model was asked about every nest under the banks of the design, nothing
-is taken for granted.
+The bound is over designs in which the nests run in order. Where the banks that other nests want may
+make a nest faster (`other_banks`), the answer for the nest alone is no bound, and what is proved
+without an answer counts; in the leaves of `bank_nodes` the model is asked about every nest under the
+banks of the design.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.bank_nodes import BankNodes, Node, Part, Prices, SharedBanks, followed, of_rows
+from pom.dse.bank_nodes import BankNodes, Node, Part, Prices, SharedBanks, of_rows
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
 from pom.dse.bounds import Candidates
 from pom.dse.chains import FREE
 from pom.dse.composer import Composer
+from pom.dse.dual import BATCH, CONTROL_LUT, Bound, dual_bound, first_open, least_own, no_help, part_of
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
 from pom.dse.logic import Logic
 from pom.dse.neighbours import Neighbours
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
 from pom.dse.nests import Nest
+from pom.dse.other_banks import Relief, other_banks, relief
 from pom.dse.parts import LutCosts, OperatorLut
-from pom.dse.plan import NestPlan, Plan
+from pom.dse.plan import NestPlan, Partitions, Plan
 from pom.dse.problem import Resources
-from pom.dse.realise import implementations_of, with_partitions
+from pom.dse.realise import implementations_of, partitions, with_partitions
 from pom.dse.search import Search
 from pom.dse.space import Variant, operator_cost
+from pom.ir.poly import PolyProgram
 from pom.qor_model.expand import TOO_LARGE
 
 _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
 
-PRICES = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 1.8, 3.0)
-"""Prices that are tried, in cycles of the whole per device's worth of LUT."""
-BATCH = 12
-"""Rows that are looked at together."""
 TOGETHER = 2
 """Rows that are evaluated together where one that is too large may rule out others."""
-STEPS = 4
-"""How often the shares of the operators are adapted for a price."""
 FEW = 4
 """Rows that are looked at together in a node."""
 REGISTER_LUT = 4.0
 """LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
-CONTROL_LUT = 40.0
-"""LUT of states that a nest alone has and beside other nests shares."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A lower bound with the rows that reach it: what to look at to raise it.
-
-    Parameters
-    ----------
-    cycles : float
-    rows : tuple of (int, tuple of int)
-        Per nest, rows that were not evaluated and come first; the others are no lower.
-    design : tuple of int
-        The rows that reach it, one per nest, where all of them were evaluated.
-    later : tuple of (int, tuple of int)
-        Per nest, rows that come after `rows`.
-    """
-
-    cycles: float
-    rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    design: tuple[int, ...] = ()
-    later: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 class Branch:
@@ -121,8 +94,16 @@ class Branch:
 
     @cached_property
     def tables(self) -> tuple[NestTable, ...]:
+        return self._prepared[0]
+
+    @property
+    def _shared(self) -> SharedBanks:
+        return self._prepared[1]
+
+    @cached_property
+    def _prepared(self) -> tuple[tuple[NestTable, ...], SharedBanks]:
         program, costs, operators = self.variant.structure.program, self._costs, self._operators
-        return tuple(
+        tables = tuple(
             NestTable(
                 nest,
                 lists,
@@ -134,6 +115,31 @@ class Branch:
             )
             for nest, lists in self.variant.candidates
         )
+        register_lut = REGISTER_LUT * costs.register_mux
+        shared = SharedBanks(program, tables, costs.access, register_lut)
+        if len(tables) > 1:
+            wants = [table.banks for table in tables]
+            statements = [table.nest.statements for table in tables]
+            others = other_banks(program, statements, wants)
+            for n, (table, own, more) in enumerate(zip(tables, wants, others, strict=True)):
+                found = relief(program, len(table), own, more, table.steps)
+                table.put_beside(self._affordable(program, shared, n, table, found))
+        return tables, shared
+
+    def _affordable(
+        self, program: PolyProgram, shared: SharedBanks, n: int, table: NestTable, found: Relief
+    ) -> Relief:
+        """`found` without registers among which a row has not the LUT to select."""
+        limit, rows = self.search.problem.limits.lut, np.arange(len(table))
+        may: dict[str, _Mask] = {}
+        for array, of_array in found.is_register.items():
+            sizes = {
+                (array, dim): size for dim, size in enumerate(program.arrays[array].type.shape)
+            }
+            left = of_array & (table.own_lut + shared.extra_lut(n, sizes, rows) <= limit)
+            if left.any():
+                may[array] = left
+        return replace(found, is_register=may)
 
     @cached_property
     def _operators(self) -> dict[str, OperatorLut]:
@@ -179,6 +185,32 @@ class Branch:
                 table.learn(row, answer)
                 if answer.refusal.startswith(TOO_LARGE):
                     self._too_large(table).append(table.plan(row))
+            self._relieve([pair for pair in left if not self.tables[pair[0]].is_exact[pair[1]]])
+
+    def _relieve(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Ask for rows with the banks that other nests may want for them; where ports are still what a
+        row waits for, the answer is no bound."""
+        rows = [(n, r) for n, r in rows if self.tables[n].state[r] == KNOWN]
+        asked = []
+        for n, row in rows:
+            plan, handle = self._alone(self.tables[n], row)
+            asked.append((replace(plan, partitions=self._most_banks(n, row)), handle))
+        for (n, row), answer in zip(rows, self.search.evaluate(asked), strict=True):
+            table = self.tables[n]
+            if not answer.is_refused and not table.relief.is_waiting(row, answer.busy):
+                table.learn_relieved(row, answer)
+
+    def _most_banks(self, n: int, row: int) -> Partitions:
+        """What a row wants, with all that other nests may do for it."""
+        table = self.tables[n]
+        wanted = {key: int(banks[row]) for key, banks in table.banks.items()}
+        for array, banks in table.relief.banks.items():
+            may = table.relief.is_register.get(array)
+            is_register = may is not None and bool(may[row])
+            shape = self.variant.structure.program.arrays[array].type.shape
+            for dim, size in enumerate(shape):
+                wanted[array, dim] = size if is_register else int(banks[dim][row])
+        return partitions(self.variant.structure.program, wanted)
 
     def foresee(self, rows: Sequence[tuple[int, int]]) -> None:
         """Have helpers begin with rows that are likely to be asked for next."""
@@ -244,7 +276,7 @@ class Branch:
         """
         limits, tables = self.search.problem.limits, self.tables
         others = [0.0] * len(tables)
-        own = [_own(table) for table in tables]
+        own = [least_own(table) for table in tables]
         while True:
             pairs = [
                 table.bounds(_room(limits, rest))
@@ -267,18 +299,18 @@ class Branch:
         bound = Bound(
             total,
             tuple(
-                (n, _first(f, np.arange(len(f)), t))
+                (n, first_open(f, np.arange(len(f)), t))
                 for n, (f, t) in enumerate(zip(found, tables, strict=True))
             ),
         )
         if len(tables) == 1:
-            later = _first(found[0], np.arange(len(found[0])), tables[0], 2 * BATCH)[BATCH:]
+            later = first_open(found[0], np.arange(len(found[0])), tables[0], 2 * BATCH)[BATCH:]
             return replace(bound, later=((0, later),))
         parts = [
-            _part(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
+            part_of(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
             for n, table in enumerate(tables)
         ]
-        bound, prices = _dual(parts, tables, bound, float(limits.lut))
+        bound, prices = dual_bound(parts, tables, bound, float(limits.lut))
         if bound.cycles >= best or not has_banks or not self._nodes.order:
             return bound
         return self._under_banks(parts, bound, prices, best)
@@ -305,12 +337,12 @@ class Branch:
         Of a leaf that is out of the question, the design is left out.
         """
         rows = tuple(
-            (part.n, _first(values, part.rows, self.tables[part.n], FEW))
+            (part.n, first_open(values, part.rows, self.tables[part.n], FEW))
             for part, values in zip(parts, node.values, strict=True)
         )
         if any(found for _, found in rows):
             later = tuple(
-                (part.n, _first(values, part.rows, self.tables[part.n], 4 * FEW)[FEW:])
+                (part.n, first_open(values, part.rows, self.tables[part.n], 4 * FEW)[FEW:])
                 for part, values in zip(parts, node.values, strict=True)
             )
             return Bound(node.bound, rows, (), later)
@@ -361,13 +393,14 @@ class Branch:
         parts = []
         for n, table in enumerate(self.tables):
             cycles, own, _, dsp = table.guesses()
-            operators = np.zeros((len(table), table.known_by_operator.shape[1]))
+            operators = np.zeros((len(table), table.known.by_operator.shape[1]))
             operators[:, :-1] = table.by_operator / table.interval[:, None]
             known = table.state == KNOWN
-            operators[known] = table.known_by_operator[known]
+            operators[known] = table.known.by_operator[known]
             rows = np.flatnonzero((cycles < np.inf) & (dsp <= self.search.problem.limits.dsp))
             rows = table.best_orders(rows, cycles, own)
-            parts.append(Part(n, rows, cycles[rows], own[rows], operators[rows]))
+            columns = cycles[rows], own[rows], operators[rows]
+            parts.append(Part(n, rows, *columns, *no_help(len(rows))))
         return parts
 
     def improved(self, rows: Sequence[int], lut: float) -> tuple[int, ...] | None:
@@ -397,11 +430,14 @@ class Branch:
         plan = self.plan(design)
         asked = [(plan, self.tables[n].nest.handle) for n, _ in nests]
         for (n, row), answer in zip(nests, self.search.evaluate(asked), strict=True):
-            more, own = float("inf"), 0.0
+            cycles, own = float("inf"), 0.0
             if not answer.is_refused:
-                more = answer.loop_cycles - self.tables[n].known_loops[row]
+                table = self.tables[n]
+                waits = self._waits[table.nest.handle] if answer.loop_cycles else 0.0
+                least = min(float(table.least_cycles()[row]), answer.latency_cycles)
+                cycles = max(answer.loop_cycles + waits, least)
                 own = max(own_lut(answer) - answer.shared_lut - CONTROL_LUT, 0.0)
-            self._nodes.learn(node, n, row, more, own)
+            self._nodes.learn(node, n, row, cycles, own)
         return bool(nests)
 
     @cached_property
@@ -409,17 +445,15 @@ class Branch:
         weights = [float(table.least_cycles().min(initial=np.inf)) for table in self.tables]
         return BankNodes(self._shared, weights)
 
-    @cached_property
-    def _shared(self) -> SharedBanks:
-        program, costs = self.variant.structure.program, self._costs
-        register_lut = REGISTER_LUT * costs.register_mux
-        return SharedBanks(program, self.tables, costs.access, register_lut)
-
     def _beside_others(self, table: NestTable, cycles: _Floats) -> _Floats:
         """Bounds of rows beside other nests, with which answers share the states around loops."""
-        inside = table.known_loops + self._waits[table.nest.handle] * (table.known_loops > 0)
-        least = np.maximum(inside, np.minimum(table.least_cycles(), cycles))
-        found: _Floats = np.where((table.state == KNOWN) & (cycles < np.inf), least, cycles)
+        waits, least = self._waits[table.nest.handle], np.minimum(table.least_cycles(), cycles)
+        inside = np.maximum(table.known.beside(waits), least)
+        helped = np.maximum(table.relieved.beside(waits), least)
+        is_fit = cycles < np.inf
+        found: _Floats = np.where(table.is_exact & is_fit, inside, cycles)
+        is_helped = table.is_relieved & is_fit
+        found[is_helped] = np.minimum(inside, helped)[is_helped]
         return found
 
     @cached_property
@@ -461,33 +495,6 @@ class Branch:
         return None if None in rows else tuple(row for row in rows if row is not None)
 
 
-def _dual(
-    parts: list[Part], tables: Sequence[NestTable], bound: Bound, limit: float
-) -> tuple[Bound, Prices]:
-    """The Lagrangian bound, for a few prices, with shares that follow the operators."""
-    weights = np.array([max(float(p.cycles.min()), 1.0) for p in parts])
-    kinds = parts[0].operators.shape[1]
-    even = np.repeat((weights / weights.sum())[:, None], kinds, axis=1)
-    # where no price gives more than the sum, a small one tells what needs less
-    best = Prices(PRICES[1] * bound.cycles / limit, even)
-    for price in PRICES:
-        per_lut, shares = price * bound.cycles / limit, even
-        for _ in range(STEPS):
-            values = [
-                p.cycles + per_lut * (p.own + p.operators @ w)
-                for p, w in zip(parts, shares, strict=True)
-            ]
-            value = sum(float(v.min()) for v in values) - per_lut * limit
-            if value > bound.cycles:
-                rows = [
-                    (p.n, _first(v, p.rows, tables[p.n]))
-                    for p, v in zip(parts, values, strict=True)
-                ]
-                bound, best = Bound(value, tuple(rows)), Prices(per_lut, shares)
-            shares = followed(shares, parts, values)
-    return bound, best
-
-
 def _users(candidates: Sequence[tuple[Nest, tuple[Candidates, ...]]]) -> dict[str, int]:
     """By operator, how many nests have pipelines that are certain to use it.
 
@@ -503,51 +510,5 @@ def _users(candidates: Sequence[tuple[Nest, tuple[Candidates, ...]]]) -> dict[st
     return found
 
 
-def _own(table: NestTable) -> _Floats:
-    """LUT that a row needs besides operators, at the least."""
-    known = np.maximum(table.known_own - table.known_shared - CONTROL_LUT, 0.0)
-    own: _Floats = np.where(table.state == KNOWN, known, table.own_lut)
-    return own
-
-
-def _part(
-    n: int,
-    table: NestTable,
-    cycles: _Floats,
-    interval: _Floats,
-    rows: NDArray[np.int64],
-    own: _Floats,
-) -> Part:
-    """The rows as they are, and those that are not known with longer intervals, too."""
-    known = table.state[rows] == KNOWN
-    operators = np.zeros((len(table), table.known_by_operator.shape[1]))
-    operators[:, : table.by_operator.shape[1]] = table.by_operator / interval[:, None]
-    operators[rows[known]] = table.known_by_operator[rows[known]]
-    apart = np.where(known, 0.0, table.apart[rows] / interval[rows])
-    cells = [(rows, cycles[rows], own[rows] + apart, operators[rows])]
-    later = rows[~known]
-    for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
-        slower = cycles[later] + table.full[later] * more
-        lut = own[later] + apart[~known] / divisor
-        cells.append((later, slower, lut, operators[later] / divisor))
-    return Part(n, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
-
-
 def _room(limits: Resources, others_lut: float) -> Room:
     return Room(limits.lut - others_lut, limits.ff, limits.dsp)
-
-
-def _first(
-    values: _Floats, rows: NDArray[np.int64], table: NestTable, most: int = BATCH
-) -> tuple[int, ...]:
-    """Rows with the lowest values, up to the first that is known."""
-    count = min(most, len(values))
-    near = np.argpartition(values, count - 1)[:count]
-    found: list[int] = []
-    for at in near[np.lexsort((rows[near], values[near]))].tolist():
-        row = int(rows[at])
-        if table.state[row] != OPEN or values[at] == np.inf:
-            break
-        if row not in found:
-            found.append(row)
-    return tuple(found)

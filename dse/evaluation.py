@@ -74,6 +74,8 @@ class Evaluation:
         around loops may overlap with those of other nests.
     shared_lut : float
         Of `resources`, what a whole design has once for all nests besides operators.
+    busy : tuple of str
+        Arrays whose ports a loop of a nest alone waits for.
     """
 
     plan: Plan
@@ -84,6 +86,7 @@ class Evaluation:
     units: tuple[Unit, ...] = ()
     loop_cycles: float = 0.0
     shared_lut: float = 0.0
+    busy: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -101,6 +104,7 @@ class Evaluation:
             "units": [list(astuple(unit)) for unit in self.units],
             "loop_cycles": self.loop_cycles,
             "shared_lut": self.shared_lut,
+            "busy": list(self.busy),
         }
 
 
@@ -159,6 +163,18 @@ def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = Fa
     return total
 
 
+def _waited_for(loops: Sequence[LoopResult]) -> set[str]:
+    """Arrays whose ports decide on the interval of a loop."""
+    from pom.qor_model.schedule_result import LimitKind
+
+    found: set[str] = set()
+    for loop in loops:
+        found |= _waited_for(loop.children)
+        if loop.limit.kind is LimitKind.PORTS:
+            found.add(loop.limit.subject)
+    return found
+
+
 def _is_one_of(name: str, loops: Sequence[str]) -> bool:
     """Whether a loop of level 3 is one of `loops`; equal names have the statement in front."""
     return any(name == loop or name.endswith(f"_{loop}") for loop in loops)
@@ -176,6 +192,7 @@ def parse_evaluation(record: dict[str, Any]) -> Evaluation:
         tuple(Unit(*unit) for unit in record["units"]),
         record["loop_cycles"],
         record["shared_lut"],
+        tuple(record["busy"]),
     )
 
 
@@ -271,12 +288,14 @@ class Evaluator:
             return Evaluation(plan, nest, float("inf"), Resources(), f"isl: {error}")
         units = self._units(report)
         resources = Resources(**asdict(report.total))
-        inside = 0.0
-        if nest:
-            chosen = self._nest(plan.structure, nest)
-            inside = loop_cycles(result.function(result.top).loops, chosen)
-        shared = _shared_lut(report) if nest else 0.0
-        return Evaluation(plan, nest, result.latency_cycles, resources, "", units, inside, shared)
+        if not nest:
+            return Evaluation(plan, nest, result.latency_cycles, resources, "", units)
+        loops = result.function(result.top).loops
+        inside = loop_cycles(loops, self._nest(plan.structure, nest))
+        return Evaluation(
+            plan, nest, result.latency_cycles, resources, "", units, inside, _shared_lut(report),
+            tuple(sorted(_waited_for(loops))),
+        )  # fmt: skip
 
     def _nest(self, structure: str, handle: str) -> Nest:
         return next(n for n in self.structure(structure).nests if n.handle == handle)

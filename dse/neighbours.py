@@ -48,9 +48,9 @@ class Neighbours:
     ) -> None:
         self._design, self._parts, self._shared = design, parts, shared
         pairs = list(zip(tables, design, strict=True))
-        self._cycles = [float(table.known_latency[row]) for table, row in pairs]
+        self._cycles = [float(table.known.latency[row]) for table, row in pairs]
         self._own = [float(table.guesses()[1][row]) for table, row in pairs]
-        self._operators: list[_Floats] = [table.known_by_operator[row] for table, row in pairs]
+        self._operators: list[_Floats] = [table.known.by_operator[row] for table, row in pairs]
         self._limit = limit + self._expected({}, design) - lut
 
     def designs(self) -> Iterator[Design]:

@@ -12,7 +12,6 @@ A row is a loop order with one factor per loop. There are three views of a row:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,13 +20,15 @@ from numpy.typing import NDArray
 from pom.dse.binding import Binding, BindingKind
 from pom.dse.blocks import BlockCounts
 from pom.dse.bounds import Candidates, latency_bound
-from pom.dse.evaluation import Evaluation, own_lut
+from pom.dse.evaluation import Evaluation
 from pom.dse.footprint import Footprint
+from pom.dse.known_rows import KnownRows, Room
 from pom.dse.logic import Logic
 from pom.dse.nests import Nest
+from pom.dse.other_banks import NO_RELIEF, Relief
 from pom.dse.parts import LutCosts, OperatorLut, rest_parts
 from pom.dse.plan import NestPlan
-from pom.dse.realise import wanted_by_rows
+from pom.dse.realise import steps_by_rows, wanted_by_rows
 from pom.qor_model.expand import TOO_LARGE
 
 OPEN, KNOWN, REFUSED = 0, 1, 2
@@ -43,15 +44,6 @@ ENTRY = 24.0
 """Cycles per entry of the pipeline beyond the bound that are not taken for a longer interval."""
 _Mask = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """LUT, FF and DSP blocks that one nest may use, its operators included."""
-
-    lut: float
-    ff: float
-    dsp: float
 
 
 class NestTable:
@@ -114,19 +106,17 @@ class NestTable:
         count = len(self.lanes)
         self.state = np.zeros(count, dtype=np.int8)
         self.is_refined = np.zeros(count, dtype=bool)
+        self.is_exact = np.zeros(count, dtype=bool)
+        self.is_relieved = np.zeros(count, dtype=bool)
+        self.relief = NO_RELIEF
+        self.saved = np.zeros(count)
+        self.least_own = np.zeros(count)
         found = [self._besides(c, costs) for c in lists]
         self._loop_lut, self.apart = (np.concatenate(of_all) for of_all in zip(*found, strict=True))
         accesses = [footprint.least_accesses(c.order, c.factors) for c in lists]
         self.own_lut = np.concatenate(accesses) * costs.access + self._loop_lut
-        self.known_own = np.zeros(count)
-        self.known_latency = np.full(count, np.inf)
-        self.known_loops = np.zeros(count)
-        self.known_lut = np.zeros(count)
-        self.known_shared = np.zeros(count)
-        self.known_by_operator = np.zeros((count, len(self._operators) + 1))
-        self.known_operators = np.zeros(count)
-        self.known_ff = np.zeros(count)
-        self.known_dsp = np.zeros(count)
+        self.known = KnownRows(count, self._operators)
+        self.relieved = KnownRows(count, self._operators)
         self.answers: dict[int, Evaluation] = {}
         self.version = 0
         self.too_large = 0
@@ -175,6 +165,26 @@ class NestTable:
         found = [wanted_by_rows(program, self.nest, c.order, c.factors) for c in self.lists]
         return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
 
+    @cached_property
+    def steps(self) -> list[tuple[str, list[NDArray[np.int64]]]]:
+        """By what iterations move every access, see `realise.steps_by_rows`."""
+        program = self.footprint.program
+        of_lists = [steps_by_rows(program, self.nest, c.order, c.factors) for c in self.lists]
+        return [
+            (
+                of_access[0][0],
+                [np.concatenate(of_dim) for of_dim in zip(*(a[1] for a in of_access), strict=True)],
+            )
+            for of_access in zip(*of_lists, strict=True)
+        ]
+
+    def put_beside(self, relief: Relief) -> None:
+        """Take into account where the banks of other nests may help, before anything is known."""
+        self.relief = relief
+        for may in relief.is_register.values():
+            # the value of a load from a memory is there a state later
+            self.saved[may] = self.runs[may]
+
     def plan(self, row: int) -> NestPlan:
         """The plan of a row."""
         chosen = self.lists[int(self._source[row])]
@@ -217,7 +227,8 @@ class NestTable:
     def bounds(self, room: Room) -> tuple[_Floats, _Floats]:
         """No row takes fewer cycles than this within `room`; infinite where it does not fit.
 
-        Rows that are known are exact. The intervals of the bounds are second.
+        Rows that are known are exact, but where the banks of other nests may help. The intervals of
+        the bounds are second.
         """
         interval = self.interval
         for work, own, available in (
@@ -228,10 +239,11 @@ class NestTable:
             interval = np.maximum(interval, np.ceil(work / left - 1e-9))
         found = self._cycles(interval)
         found[self.own_lut > room.lut] = np.inf
-        known = self.state == KNOWN
-        lut = np.maximum(self.known_lut, self.known_own - self.known_shared + self.known_operators)
-        fits = (lut <= room.lut) & (self.known_dsp <= room.dsp) & (self.known_ff <= room.ff)
-        found[known] = np.where(fits, self.known_latency, np.inf)[known]
+        known = self.is_exact
+        within = self.known.within(room)
+        found[known] = within[known]
+        helped = self.is_relieved
+        found[helped] = np.minimum(within, self.relieved.within(room))[helped]
         found[self.state == REFUSED] = np.inf
         return found, interval
 
@@ -253,7 +265,7 @@ class NestTable:
 
     def _cycles(self, interval: _Floats) -> _Floats:
         found = latency_bound(self.full, self.rest, interval, self.depth, self.runs)
-        bound: _Floats = np.maximum(found, self.serial)
+        bound: _Floats = np.maximum(found - self.saved, self.serial)
         return bound
 
     def refine(self, row: int) -> None:
@@ -263,7 +275,8 @@ class NestTable:
         self.is_refined[row] = True
         self.version += 1
         demand = self.footprint.demand(self.plan(row))
-        self.interval[row] = max(self.interval[row], demand.interval)
+        if not self.relief.is_waiting(row, (demand.array,)):
+            self.interval[row] = max(self.interval[row], demand.interval)
         self.own_lut[row] = demand.accesses * self._access_lut + self._loop_lut[row]
 
     def binding(self, row: int, cycles: float, room: Room) -> Binding:
@@ -300,7 +313,7 @@ class NestTable:
             detail = f"{demand.array}, {demand.interval} cycles for the accesses of an iteration"
             return Binding(self.nest.handle, BindingKind.PORTS, demand.array, detail, cycles)
         is_known = self.state[row] == KNOWN
-        lut = self.known_lut[row] if is_known else self.lut[row] / interval + self.own_lut[row]
+        lut = self.known.lut[row] if is_known else self.lut[row] / interval + self.own_lut[row]
         uses = {"DSP": self.dsp[row] / interval / max(room.dsp, 1), "LUT": lut / max(room.lut, 1)}
         resource = max(uses, key=lambda name: uses[name])
         detail = f"{self.lanes[row]:,} lanes, {resource} for operators"
@@ -342,26 +355,22 @@ class NestTable:
                 self.rule_out_larger(row)
             return
         self.state[row] = KNOWN
-        self.known_latency[row] = answer.latency_cycles
-        self.known_lut[row] = answer.resources.lut
-        self.known_loops[row] = answer.loop_cycles
-        self.known_own[row] = own_lut(answer)
-        self.known_shared[row] = answer.shared_lut
-        names = list(self._operators)
-        for unit in answer.units:
-            name = _operator_name(unit.name)
-            more = self._operators[name].shared if name in self._operators else 0.0
-            column = names.index(name) if name in self._operators else -1
-            self.known_by_operator[row, column] += unit.count * (unit.lut + more)
-        self.known_operators[row] = self.known_by_operator[row].sum()
-        self.known_ff[row] = answer.resources.ff
-        self.known_dsp[row] = answer.resources.dsp
+        self.is_exact[row] = not self.relief.helps(row, answer.busy)
+        self.known.learn(row, answer)
         slower = self._slowdown(row, answer.latency_cycles)
         self._slower[int(self._kind[row])] = slower
         if self._blocks is not None:
             # bounds of guarded lanes say little: what is alike is expected to be as slow
             self._slower_alike[int(self._loops[row])] = slower
         self._fit()
+
+    def learn_relieved(self, row: int, answer: Evaluation) -> None:
+        """Take in the answer for a row alone, with all that the banks of other nests may do for it."""
+        self.version += 1
+        self.relieved.learn(row, answer)
+        if self.relief.is_one(row, self.answers[row].busy):
+            self.least_own[row] = self.relieved.own[row] - self.relieved.shared[row]
+        self.is_relieved[row] = True
 
     def _slowdown(self, row: int, cycles: float) -> tuple[float, float]:
         """How much slower than its bound a row is: a ratio, and cycles per entry of the pipeline."""
@@ -409,10 +418,10 @@ class NestTable:
                 ratios[kinds == kind], later[kinds == kind] = ratio, per_entry
         cycles = cycles * ratios + later * self.runs
         known = self.state == KNOWN
-        own[known] = self.known_own[known]
-        operators[known] = self.known_operators[known]
-        cycles[known] = self.known_latency[known]
-        dsp[known] = self.known_dsp[known]
+        own[known] = self.known.own[known]
+        operators[known] = self.known.operators[known]
+        cycles[known] = self.known.latency[known]
+        dsp[known] = self.known.dsp[known]
         cycles[self.state == REFUSED] = np.inf
         return cycles, own, operators, dsp
 
@@ -456,18 +465,12 @@ class NestTable:
         usual = np.array(USUAL)
         weights = 1 / usual
         left = np.array([[1.0, self.lanes[r]] for r in rows])
-        right = np.array([self.known_own[r] - self.own_lut[r] for r in rows])
-        scale = 1.0 / np.maximum([self.known_own[r] * 0.02 + 20.0 for r in rows], 1.0)
+        right = np.array([self.known.own[r] - self.own_lut[r] for r in rows])
+        scale = 1.0 / np.maximum([self.known.own[r] * 0.02 + 20.0 for r in rows], 1.0)
         matrix = np.vstack([left * scale[:, None], np.diag(weights)])
         target = np.concatenate([right * scale, usual * weights])
         found = np.linalg.lstsq(matrix, target, rcond=None)[0]
         self._guess = (float(found[0]), max(float(found[1]), 0.0))
-
-
-def _operator_name(unit: str) -> str:
-    """The tool's name of what a `Unit` is: ``fadd`` for ``add f32 fabric``."""
-    kind, dtype = unit.split()[:2]
-    return {"f16": "h", "f32": "f", "f64": "d"}.get(dtype, "") + kind
 
 
 def _shapes(nest: Nest, candidates: Candidates) -> NDArray[np.int64]:

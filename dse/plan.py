@@ -13,6 +13,9 @@ from typing import Any
 
 from pom.ir.directives import Partition
 
+Partitions = tuple[tuple[str, tuple[Partition, ...]], ...]
+"""Of arrays, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class NestPlan:
@@ -78,7 +81,7 @@ class Plan:
 
     structure: str
     nests: tuple[NestPlan, ...]
-    partitions: tuple[tuple[str, tuple[Partition, ...]], ...] = ()
+    partitions: Partitions = ()
     implementations: tuple[tuple[str, str], ...] = ()
     dataflow: bool = False
 

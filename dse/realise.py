@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.nests import BandLoop, Nest
-from pom.dse.plan import NestPlan, Plan
+from pom.dse.plan import NestPlan, Partitions, Plan
 from pom.dse.sums import Lanes, tree_primitives
 from pom.ir.affine import Affine
 from pom.ir.directives import Partition
@@ -259,7 +259,7 @@ def _uses(program: PolyProgram, statement: str, op: str) -> bool:
 
 def partitions_of(
     program: PolyProgram, nests: tuple[Nest, ...], plans: tuple[NestPlan, ...]
-) -> tuple[tuple[str, tuple[Partition, ...]], ...]:
+) -> Partitions:
     """Partitions that give every lane of every nest its own bank.
 
     In each dim of an array the subscript of lane ``x`` differs from that of lane 0 by
@@ -276,6 +276,11 @@ def partitions_of(
             continue
         for key, banks in wanted_banks(program, nest, plan).items():
             wanted[key] = lcm(wanted.get(key, 1), banks)
+    return partitions(program, wanted)
+
+
+def partitions(program: PolyProgram, wanted: Mapping[tuple[str, int], int]) -> Partitions:
+    """Cyclic banks per array and dim, a complete split where they are as many as elements."""
     result: dict[str, list[Partition]] = {}
     for (array, dim), banks in sorted(wanted.items()):
         size = program.arrays[array].type.shape[dim]
@@ -371,6 +376,37 @@ def wanted_by_rows(
         for dim, number in found.items():
             wanted[array, dim] = np.lcm(wanted.get((array, dim), np.ones_like(number)), number)
     return wanted
+
+
+def steps_by_rows(
+    program: PolyProgram, nest: Nest, order: tuple[str, ...], factors: NDArray[np.int64]
+) -> list[tuple[str, list[NDArray[np.int64]]]]:
+    """Per access of a nest the array and, for each dim, by what iterations move it, a number a row.
+
+    Of ``B`` banks an access stays with every ``gcd(B, step)``-th; it moves by multiples of the step, and
+    not at all where that is 0. Of a subscript that depends on data, nothing is known: it is 0, too.
+
+    Parameters
+    ----------
+    order : tuple of str
+        All loops of the band.
+    factors : array of int, shape (n, len(order))
+    """
+    extents = np.array([nest.loop(loop).extent for loop in order], dtype=np.int64)
+    lanes = np.minimum(factors, extents)
+    whole = nest.is_box and len(nest.statements) == 1
+    remains = extents >= (2 * lanes if whole else lanes + 1)
+    around = [loop.name for loop in nest.prefix if loop.extent > 1]
+    found = []
+    for statement in nest.statements:
+        for array, strides in access_strides(program, statement):
+            steps = []
+            for by_loop in strides:
+                blocks = np.abs([by_loop.get(loop, 0) for loop in order]) * lanes
+                outside = gcd(*(by_loop.get(loop, 0) for loop in around))
+                steps.append(np.gcd.reduce(np.where(remains, blocks, 0), axis=1, initial=outside))
+            found.append((array, steps))
+    return found
 
 
 def _banks(

@@ -17,6 +17,7 @@ import numpy as np
 from pom.dse.binding import Binding
 from pom.dse.branch import Branch
 from pom.dse.composer import Choice
+from pom.dse.dual import Bound
 from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
@@ -366,8 +367,8 @@ class Exact:
             own = own_lut(found)
             if found.is_refused:
                 known.setdefault((n, row), (float("inf"), own))
-            elif found.latency_cycles > MORE * table.known_latency[row] or own > (
-                MORE * table.known_own[row] + 50
+            elif found.latency_cycles > MORE * table.known.latency[row] or own > (
+                MORE * table.known.own[row] + 50
             ):
                 known.setdefault((n, row), (found.latency_cycles, own))
         return len(known) > before
@@ -428,7 +429,7 @@ def _heavy(
 ) -> list[tuple[int, int]]:
     """Rows that may raise a bound; those of light nests only where there are no others."""
     rows = [(n, row) for n, found in of_nests for row in found]
-    least = [float(t.known_latency.min(initial=np.inf)) for t in branch.tables]
+    least = [float(t.known.latency.min(initial=np.inf)) for t in branch.tables]
     heavy = [(n, row) for n, row in rows if least[n] >= LIGHT * cycles]
     return heavy or rows
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pom.dse.bank_nodes import SharedBanks
-from pom.dse.branch import CONTROL_LUT, REGISTER_LUT, Branch
+from pom.dse.branch import REGISTER_LUT, Branch
+from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
 from pom.dse.executor import SerialExecutor
 from pom.dse.realise import wanted_banks, wanted_by_rows
@@ -105,8 +106,8 @@ def test_nests_add_up_to_no_more_than_the_whole_needs(name):
             continue
         compared += 1
         pairs = list(zip(branch.tables, rows, strict=True))
-        own = sum(max(t.known_own[r] - t.known_shared[r] - CONTROL_LUT, 0.0) for t, r in pairs)
-        operators = np.max([t.known_by_operator[r] for t, r in pairs], axis=0).sum()
+        own = sum(max(t.known.own[r] - t.known.shared[r] - CONTROL_LUT, 0.0) for t, r in pairs)
+        operators = np.max([t.known.by_operator[r] for t, r in pairs], axis=0).sum()
         assert own + operators <= whole.resources.lut
     assert compared
 

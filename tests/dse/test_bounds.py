@@ -117,7 +117,7 @@ def test_answers_of_nests_alone_add_up_to_a_bound_of_the_whole(name):
         rows = tuple(int((t.lanes == 1).argmax()) for t in branch.tables)
         branch.ask(list(enumerate(rows)))
         (whole,) = search.evaluate([(branch.plan(rows), "")])
-        inside = sum(t.known_loops[r] for t, r in zip(branch.tables, rows, strict=True))
+        inside = sum(t.known.loops[r] for t, r in zip(branch.tables, rows, strict=True))
         assert 0.5 * whole.latency_cycles < inside <= whole.latency_cycles
 
 

@@ -58,7 +58,9 @@ def test_answers_replace_bounds_and_raise_them(atax):
     branch.ask(list(enumerate(choice.rows)))
     for table, row, old in zip(branch.tables, choice.rows, before, strict=True):
         answer = table.answers[row]
-        assert old[row] <= answer.latency_cycles == table.bounds(room)[0][row]
+        now = table.bounds(room)[0][row]
+        assert old[row] <= now <= answer.latency_cycles
+        assert now == answer.latency_cycles or table.is_relieved[row]
         others = np.arange(len(table)) != row
         assert (table.bounds(room)[0][others] == old[others]).all()
     assert branch.lower_bound(float("inf")).cycles >= first.cycles - 1e-6
@@ -104,7 +106,8 @@ def test_branches_share_answers_of_nests_without_the_operators_that_differ():
     ask(branches[1], idle)
     assert search.evaluated == before
     ask(branches[1], busy)
-    assert search.evaluated == before + len(busy)
+    # once as they are, and once with what other nests may do for them
+    assert before < search.evaluated <= before + 2 * len(busy)
 
 
 def test_calls_one_after_the_other_take_a_state_each():

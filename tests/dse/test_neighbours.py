@@ -43,7 +43,7 @@ def test_nothing_changes_where_nothing_more_fits() -> None:
     (known,) = search.evaluate([(branch.plan(rows), "")])
     lut = known.resources.lut
     near = Neighbours(rows, branch._expected(), branch.tables, branch._shared, lut - 100.0, lut)
-    plain = sum(table.known_latency[row] for table, row in zip(branch.tables, rows, strict=True))
+    plain = sum(table.known.latency[row] for table, row in zip(branch.tables, rows, strict=True))
     for design in near.designs():
         (answer,) = search.evaluate([(branch.plan(design), "")])
         assert answer.latency_cycles < plain

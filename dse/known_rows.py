@@ -1,0 +1,102 @@
+"""The model's answers for rows of a nest, as arrays over the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pom.dse.evaluation import Evaluation, own_lut
+from pom.dse.parts import OperatorLut
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """LUT, FF and DSP blocks that one nest may use, its operators included."""
+
+    lut: float
+    ff: float
+    dsp: float
+
+
+class KnownRows:
+    """What is known of some rows; zeros, and infinite latencies, stand for the others.
+
+    Parameters
+    ----------
+    count : int
+        Rows.
+    operators : mapping of operator to OperatorLut
+        Those that several nests have.
+
+    Attributes
+    ----------
+    latency, loops : array of float, shape (count,)
+        Cycles of the nest alone, and of its loops.
+    own, shared, lut : array of float, shape (count,)
+        LUT besides operators, of these what a design has once, and of everything.
+    by_operator : array of float, shape (count, operators + 1)
+        LUT of the operators; of those without a name of their own in the last column.
+    operators, ff, dsp : array of float, shape (count,)
+    """
+
+    def __init__(self, count: int, operators: Mapping[str, OperatorLut]) -> None:
+        self._shared_lut = {name: lut.shared for name, lut in operators.items()}
+        self._columns = {name: column for column, name in enumerate(operators)}
+        self.latency = np.full(count, np.inf)
+        self.loops = np.zeros(count)
+        self.own = np.zeros(count)
+        self.shared = np.zeros(count)
+        self.lut = np.zeros(count)
+        self.by_operator = np.zeros((count, len(operators) + 1))
+        self.operators = np.zeros(count)
+        self.ff = np.zeros(count)
+        self.dsp = np.zeros(count)
+
+    def learn(self, row: int, answer: Evaluation) -> None:
+        """Take in an answer that is no refusal."""
+        self.latency[row] = answer.latency_cycles
+        self.loops[row] = answer.loop_cycles
+        self.own[row] = own_lut(answer)
+        self.shared[row] = answer.shared_lut
+        self.lut[row] = answer.resources.lut
+        for unit in answer.units:
+            name = _operator_name(unit.name)
+            more = self._shared_lut.get(name, 0.0)
+            self.by_operator[row, self._columns.get(name, -1)] += unit.count * (unit.lut + more)
+        self.operators[row] = self.by_operator[row].sum()
+        self.ff[row] = answer.resources.ff
+        self.dsp[row] = answer.resources.dsp
+
+    def within(self, room: Room) -> _Floats:
+        """The latencies of rows that fit, infinite for the others."""
+        lut = np.maximum(self.lut, self.own - self.shared + self.operators)
+        fits = (lut <= room.lut) & (self.dsp <= room.dsp) & (self.ff <= room.ff)
+        found: _Floats = np.where(fits, self.latency, np.inf)
+        return found
+
+    def beside(self, waits: float) -> _Floats:
+        """Cycles that the loops of rows take beside other nests.
+
+        Parameters
+        ----------
+        waits : float
+            States between loops that are called one after the other.
+        """
+        found: _Floats = self.loops + waits * (self.loops > 0)
+        return found
+
+    def beside_lut(self, control: float) -> _Floats:
+        """LUT that rows need besides operators beside other nests, with which `control` is shared."""
+        found: _Floats = np.maximum(self.own - self.shared - control, 0.0)
+        return found
+
+
+def _operator_name(unit: str) -> str:
+    """The tool's name of what a `Unit` is: ``fadd`` for ``add f32 fabric``."""
+    kind, dtype = unit.split()[:2]
+    return {"f16": "h", "f32": "f", "f64": "d"}.get(dtype, "") + kind
