@@ -197,8 +197,10 @@ class Part:
 
 def of_rows(part: Part, mask: NDArray[np.bool_]) -> Part:
     """Some of the rows of a part."""
-    columns = part.rows, part.cycles, part.own, part.operators, part.is_helped, part.least_own
-    return Part(part.n, *(column[mask] for column in columns))
+    return Part(
+        part.n, part.rows[mask], part.cycles[mask], part.own[mask], part.operators[mask],
+        part.is_helped[mask], part.least_own[mask],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

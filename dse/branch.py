@@ -40,12 +40,22 @@ from pom.dse.blocks import block_counts
 from pom.dse.bounds import Candidates
 from pom.dse.chains import FREE
 from pom.dse.composer import Composer
-from pom.dse.dual import BATCH, CONTROL_LUT, Bound, dual_bound, first_open, least_own, no_help, part_of
+from pom.dse.dual import (
+    BATCH,
+    CONTROL_LUT,
+    Bound,
+    dual_bound,
+    first_open,
+    least_own,
+    no_help,
+    part_of,
+)
 from pom.dse.evaluation import own_lut
 from pom.dse.footprint import Footprint
+from pom.dse.known_rows import Room
 from pom.dse.logic import Logic
 from pom.dse.neighbours import Neighbours
-from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable, Room
+from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable
 from pom.dse.nests import Nest
 from pom.dse.other_banks import Relief, other_banks, relief
 from pom.dse.parts import LutCosts, OperatorLut

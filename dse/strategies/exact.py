@@ -17,7 +17,6 @@ import numpy as np
 from pom.dse.binding import Binding
 from pom.dse.branch import Branch
 from pom.dse.composer import Choice
-from pom.dse.dual import Bound
 from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources

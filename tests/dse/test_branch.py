@@ -7,7 +7,8 @@ import pytest
 
 from pom.dse.branch import Branch
 from pom.dse.executor import SerialExecutor
-from pom.dse.nest_table import KNOWN, REFUSED, Room
+from pom.dse.known_rows import Room
+from pom.dse.nest_table import KNOWN, REFUSED
 from pom.dse.plan import NestPlan
 from pom.dse.realise import wanted_banks
 from pom.dse.search import Search
