@@ -36,6 +36,8 @@ MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
 PROGRESS = 1.001
 """From this ratio on, a bound is better."""
+PROMISE = 1.3
+"""Up to this ratio to the lowest bound, a branch is looked at for a first design."""
 FIRST_LANES, BISECTIONS = 16, 6
 """Lanes of every nest in a first design of structures with guards, and how often there are others."""
 MOST_SHAPES = 8
@@ -414,10 +416,11 @@ def _lanes_within(known: Sequence[tuple[int, int]], limit: int) -> int | None:
 def _following(branches: Sequence[Branch]) -> Branch:
     """The branch that is looked at next: for a first bound, a first design, or a better bound.
 
-    Bounds come before designs: they tell which branches promise most, and many are left out.
+    Bounds come before designs: they tell which branches promise most. Others wait until the bound of
+    these has come near to theirs, and many are left out.
     """
     lowest = min(branches, key=lambda b: b.bound)
-    untried = [b for b in branches if not b.is_tried]
+    untried = [b for b in branches if not b.is_tried and b.bound <= PROMISE * lowest.bound]
     if not lowest.is_bounded or not untried:
         return lowest
     return min(untried, key=lambda b: (b.variant.kind, b.bound))
