@@ -76,6 +76,8 @@ FEW = 4
 """Rows that are looked at together in a node."""
 REGISTER_LUT = 4.0
 """LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
+LIGHT_TOGETHER = 0.003
+"""Nests that take no more than this share of the whole together hardly count."""
 
 
 class Branch:
@@ -412,6 +414,13 @@ class Branch:
             columns = cycles[rows], own[rows], operators[rows]
             parts.append(Part(n, rows, *columns, *no_help(len(rows))))
         return parts
+
+    def lighten(self, best: float) -> None:
+        """Give nests that hardly count in a design of so many cycles a single lane where designs are
+        looked for: banks that only they want are not worth it."""
+        for table in self.tables:
+            plain = float(table.least_cycles()[table.lanes == 1].min(initial=np.inf))
+            table.is_light = plain <= LIGHT_TOGETHER * best / len(self.tables)
 
     def improved(self, rows: Sequence[int], lut: float) -> tuple[int, ...] | None:
         """A design with other rows for some of the nests that promises to be better; None for none.

@@ -14,8 +14,12 @@ _Floats = NDArray[np.float64]
 
 LOOKED_AT, MORE = 20, 0.002
 """Rows of a nest that are looked at to better a design, and the share of its cycles that they gain."""
-TRIED, LITTLE = 3, 0.00002
-"""The same, where several nests change at once: kernels may have many small ones."""
+TRIED, LITTLE, MUCH = 3, 0.00002, 0.01
+"""The same, where several nests change at once: kernels may have many small ones, which share what the
+others leave; and the share from which on a gain is worth any LUT."""
+LEAST_LUT = 10.0
+"""Rows that need less than this more are as good as free."""
+
 
 Design = tuple[int, ...]
 
@@ -51,16 +55,17 @@ class Neighbours:
         self._cycles = [float(table.known.latency[row]) for table, row in pairs]
         self._own = [float(table.guesses()[1][row]) for table, row in pairs]
         self._operators: list[_Floats] = [table.known.by_operator[row] for table, row in pairs]
-        self._limit = limit + self._expected({}, design) - lut
+        self._expected_lut = self._expected({}, design)
+        self._limit = limit + self._expected_lut - lut
 
     def designs(self) -> Iterator[Design]:
         """Designs that seem to fit: several changes at once, then single ones, the best first."""
-        gains = sorted(gain for n in range(len(self._parts)) for gain in self._gains(n))
-        together = self._together(gains)
+        found = [gain for n in range(len(self._parts)) for gain in self._gains(n)]
+        together = self._together([each[1:] for each in sorted(found)])
         if sum(a != b for a, b in zip(together, self._design, strict=True)) > 1:
             yield together
         least = MORE * sum(self._cycles)
-        for gain, n, place in gains:
+        for gain, n, place in sorted(each[1:] for each in found):
             if -gain > least:
                 changed = self._changed(self._design, n, place)
                 if self._fits({n: place}, changed):
@@ -69,8 +74,9 @@ class Neighbours:
     def _changed(self, design: Design, n: int, place: int) -> Design:
         return (*design[:n], int(self._parts[n].rows[place]), *design[n + 1 :])
 
-    def _gains(self, n: int) -> list[tuple[float, int, int]]:
-        """Less cycles with another row of a nest: negated, the nest, and the row's place in its part."""
+    def _gains(self, n: int) -> list[tuple[float, float, int, int]]:
+        """Less cycles with another row of a nest, per LUT where they are few, and in all: negated, so
+        that the best is the least; the nest, and the row's place in its part."""
         part = self._parts[n]
         others = [m for m in range(len(self._parts)) if m != n]
         banks = self._shared.wanted_by({m: self._design[m] for m in others})
@@ -80,11 +86,13 @@ class Neighbours:
         lut = lut + np.maximum(part.operators, most).sum(axis=1)
         gain = self._cycles[n] - part.cycles
         usable = np.flatnonzero((lut <= self._limit) & (gain > LITTLE * sum(self._cycles)))
-        usable = usable[np.argsort(-gain[usable], kind="stable")][:LOOKED_AT]
-        return [(-float(gain[place]), n, place) for place in usable.tolist()]
+        more = np.maximum(lut - self._expected_lut, LEAST_LUT)
+        is_little = gain <= MUCH * sum(self._cycles)
+        worth = np.where(is_little, gain / more, np.inf)
+        return [(-float(worth[place]), -float(gain[place]), n, place) for place in usable.tolist()]
 
     def _together(self, gains: list[tuple[float, int, int]]) -> Design:
-        """The best change of every nest that fits with those before it."""
+        """The first change of every nest that fits with those before it."""
         design, places = self._design, dict[int, int]()
         tried = dict.fromkeys(range(len(self._parts)), TRIED)
         for _, n, place in gains:

@@ -119,6 +119,7 @@ class NestTable:
         self.relieved = KnownRows(count, self._operators)
         self.answers: dict[int, Evaluation] = {}
         self.version = 0
+        self.is_light = False
         self.too_large = 0
         self._guess = USUAL
         self._slower: dict[int, tuple[float, float]] = {}
@@ -423,6 +424,8 @@ class NestTable:
         cycles[known] = self.known.latency[known]
         dsp[known] = self.known.dsp[known]
         cycles[self.state == REFUSED] = np.inf
+        if self.is_light and cycles[self.lanes == 1].min(initial=np.inf) < np.inf:
+            cycles[self.lanes > 1] = np.inf
         return cycles, own, operators, dsp
 
     def lanes_along(self, loops: Sequence[str]) -> NDArray[np.int64]:

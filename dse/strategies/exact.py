@@ -200,6 +200,7 @@ class Exact:
         if is_first:
             self._sample(search, branch)
         best = _best(search)
+        branch.lighten(best)
         if not is_first and branch.idle < branch.rest:
             # composing again what did not get better takes longer than raising the bound
             branch.idle += 1

@@ -153,3 +153,21 @@ def test_a_first_bound_without_banks_is_between_what_a_branch_begins_with_and_th
     first = branch.lower_bound(float("inf"), has_banks=False).cycles
     assert 1.2 * branch.bound < first <= branch.lower_bound(float("inf")).cycles
     assert search.evaluated == 0
+
+
+def test_nests_that_hardly_count_have_a_single_lane() -> None:
+    search = Search(example("polybench/nussinov"), Store(None), SerialExecutor())
+    variants = problem_variants(search.problem, search.local)
+    branch = Branch(search, next(v for v in variants if v.structure.name == "commuted"))
+    diagonal = next(table for table in branch.tables if table.nest.handle == "S3")
+    plain = float(diagonal.least_cycles()[diagonal.lanes == 1].min())
+    before = branch.lower_bound(np.inf).cycles
+    branch.lighten(100.0 * plain)
+    assert not diagonal.is_light
+    branch.lighten(1e4 * plain)
+    assert diagonal.is_light
+    cycles = diagonal.guesses()[0]
+    assert np.isinf(cycles[diagonal.lanes > 1]).all()
+    assert np.isfinite(cycles[diagonal.lanes == 1]).any()
+    # what is looked for does not change what is proved
+    assert branch.lower_bound(np.inf).cycles == before
