@@ -213,7 +213,8 @@ class Exact:
             # a single lane of a heavy nest may choose among the banks of a light one, after all
             composer = branch.composer
             composer.is_strict = False
-            for composer.is_hopeful in (False, True):
+            # to look for lanes that select once more would cost the time for the bound
+            for composer.is_hopeful in (False, True) if is_first else (False,):
                 self._attempt(search, branch, FEW if is_first else 0, 2 * FEW if is_first else 2)
             composer.is_strict, composer.is_hopeful = True, False
         if is_first:
