@@ -4,13 +4,8 @@ An array has one partition for the whole design, and rows of different nests may
 Then it gets their least common multiple, and a load whose lanes do not decide on its bank selects
 among those that it may reach: every one of them is an access to a port. A bound that takes every nest
 alone knows nothing of that. So the designs are split by what the rows of one nest want, then of the
-next one: a *node* is a class of rows for the first few nests, in which all rows of a nest want the
-same banks. In a node, the rows of every nest need
-
-    own + access * (banks reached, with those of the node - banks reached, with their own)
-
-besides operators. The number of banks that a load reaches is ``B / gcd(B, step)`` in every dim, which
-no multiple of ``B`` lowers; a dim that is split completely has as many banks as elements.
+next one: a *node* is a class of rows for some nests, in which all rows of a nest want the
+same banks, and every nest pays for the banks of these (`shared_banks`).
 
 Nodes are looked at lowest bound first. A bound that was found stays one, since what is learnt of rows
 only raises it; so a node is bounded again when it is the lowest one and something is new, and is split
@@ -20,187 +15,30 @@ when its rows are all known.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.bank_classes import different_rows
-from pom.dse.bank_selection import BankSelection
-from pom.dse.nest_table import NestTable
-from pom.dse.other_banks import joint_banks, relief
-from pom.ir.poly import PolyProgram
+from pom.dse.agreement import Relaxed
+from pom.dse.choices import fastest_choice
+from pom.dse.shared_banks import Key, Part, SharedBanks, joined, lut_of
 
-Key = tuple[str, int]
-"""An array and a dim of it."""
 LOOKED_AT, BREADTH = 40, 3
 """Nodes that are split on the way to a leaf, and how many of the parts of each are looked at."""
-FEW_ROWS = 8
-"""Rows of which it is not worth to know the others, too."""
 CHOICES = 1000
 """Most choices of rows that are looked at in a leaf."""
-TRIED, FACTOR = 7, 2.5
-"""Prices that are tried in a node, and by how much they grow or shrink at first."""
+TRIED, AGAIN, FACTOR = 7, 2, 2.5
+"""Prices that are tried in a node, at first and later, and by how much they grow or shrink."""
+WORTH = 0.05
+"""Share of the cycles that the LUT of the device are worth at the least where nests agree on banks."""
+GRAIN = 1e-4
+"""Share of the cycles that choices of rows need not be told apart by."""
 
 Version = tuple[float, ...]
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
-
-
-class SharedBanks:
-    """What rows of the nests want of arrays that several nests use.
-
-    Parameters
-    ----------
-    program : PolyProgram
-    tables : sequence of NestTable
-    access_lut, register_lut : float
-        See `BankSelection.lut`.
-    """
-
-    def __init__(
-        self,
-        program: PolyProgram,
-        tables: Sequence[NestTable],
-        access_lut: float,
-        register_lut: float,
-    ) -> None:
-        self._program = program
-        self._tables = tables
-        self._access_lut = access_lut
-        self._register_lut = register_lut
-        self._wants = [table.banks for table in tables]
-        users: dict[str, set[int]] = {}
-        for n, of_nest in enumerate(self._wants):
-            for array, _ in of_nest:
-                users.setdefault(array, set()).add(n)
-        self._sizes = {
-            (name, dim): size
-            for name, which in users.items()
-            if len(which) > 1
-            for dim, size in enumerate(program.arrays[name].type.shape)
-        }
-        self.keys = [tuple(sorted(set(of_nest) & set(self._sizes))) for of_nest in self._wants]
-        self.classes: list[_Ints] = []
-        self._banks: list[_Ints] = []
-        for table, keys, wants in zip(tables, self.keys, self._wants, strict=True):
-            columns = [wants[key] for key in keys] or [np.ones(len(table), dtype=np.int64)]
-            different, which = different_rows(columns, len(table))
-            self.classes.append(which)
-            self._banks.append(different)
-        self._selections = [
-            BankSelection(table.footprint, table.lists, keys, classes)
-            for table, keys, classes in zip(tables, self.keys, self.classes, strict=True)
-        ]
-        self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
-        self._alone: dict[int, _Floats] = {}
-        self._may_help: dict[tuple[int, tuple[int, ...]], NDArray[np.bool_]] = {}
-
-    def of_class(self, n: int, number: int) -> dict[Key, int]:
-        """The banks that a class of rows of a nest wants."""
-        values = self._banks[n][number].tolist()
-        return dict(zip(self.keys[n], values, strict=False))
-
-    def wanted_by(self, rows: Mapping[int, int]) -> dict[Key, int]:
-        """The banks that rows of some nests want together."""
-        banks: dict[Key, int] = {}
-        for n, row in rows.items():
-            banks = joined(banks, self.of_class(n, int(self.classes[n][row])))
-        return banks
-
-    def shares(self, n: int, m: int) -> bool:
-        """Whether two nests use an array in common."""
-        return bool({a for a, _ in self.keys[n]} & {a for a, _ in self.keys[m]})
-
-    def extra_lut(self, n: int, banks: Mapping[Key, int], rows: _Ints) -> _Floats:
-        """LUT that rows of a nest need at the least because of banks that other nests want."""
-        wanted = tuple(banks.get(key, 1) for key in self.keys[n])
-        if all(number == 1 for number in wanted):
-            return np.zeros(len(rows))
-        key = (n, wanted)
-        if key not in self._extra:
-            if n not in self._alone:
-                self._alone[n] = self._selection(n, (1,) * len(wanted), float("inf"))
-            if len(rows) < FEW_ROWS:
-                beside = self._selection(n, wanted, self._register_lut, rows)
-                return np.maximum(beside - self._alone[n][rows], 0.0)
-            beside = self._selection(n, wanted, self._register_lut)
-            self._extra[key] = np.maximum(beside - self._alone[n], 0.0)
-        found: _Floats = self._extra[key][rows]
-        return found
-
-    def _selection(
-        self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints | None = None
-    ) -> _Floats:
-        """LUT of what the loads of some rows of a nest select from, all by default."""
-        joint = {}
-        for key, number in zip(self.keys[n], banks, strict=True):
-            joint[key] = joint_banks(self._banks_of(n, key), number, self._sizes[key])
-        return self._selections[n].lut(joint, self._access_lut, register_lut, rows)
-
-    def may_help(self, n: int, banks: Mapping[Key, int]) -> NDArray[np.bool_]:
-        """The rows of a nest that banks which other nests want may help.
-
-        Arrays count, too, for whose ports a row does not wait.
-        """
-        wanted = tuple(banks.get(key, 1) for key in self.keys[n])
-        if (n, wanted) not in self._may_help:
-            table = self._tables[n]
-            others = {
-                key: np.array([number])
-                for key, number in zip(self.keys[n], wanted, strict=True)
-                if number > 1
-            }
-            found = relief(self._program, len(table), self._wants[n], others, table.steps)
-            self._may_help[n, wanted] = found.rows if others else np.zeros(len(table), dtype=bool)
-        return self._may_help[n, wanted]
-
-    def _banks_of(self, n: int, key: Key) -> _Ints:
-        """What every class of rows of a nest wants of a dim."""
-        found: _Ints = self._banks[n][:, self.keys[n].index(key)]
-        return found
-
-
-def joined(one: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
-    """The banks that arrays get where rows of different nests want different ones."""
-    return {key: lcm(one.get(key, 1), other.get(key, 1)) for key in {**one, **other}}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows of one nest in a bound.
-
-    Parameters
-    ----------
-    n : int
-    rows : array of int, shape (m,)
-    cycles, own : array of float, shape (m,)
-        Cycles, and LUT besides operators.
-    operators : array of float, shape (m, k)
-        LUT of operators, by kind.
-    is_helped : array of bool, shape (m,)
-        Whether the cell is what a row takes where banks of other nests help it.
-    least_own : array of float, shape (m,)
-        LUT besides operators that it needs where they do, those of more banks included.
-    """
-
-    n: int
-    rows: _Ints
-    cycles: _Floats
-    own: _Floats
-    operators: _Floats
-    is_helped: NDArray[np.bool_]
-    least_own: _Floats
-
-
-def of_rows(part: Part, mask: NDArray[np.bool_]) -> Part:
-    """Some of the rows of a part."""
-    return Part(
-        part.n, part.rows[mask], part.cycles[mask], part.own[mask], part.operators[mask],
-        part.is_helped[mask], part.least_own[mask],
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +57,15 @@ class Prices:
 
 @dataclass(order=True, slots=True)
 class Node:
-    """Designs whose first few nests have rows of given classes.
+    """Designs in which some nests have rows of given classes.
 
     Parameters
     ----------
     bound : float
     number : int
         Tells apart nodes with equal bounds.
-    classes : tuple of int
-        Of the first nests, in the order in which they are split.
+    classes : tuple of (int, int)
+        Nests that are decided, and the class of each.
     banks : dict
         What these want together.
     prices : Prices, optional
@@ -236,17 +74,20 @@ class Node:
         State of knowledge that the bound is from.
     values : tuple of array
         Per nest, what every row of it adds to the bound; infinite for rows of other classes.
+    choice : tuple of int
+        Per nest the cell of the fastest choice that may fit.
     lut : float
-        What the rows with the least of these need together, at the least.
+        What the chosen cells need together, at the least.
     """
 
     bound: float
     number: int
-    classes: tuple[int, ...] = field(compare=False, default=())
+    classes: tuple[tuple[int, int], ...] = field(compare=False, default=())
     banks: dict[Key, int] = field(compare=False, default_factory=dict)
     prices: Prices | None = field(compare=False, default=None)
     version: Version | None = field(compare=False, default=None)
     values: tuple[_Floats, ...] = field(compare=False, default=())
+    choice: tuple[int, ...] = field(compare=False, default=())
     lut: float = field(compare=False, default=0.0)
 
 
@@ -264,7 +105,7 @@ class BankNodes:
         self._shared = shared
         self._heap = [Node(0.0, 0)]
         self._made = 1
-        self._dived: set[tuple[int, ...]] = set()
+        self._dived: set[tuple[tuple[int, int], ...]] = set()
         self._failed: set[tuple[int, ...]] = set()
         self._inside: dict[tuple[int, tuple[int, ...]], dict[int, tuple[float, float]]] = {}
         nests = [n for n in range(len(weights)) if shared.keys[n]]
@@ -294,10 +135,15 @@ class BankNodes:
         """
         while self._heap:
             node = self._heap[0]
-            if node.version == version:
+            if node.version != version:
+                # prices that were good once are good enough to see what is new
+                tried = AGAIN if node.values else TRIED
+                self._bounded(node, parts, limit, prices, best, tried)
+                node.version, node.choice = version, ()
+            elif node.choice:
                 return node
-            self._bounded(node, parts, limit, prices, best)
-            node.version = version
+            else:
+                self._choose(node, parts, limit, best)
             if node.bound < best:
                 heapq.heapreplace(self._heap, node)
             else:
@@ -307,13 +153,48 @@ class BankNodes:
     def split(self, node: Node, parts: Sequence[Part], limit: float, best: float) -> None:
         """Replace the lowest node by one per class of rows of the next nest."""
         heapq.heappop(self._heap)
-        for child in self._children(node, parts, limit):
+        _, n = self._relaxed(node, parts, limit).regrets()[0]
+        for child in self._children(node, n, parts, limit):
             if child.bound < best:
                 heapq.heappush(self._heap, child)
 
-    def _children(self, node: Node, parts: Sequence[Part], limit: float) -> Iterator[Node]:
-        """A node per class of rows of the next nest, bounded as far as nothing has to be computed."""
-        n = self.order[len(node.classes)]
+    def agreed(
+        self,
+        node: Node,
+        parts: Sequence[Part],
+        known: Sequence[NDArray[np.bool_]],
+        limit: float,
+        best: float,
+    ) -> tuple[int, ...] | None:
+        """The rows of a design near the choice of a node, whose nests agree on banks; None for none.
+
+        Parameters
+        ----------
+        known : sequence of mask
+            By nest, the rows of which the answer is known.
+        """
+        masks = [mask[part.rows] for mask, part in zip(known, parts, strict=True)]
+        cells = self._relaxed(node, parts, limit).agreed(masks, limit, best)
+        if cells is None:
+            return None
+        return tuple(int(part.rows[cell]) for part, cell in zip(parts, cells, strict=True))
+
+    def _relaxed(self, node: Node, parts: Sequence[Part], limit: float) -> Relaxed:
+        decided = dict(node.classes)
+        price = node.prices.per_lut if node.prices else 0.0
+        return Relaxed(
+            self._shared,
+            parts,
+            node.values,
+            node.choice,
+            node.banks,
+            tuple(n for n in self.order if n not in decided),
+            # logic that is left in the bound may be short once nests agree
+            max(price, WORTH * node.bound / limit),
+        )
+
+    def _children(self, node: Node, n: int, parts: Sequence[Part], limit: float) -> Iterator[Node]:
+        """A node per class of rows of a nest, bounded as far as nothing has to be computed."""
         per_lut = node.prices.per_lut if node.prices else 0.0
         least = [float(values.min(initial=np.inf)) for values in node.values]
         others = sum(least) - least[n] - per_lut * limit
@@ -325,7 +206,7 @@ class BankNodes:
                 return
             banks = joined(node.banks, self._shared.of_class(n, number))
             bound = max(node.bound, others + float(lowest[number]))
-            yield Node(bound, self._made, (*node.classes, number), banks, node.prices)
+            yield Node(bound, self._made, (*node.classes, (n, number)), banks, node.prices)
             self._made += 1
 
     def dive(self, parts: Sequence[Part], limit: float, prices: Prices, best: float) -> Node | None:
@@ -347,7 +228,10 @@ class BankNodes:
                 continue
             if self.is_leaf(node):
                 self._dived.add(node.classes)
-                return node
+                self._choose(node, parts, limit, best)
+                if node.choice:
+                    return node
+                continue
             children = []
             for child in self._likely(node, parts, limit):
                 if child.classes not in self._dived and child.bound < best:
@@ -361,7 +245,8 @@ class BankNodes:
         """The best parts of a node: a few of all, and a few that want no other banks than are there."""
         every: list[Node] = []
         agreeing: list[Node] = []
-        for child in self._children(node, parts, limit):
+        n = self.order[len(node.classes)]
+        for child in self._children(node, n, parts, limit):
             if len(every) < BREADTH:
                 every.append(child)
             elif len(agreeing) == BREADTH:
@@ -395,12 +280,38 @@ class BankNodes:
 
     def _is_decided(self, node: Node, n: int) -> bool:
         """Whether the other nests that share arrays with a nest have banks in a node."""
-        decided = self.order[: len(node.classes)]
+        decided = dict(node.classes)
         return all(m == n or m in decided or not self._shared.shares(n, m) for m in self.order)
 
     def fails(self, design: tuple[int, ...]) -> None:
         """Leave out a choice of rows, which does not fit as a whole."""
         self._failed.add(design)
+
+    def _choose(self, node: Node, parts: Sequence[Part], limit: float, best: float) -> None:
+        """Raise the bound of a node to the fastest choice of rows that may fit.
+
+        Operators that nests share count by the shares of the prices, and in a leaf as they are.
+        """
+        shares = node.prices.shares if node.prices else np.zeros((len(parts), 1))
+        inside, own = self._beside(node, parts)
+        lut = [
+            of_nest + part.operators @ share
+            for part, of_nest, share in zip(inside, own, shares, strict=True)
+        ]
+        cycles = [
+            np.where(values < np.inf, part.cycles, np.inf)
+            for part, values in zip(inside, node.values, strict=True)
+        ]
+        found = fastest_choice(cycles, lut, limit, best, GRAIN * best)
+        if found is None:
+            node.bound = np.inf
+            return
+        node.bound, node.choice = max(node.bound, found.cycles), found.cells
+        node.lut = lut_of(inside, own, node.choice)
+        design = tuple(int(p.rows[c]) for p, c in zip(parts, node.choice, strict=True))
+        if self.is_leaf(node) and (node.lut > limit or design in self._failed):
+            self._chosen(node, inside, own, limit)
+            node.lut = lut_of(inside, own, node.choice)
 
     def _chosen(
         self, node: Node, parts: Sequence[Part], own: Sequence[_Floats], limit: float
@@ -428,7 +339,7 @@ class BankNodes:
             total, at = heapq.heappop(heap)
             chosen = [int(c[k]) for c, k in zip(cells, at, strict=True)]
             if total >= node.bound:
-                lut = _lut_of(parts, own, chosen)
+                lut = lut_of(parts, own, chosen)
                 design = tuple(int(p.rows[c]) for p, c in zip(parts, chosen, strict=True))
                 if lut <= limit and design not in self._failed:
                     break
@@ -439,11 +350,7 @@ class BankNodes:
                     heapq.heappush(
                         heap, (total + float(of_part[at[n] + 1] - of_part[at[n]]), following)
                     )
-        node.bound = max(node.bound, total)
-        node.values = tuple(
-            np.where(np.arange(len(v)) == c, v, np.inf)
-            for v, c in zip(node.values, chosen, strict=True)
-        )
+        node.bound, node.choice = max(node.bound, total), tuple(chosen)
 
     def _wanted(self, node: Node, n: int) -> tuple[int, ...]:
         return tuple(node.banks.get(key, 1) for key in self._shared.keys[n])
@@ -460,6 +367,31 @@ class BankNodes:
             own[at] = lut
         return replace(part, cycles=cycles)
 
+    def _beside(self, node: Node, parts: Sequence[Part]) -> tuple[list[Part], list[_Floats]]:
+        """The rows under the banks of a node, and their LUT besides operators."""
+        inside, own = [], []
+        for part in parts:
+            extra = self._shared.extra_lut(part.n, node.banks, part.rows)
+            own.append(np.maximum(part.own + extra, part.least_own))
+            inside.append(self._known_inside(node, part, own[-1]))
+        return inside, own
+
+    def _others(self, node: Node, parts: Sequence[Part]) -> list[NDArray[np.bool_] | None]:
+        """Per nest the cells that are out of the question: rows of other classes than it has decided
+        for, and rows that are helped where no banks help."""
+        decided = dict(node.classes)
+        masks: list[NDArray[np.bool_] | None] = []
+        for part in parts:
+            mask = None
+            if part.n in decided:
+                mask = self._shared.classes[part.n][part.rows] != decided[part.n]
+            if part.is_helped.any() and self._is_decided(node, part.n):
+                may = self._shared.may_help(part.n, node.banks)
+                idle = part.is_helped & ~may[part.rows]
+                mask = idle if mask is None else mask | idle
+            masks.append(mask)
+        return masks
+
     def _bounded(
         self,
         node: Node,
@@ -467,27 +399,15 @@ class BankNodes:
         limit: float,
         prices: Prices,
         enough: float = float("inf"),
+        tries: int = TRIED,
     ) -> None:
         """Raise the bound of a node as far as a few prices do, or to `enough`."""
-        fixed = dict(zip(self.order, node.classes, strict=False))
-        own, masks, inside = [], [], []
-        for part in parts:
-            extra = self._shared.extra_lut(part.n, node.banks, part.rows)
-            own.append(np.maximum(part.own + extra, part.least_own))
-            inside.append(self._known_inside(node, part, own[-1]))
-            mask = None
-            if part.n in fixed:
-                mask = self._shared.classes[part.n][part.rows] != fixed[part.n]
-            if part.is_helped.any() and self._is_decided(node, part.n):
-                may = self._shared.may_help(part.n, node.banks)
-                idle = part.is_helped & ~may[part.rows]
-                mask = idle if mask is None else mask | idle
-            masks.append(mask)
-        parts = inside
+        parts, own = self._beside(node, parts)
+        masks = self._others(node, parts)
         start = node.prices or prices
         best, found = -np.inf, (start, node.values)
         tried, low, high = start, 0.0, 0.0
-        for _ in range(TRIED):
+        for _ in range(tries):
             values = [
                 _values(part, lut, mask, tried.per_lut, share)
                 for part, lut, mask, share in zip(parts, own, masks, tried.shares, strict=True)
@@ -502,7 +422,7 @@ class BankNodes:
             if best >= enough:
                 break
             # where the rows need too much, LUT have to cost more
-            if _lut_of(parts, own, [int(v.argmin()) for v in values]) > limit:
+            if lut_of(parts, own, [int(v.argmin()) for v in values]) > limit:
                 low = tried.per_lut
                 per_lut = (low * high) ** 0.5 if high else FACTOR * low
             else:
@@ -511,16 +431,6 @@ class BankNodes:
             tried = Prices(per_lut, followed(tried.shares, parts, values))
         node.prices, node.values = found
         node.bound = max(node.bound, best)
-        if self.is_leaf(node):
-            self._chosen(node, parts, own, limit)
-        least = [int(v.argmin()) for v in node.values]
-        node.lut = _lut_of(parts, own, least)
-
-
-def _lut_of(parts: Sequence[Part], own: Sequence[_Floats], cells: Sequence[int]) -> float:
-    """LUT of one cell per nest: operators of a kind are those of the nest that needs most."""
-    most = np.max([p.operators[at] for p, at in zip(parts, cells, strict=True)], axis=0)
-    return float(most.sum()) + sum(float(o[at]) for o, at in zip(own, cells, strict=True))
 
 
 def _values(

@@ -128,8 +128,17 @@ class LoopRanges:
         self._left = WORK
         self._grids: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Ranges | None] = {}
 
-    def blocks(self, loops: tuple[int, ...], factors: tuple[int, ...]) -> Ranges | None:
-        """Blocks of some loops, outermost first; None where they are not known."""
+    def blocks(
+        self, loops: tuple[int, ...], factors: tuple[int, ...], *, is_single: bool = False
+    ) -> Ranges | None:
+        """Blocks of some loops, outermost first; None where they are not known.
+
+        Parameters
+        ----------
+        loops, factors : tuple of int
+        is_single : bool
+            Whether it is worth the work whatever that is: for one design, not for all of them.
+        """
         *outer, inner = loops
         along = self._others(inner)
         if not set(outer) <= set(along):
@@ -137,7 +146,7 @@ class LoopRanges:
         # all iterations of the other loops are in one block
         size = dict(zip(loops, factors, strict=True))
         sizes = tuple(size.get(loop, ENDLESS) for loop in (*along, inner))
-        grid = self._blocked(inner, along, sizes)
+        grid = self._blocked(inner, along, sizes, is_single)
         return None if grid is None else grid.in_order(tuple(along.index(n) for n in outer))
 
     def _others(self, inner: int) -> tuple[int, ...]:
@@ -159,7 +168,7 @@ class LoopRanges:
         return True
 
     def _blocked(
-        self, inner: int, along: tuple[int, ...], factors: tuple[int, ...]
+        self, inner: int, along: tuple[int, ...], factors: tuple[int, ...], is_single: bool = True
     ) -> Ranges | None:
         """The ranges of the inner loop, in blocks, over blocks of the others.
 
@@ -172,16 +181,16 @@ class LoopRanges:
             axis = max((n for n, factor in enumerate(factors[:-1]) if factor > 1), default=None)
             if axis is not None:
                 before = (*factors[:axis], *(1 for _ in along[axis:]), factors[-1])
-                found = self._blocked(inner, along, before)
+                found = self._blocked(inner, along, before, is_single)
             elif factors[-1] > 1:
-                found = self._blocked(inner, along, (1,) * len(factors))
+                found = self._blocked(inner, along, (1,) * len(factors), is_single)
             else:
                 found = self._grid(inner, along)
             if found is not None and any(factor > 1 for factor in factors):
-                self._left -= found.low.size
-                if self._left < 0:
-                    found = None
-                elif axis is not None:
+                self._left -= 0 if is_single else found.low.size
+                if self._left < 0 and not is_single:
+                    return None
+                if axis is not None:
                     found = found.outer_blocks(axis, factors[axis])
                 else:
                     found = found.inner_blocks(self._loops[inner].least, factors[-1])

@@ -139,6 +139,11 @@ class BlockCounts:
     program : PolyProgram
     nest : Nest
         Of the program.
+
+    Attributes
+    ----------
+    free : frozenset of str
+        Loops whose range is the same whatever the other loops do, and decides on no other.
     """
 
     def __init__(self, program: PolyProgram, nest: Nest) -> None:
@@ -148,7 +153,7 @@ class BlockCounts:
         self._places = {loop.name: place for place, loop in enumerate(loops)}
         self._ranges = _loop_ranges(program, nest)
         free = self._ranges.free if self._ranges is not None else frozenset()
-        self._free = frozenset(name for name, place in self._places.items() if place in free)
+        self.free = frozenset(name for name, place in self._places.items() if place in free)
         self._known: dict[tuple[tuple[str, ...], bytes], _Alike | None] = {}
 
     def least(
@@ -165,18 +170,21 @@ class BlockCounts:
         """
         return self.least_of(order, np.array([factors]), np.array([is_flat])).first
 
-    def least_of(self, order: tuple[str, ...], factors: _Ints, is_flat: _Mask) -> ManyCounts:
-        """The counts of many designs, one a row of `factors`."""
+    def least_of(
+        self, order: tuple[str, ...], factors: _Ints, is_flat: _Mask, *, is_single: bool = False
+    ) -> ManyCounts:
+        """The counts of many designs, one a row of `factors`; see `LoopRanges.blocks` for
+        `is_single`."""
         extents = np.array([self._extents[name] for name in order], dtype=np.int64)
         is_left = factors < extents
-        is_free = np.array([name in self._free for name in order], dtype=bool)
+        is_free = np.array([name in self.free for name in order], dtype=bool)
         # what is left of the loops, and the blocks of those on which others depend, make the shape
         shapes = np.where(is_left, np.where(is_free, 1, factors), 0)
         trips = np.where(is_left & is_free, -(-extents // factors), 1).astype(np.float64)
         alike = _alike(np.column_stack((shapes, is_flat)))
         firsts = np.array([rows[0] for rows in alike], dtype=np.int64)
         kinds = np.ascontiguousarray(np.column_stack((shapes[firsts], is_flat[firsts])))
-        found = [self._counts_alike(order, kind) for kind in kinds]
+        found = [self._counts_alike(order, kind, is_single) for kind in kinds]
         which = np.empty(len(factors), dtype=np.int64)
         for number, rows in enumerate(alike):
             which[rows] = number
@@ -193,7 +201,7 @@ class BlockCounts:
             np.array([one.fewest for one in each], dtype=np.int64)[which],
         )
 
-    def _counts_alike(self, order: tuple[str, ...], kind: _Ints) -> _Alike | None:
+    def _counts_alike(self, order: tuple[str, ...], kind: _Ints, is_single: bool) -> _Alike | None:
         """The counts of designs that differ in the blocks of free loops only, with one such block.
 
         Parameters
@@ -203,13 +211,14 @@ class BlockCounts:
             Blocks of the loops that are left, 0 of others, and whether they are flattened.
         """
         key = (order, kind.tobytes())
-        if key not in self._known:
+        if key not in self._known or (is_single and self._known[key] is None):
             *shape, is_flat = kind.tolist()
-            self._known[key] = self._counted_alike(order, shape, is_flat=bool(is_flat))
+            found = self._counted_alike(order, shape, is_flat=bool(is_flat), is_single=is_single)
+            self._known[key] = found
         return self._known[key]
 
     def _counted_alike(
-        self, order: tuple[str, ...], shape: list[int], *, is_flat: bool
+        self, order: tuple[str, ...], shape: list[int], *, is_flat: bool, is_single: bool
     ) -> _Alike | None:
         blocks = {loop.name: 1 for loop in self.nest.prefix}
         blocks |= {name: size for name, size in zip(order, shape, strict=True) if size}
@@ -217,11 +226,11 @@ class BlockCounts:
             return None
         names = tuple(blocks)
         counts = {name: 1.0 if name in order else float(self._extents[name]) for name in names}
-        coupled = tuple(name for name in names if name not in self._free)
+        coupled = tuple(name for name in names if name not in self.free)
         fixed = 0
         fewest: dict[str, int] = {}
         if coupled:
-            found = self._coupled(coupled, tuple(blocks[name] for name in coupled))
+            found = self._coupled(coupled, tuple(blocks[name] for name in coupled), is_single)
             if found is None:
                 return None
             counts |= {n: f.least for n, f in zip(coupled, found.trips, strict=True)}
@@ -253,7 +262,7 @@ class BlockCounts:
         """
         names = (*(loop.name for loop in self.nest.prefix), *order)
         share = np.ones(len(factors))
-        coupled = tuple(name for name in names if name not in self._free)
+        coupled = tuple(name for name in names if name not in self.free)
         found = self._coupled(coupled, (1,) * len(coupled)) if coupled else None
         if coupled and found is None:
             return share * 0.5 ** (len(coupled) - 1), 1.0
@@ -275,9 +284,9 @@ class BlockCounts:
         around = tuple(each.name for each in self.nest.prefix[: self.nest.apart])
         if self._ranges is None or len(self.nest.statements) > 1:
             return None
-        free = [name for name in (*around, loop) if name in self._free]
+        free = [name for name in (*around, loop) if name in self.free]
         trips = {name: float(self._extents[name]) for name in free}
-        coupled = tuple(name for name in (*around, loop) if name not in self._free)
+        coupled = tuple(name for name in (*around, loop) if name not in self.free)
         if coupled:
             outer = tuple(self._places[name] for name in coupled[:-1])
             if loop in coupled and not self._ranges.is_decided_by(self._places[loop], outer):
@@ -289,11 +298,14 @@ class BlockCounts:
         entries = prod(trips[name] for name in around)
         return entries, entries * trips[loop]
 
-    def _coupled(self, names: tuple[str, ...], factors: tuple[int, ...]) -> _Coupled | None:
+    def _coupled(
+        self, names: tuple[str, ...], factors: tuple[int, ...], is_single: bool = False
+    ) -> _Coupled | None:
         """Counts of loops whose ranges depend on each other."""
         if self._ranges is None:
             return None
-        return _counted(self._ranges, tuple(self._places[name] for name in names), factors)
+        places = tuple(self._places[name] for name in names)
+        return _counted(self._ranges, places, factors, is_single)
 
 
 def _alike(rows: _Ints) -> list[_Ints]:
@@ -332,9 +344,9 @@ def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
 
 @lru_cache(maxsize=16384)
 def _counted(
-    ranges: LoopRanges, loops: tuple[int, ...], factors: tuple[int, ...]
+    ranges: LoopRanges, loops: tuple[int, ...], factors: tuple[int, ...], is_single: bool
 ) -> _Coupled | None:
-    found = ranges.blocks(loops, factors)
+    found = ranges.blocks(loops, factors, is_single=is_single)
     return None if found is None else _loop_counts(found, len(loops) - 1)
 
 

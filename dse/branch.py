@@ -26,7 +26,7 @@ banks of the design.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -34,11 +34,10 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.bank_nodes import BankNodes, Node, Part, Prices, SharedBanks, of_rows
+from pom.dse.bank_nodes import BankNodes, Node, Prices
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
-from pom.dse.bounds import Candidates
-from pom.dse.chains import FREE
+from pom.dse.chains import FREE, operator_name
 from pom.dse.composer import Composer
 from pom.dse.dual import (
     BATCH,
@@ -56,14 +55,16 @@ from pom.dse.known_rows import Room
 from pom.dse.logic import Logic
 from pom.dse.neighbours import Neighbours
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable
-from pom.dse.nests import Nest
 from pom.dse.other_banks import Relief, other_banks, relief
-from pom.dse.parts import LutCosts, OperatorLut
+from pom.dse.parts import LutCosts, OperatorLut, unit_name
 from pom.dse.plan import NestPlan, Partitions, Plan
 from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, partitions, with_partitions
 from pom.dse.search import Search
+from pom.dse.shared_banks import Part, SharedBanks, of_rows
 from pom.dse.space import Variant, operator_cost
+from pom.ir.expr import Apply, walk
+from pom.ir.graph import Assign
 from pom.ir.poly import PolyProgram
 from pom.qor_model.expand import TOO_LARGE
 
@@ -115,6 +116,7 @@ class Branch:
     @cached_property
     def _prepared(self) -> tuple[tuple[NestTable, ...], SharedBanks]:
         program, costs, operators = self.variant.structure.program, self._costs, self._operators
+        best = self.search.best.latency_cycles if self.search.best else float("inf")
         tables = tuple(
             NestTable(
                 nest,
@@ -124,6 +126,7 @@ class Branch:
                 None if nest.is_box else block_counts(program, nest),
                 operators,
                 Logic.of(program, nest, self.search.local.library),
+                best,
             )
             for nest, lists in self.variant.candidates
         )
@@ -156,16 +159,18 @@ class Branch:
     @cached_property
     def _operators(self) -> dict[str, OperatorLut]:
         """LUT of the operators of all nests, and of the controllers that share them."""
-        users = _users(self.variant.candidates)
         chosen = dict(self.variant.implementations)
-        names = sorted({w.operator for nest, _ in self.variant.candidates for w in nest.work})
-        library = self.search.local.library
-        costs = {name: operator_cost(library, name, chosen.get(name, "")) for name in names}
-        return {
-            name: self._costs.operator(float(cost.lut), users.get(name, 0))
-            for name, cost in costs.items()
-            if cost != FREE
-        }
+        library, nests = self.search.local.library, self.variant.structure.nests
+        by_unit: dict[str, set[str]] = {}
+        for name in {work.operator for nest in nests for work in nest.work}:
+            by_unit.setdefault(unit_name(name, chosen.get(name, "")), set()).add(name)
+        found = {}
+        for unit, names in sorted(by_unit.items()):
+            cost = operator_cost(library, min(names), chosen.get(min(names), ""))
+            if cost != FREE:
+                users = _users(self.variant, names)
+                found[unit] = self._costs.operator(tuple(sorted(names)), float(cost.lut), users)
+        return found
 
     @cached_property
     def _costs(self) -> LutCosts:
@@ -322,9 +327,12 @@ class Branch:
             part_of(n, table, found[n], pairs[n][1], np.flatnonzero(active[n]), own[n])
             for n, table in enumerate(tables)
         ]
-        bound, prices = dual_bound(parts, tables, bound, float(limits.lut))
-        if bound.cycles >= best or not has_banks or not self._nodes.order:
-            return bound
+        prices = self._prices
+        if prices is None or not has_banks or not self._nodes.order:
+            bound, prices = dual_bound(parts, tables, bound, float(limits.lut))
+            if bound.cycles >= best or not has_banks or not self._nodes.order:
+                return bound
+        # parts of the designs are bounded anew, each under prices of its own
         return self._under_banks(parts, bound, prices, best)
 
     def _under_banks(self, parts: list[Part], bound: Bound, prices: Prices, best: float) -> Bound:
@@ -336,42 +344,56 @@ class Branch:
             node = self._nodes.lowest(parts, limit, version, prices, best)
             if node.bound >= best:
                 return Bound(best)
-            # what all designs need was asked for before
-            found = self._wanted(node, parts) if node.classes else None
+            found = self._wanted(node, parts, best)
             if found is not None:
                 return replace(found, cycles=max(bound.cycles, found.cycles))
             if not self._nodes.is_leaf(node):
                 self._nodes.split(node, parts, limit, best)
 
-    def _wanted(self, node: Node, parts: list[Part]) -> Bound | None:
+    def _wanted(self, node: Node, parts: list[Part], best: float) -> Bound | None:
         """What has to be known of the rows of a node that reach its bound; None for nothing.
 
         Of a leaf that is out of the question, the design is left out.
         """
+        design = tuple(int(part.rows[cell]) for part, cell in zip(parts, node.choice, strict=True))
         rows = tuple(
-            (part.n, first_open(values, part.rows, self.tables[part.n], FEW))
-            for part, values in zip(parts, node.values, strict=True)
+            (n, (row,) if self.tables[n].state[row] == OPEN else ()) for n, row in enumerate(design)
         )
         if any(found for _, found in rows):
             later = tuple(
-                (part.n, first_open(values, part.rows, self.tables[part.n], 4 * FEW)[FEW:])
-                for part, values in zip(parts, node.values, strict=True)
+                (
+                    n,
+                    tuple(
+                        r for r in first_open(v, p.rows, self.tables[n], 2 * FEW) if r != design[n]
+                    ),
+                )
+                for n, (p, v) in enumerate(zip(parts, node.values, strict=True))
             )
             return Bound(node.bound, rows, (), later)
-        design = tuple(
-            int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
-        )
-        is_leaf = self._nodes.is_leaf(node)
-        if is_leaf and self._looked_inside(node, design):
+        if not self._nodes.is_leaf(node):
+            return self._near(node, parts, best)
+        if self._looked_inside(node, design):
             return None
         if node.lut <= self.search.problem.limits.lut and design not in self._designs:
             self._designs.add(design)
             return Bound(node.bound, (), design)
-        if is_leaf:
-            # it is no faster than it is known to be, or it does not fit
-            self._nodes.fails(design)
-            node.version = None
+        # it is no faster than it is known to be, or it does not fit
+        self._nodes.fails(design)
+        node.version = None
         return None
+
+    def _near(self, node: Node, parts: list[Part], best: float) -> Bound | None:
+        """A design near the rows that reach the bound of a node, or what has to be known for one."""
+        known = [table.state == KNOWN for table in self.tables]
+        limit = float(self.search.problem.limits.lut)
+        design = self._nodes.agreed(node, parts, known, limit, best)
+        if design is None or design in self._designs:
+            return None
+        rows = tuple((n, () if known[n][row] else (row,)) for n, row in enumerate(design))
+        if any(found for _, found in rows):
+            return Bound(node.bound, rows)
+        self._designs.add(design)
+        return Bound(node.bound, (), design)
 
     def dive(self, best: float) -> tuple[int, ...] | None:
         """The rows of a design that promises to be good, whose nests want the same banks.
@@ -396,9 +418,7 @@ class Branch:
         node = self._nodes.dive(parts, float(limits.lut), self._prices, best)
         if node is None:
             return None
-        return tuple(
-            int(part.rows[values.argmin()]) for part, values in zip(parts, node.values, strict=True)
-        )
+        return tuple(int(part.rows[cell]) for part, cell in zip(parts, node.choice, strict=True))
 
     def _expected(self) -> list[Part]:
         """What rows are likely to take; of equal factors, the best order."""
@@ -514,19 +534,28 @@ class Branch:
         return None if None in rows else tuple(row for row in rows if row is not None)
 
 
-def _users(candidates: Sequence[tuple[Nest, tuple[Candidates, ...]]]) -> dict[str, int]:
-    """By operator, how many nests have pipelines that are certain to use it.
+def _users(variant: Variant, operators: Collection[str]) -> int:
+    """How many controllers are certain to use an operator, if every nest has one part.
 
     What depends on every loop of a nest cannot be moved in front of a pipeline. A nest with as many
-    lanes as iterations has no pipeline.
+    lanes as iterations has no pipeline. All code around loops has one controller.
     """
-    found: dict[str, int] = {}
-    for nest, lists in candidates:
+    count = 0
+    for nest, lists in variant.candidates:
         if any(int(c.lanes.max(initial=0)) >= nest.box for c in lists):
             continue
-        for operator in {w.operator for w in nest.work if len(w.loops) == len(nest.band)}:
-            found[operator] = found.get(operator, 0) + 1
-    return found
+        count += any(w.operator in operators and len(w.loops) == len(nest.band) for w in nest.work)
+    program = variant.structure.program
+    inside = {name for nest in variant.structure.nests for name in nest.statements}
+    bodies = (s.body for s in program.statements if s.name not in inside)
+    around = {
+        operator_name(part)
+        for body in bodies
+        if isinstance(body, Assign)
+        for part in walk(body.value)
+        if isinstance(part, Apply) and part.op != "cast"
+    }
+    return count + (not around.isdisjoint(operators))
 
 
 def _room(limits: Resources, others_lut: float) -> Room:

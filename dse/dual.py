@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.bank_nodes import Part, Prices, followed
+from pom.dse.bank_nodes import Prices, followed
 from pom.dse.nest_table import OPEN, NestTable
+from pom.dse.shared_banks import Part
 
 _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]

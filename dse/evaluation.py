@@ -7,13 +7,14 @@ statements only, because nests of one function run one after the other and share
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import islpy as isl
 
+from pom.dse.blocks import block_counts
 from pom.dse.direct import DirectDesigns, kept_apart
 from pom.dse.nests import Nest
 from pom.dse.plan import Plan, parse_plan
@@ -125,7 +126,13 @@ def _shared_lut(report: ResourceReport) -> float:
     return causes["functions"] + causes["memory"] + 0.5 * causes["operator_controllers"]
 
 
-def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = False) -> float:
+def loop_cycles(
+    loops: Sequence[LoopResult],
+    nest: Nest,
+    free: Collection[str] = (),
+    *,
+    is_inside: bool = False,
+) -> float:
     """Cycles of the loops of a nest alone, whatever else is beside them in a whole design.
 
     Parameters
@@ -134,6 +141,8 @@ def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = Fa
     nest : Nest
         Straight-line code in those loops of its prefix that are around other loops, too, counts
         nothing.
+    free : collection of str
+        Loops whose range is always the same.
     is_inside : bool
         Whether a loop is around them, where a pipelined one is a function of its own.
 
@@ -144,7 +153,8 @@ def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = Fa
     of its range is lower; trip counts of split loops are means, which stay.
     """
     around = tuple(loop.name for loop in nest.prefix[: nest.apart])
-    unsplit = tuple(loop.name for loop in (*nest.prefix, *nest.band))
+    named = tuple(loop.name for loop in (*nest.prefix, *nest.band))
+    unsplit = tuple(name for name in named if name not in free)
     total = 0.0
     for loop in loops:
         trips = loop.trip_count
@@ -152,7 +162,7 @@ def loop_cycles(loops: Sequence[LoopResult], nest: Nest, *, is_inside: bool = Fa
         if around and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
             trips = min(trips, loop.trip_count_max // 2)
         if all(_is_one_of(name, around) for name in loop.names):
-            cycles = trips * loop_cycles(loop.children, nest, is_inside=True)
+            cycles = trips * loop_cycles(loop.children, nest, free, is_inside=True)
         else:
             cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
             is_call = is_inside and loop.is_pipelined and loop.share == 1.0
@@ -291,7 +301,10 @@ class Evaluator:
         if not nest:
             return Evaluation(plan, nest, result.latency_cycles, resources, "", units)
         loops = result.function(result.top).loops
-        inside = loop_cycles(loops, self._nest(plan.structure, nest))
+        chosen = self._nest(plan.structure, nest)
+        program = self.structure(plan.structure).program
+        free = () if chosen.is_box else block_counts(program, chosen).free
+        inside = loop_cycles(loops, chosen, free)
         return Evaluation(
             plan, nest, result.latency_cycles, resources, "", units, inside, _shared_lut(report),
             tuple(sorted(_waited_for(loops))),

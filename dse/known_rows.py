@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.evaluation import Evaluation, own_lut
-from pom.dse.parts import OperatorLut
+from pom.dse.parts import OperatorLut, name_of_unit
 
 _Floats = NDArray[np.float64]
 
@@ -64,8 +64,9 @@ class KnownRows:
         self.own[row] = own_lut(answer)
         self.shared[row] = answer.shared_lut
         self.lut[row] = answer.resources.lut
+        self.by_operator[row] = 0.0
         for unit in answer.units:
-            name = _operator_name(unit.name)
+            name = name_of_unit(unit.name)
             more = self._shared_lut.get(name, 0.0)
             self.by_operator[row, self._columns.get(name, -1)] += unit.count * (unit.lut + more)
         self.operators[row] = self.by_operator[row].sum()
@@ -94,9 +95,3 @@ class KnownRows:
         """LUT that rows need besides operators beside other nests, with which `control` is shared."""
         found: _Floats = np.maximum(self.own - self.shared - control, 0.0)
         return found
-
-
-def _operator_name(unit: str) -> str:
-    """The tool's name of what a `Unit` is: ``fadd`` for ``add f32 fabric``."""
-    kind, dtype = unit.split()[:2]
-    return {"f16": "h", "f32": "f", "f64": "d"}.get(dtype, "") + kind

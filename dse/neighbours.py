@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pom.dse.bank_nodes import Part, SharedBanks
 from pom.dse.nest_table import NestTable
+from pom.dse.shared_banks import Part, SharedBanks
 
 _Floats = NDArray[np.float64]
 

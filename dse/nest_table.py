@@ -59,9 +59,11 @@ class NestTable:
     costs : LutCosts
     blocks : BlockCounts, optional
         Counts the iterations of a nest that is no box.
-    operators : mapping of operator to OperatorLut, optional
+    operators : mapping of name to OperatorLut, optional
     logic : Logic, optional
         What operations need that share no units.
+    most : float, optional
+        Iterations of rows that take more cycles are not counted before these are looked at.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class NestTable:
         blocks: BlockCounts | None = None,
         operators: Mapping[str, OperatorLut] | None = None,
         logic: Logic | None = None,
+        most: float = float("inf"),
     ) -> None:
         self.nest = nest
         self._logic = logic or Logic(())
@@ -90,14 +93,17 @@ class NestTable:
         self.full = np.concatenate([c.full for c in lists])
         self.iterations = np.concatenate([c.iterations for c in lists])
         self.interval = np.concatenate([c.interval for c in lists])
+        self._compute = np.concatenate([c.compute for c in lists])
         self.serial = np.concatenate([c.serial for c in lists])
         self.lut = np.concatenate([c.lut for c in lists])
         self.dsp = np.concatenate([c.dsp for c in lists])
         self._operators = dict(operators or {})
         self.by_operator = np.stack(
             [
-                np.concatenate([c.operators.sum({name: lut}) for c in lists])
-                for name, lut in ((n, o.lut + o.shared) for n, o in self._operators.items())
+                np.concatenate([c.operators.sum(each) for c in lists])
+                for each in (
+                    dict.fromkeys(o.executes, o.lut + o.shared) for o in self._operators.values()
+                )
             ]
             or [np.zeros(len(self.lanes))],
             axis=1,
@@ -129,7 +135,7 @@ class NestTable:
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
         self._is_counted = np.zeros(count, dtype=bool)
         if blocks is not None:
-            self._count_blocks(blocks)
+            self._count_blocks(blocks, np.flatnonzero(self.least_cycles() <= most))
 
     def __len__(self) -> int:
         return len(self.lanes)
@@ -154,9 +160,13 @@ class NestTable:
             lut[part.rows] += costs.of_loops(part.trips, length) + costs.access * accesses
             parts[part.rows] += 1
         apart = np.zeros(len(lut))
-        for work in self.nest.work:
-            if len(work.loops) == len(self.nest.band) and work.operator in self._operators:
-                apart += self._operators[work.operator].of_parts(parts) * chosen.lanes
+        for operator in self._operators.values():
+            # what does not depend on every loop may be in front of the pipelines
+            alike = sum(
+                work.operator in operator.executes and len(work.loops) == len(self.nest.band)
+                for work in self.nest.work
+            )
+            apart += alike * operator.of_parts(parts) * chosen.lanes
         return lut, apart
 
     @cached_property
@@ -275,6 +285,8 @@ class NestTable:
             return
         self.is_refined[row] = True
         self.version += 1
+        if self._blocks is not None and not self._is_counted[row]:
+            self._count_blocks(self._blocks, np.array([row]), is_single=True)
         demand = self.footprint.demand(self.plan(row))
         if not self.relief.is_waiting(row, (demand.array,)):
             self.interval[row] = max(self.interval[row], demand.interval)
@@ -320,28 +332,38 @@ class NestTable:
         detail = f"{self.lanes[row]:,} lanes, {resource} for operators"
         return Binding(self.nest.handle, BindingKind.COMPUTE, resource, detail, cycles)
 
-    def _count_blocks(self, blocks: BlockCounts) -> None:
+    def _count_blocks(
+        self, blocks: BlockCounts, rows: NDArray[np.int64], *, is_single: bool = False
+    ) -> None:
         """Count iterations and how often the pipeline is filled, where that raises the bound."""
-        for start, chosen in zip(self._starts[:-1].tolist(), self.lists, strict=True):
+        for source in np.unique(self._source[rows]).tolist():
+            chosen = self.lists[source]
+            of_order = rows[self._source[rows] == source]
+            factors = chosen.factors[self._position[of_order]]
             shape = chosen.chains.shape
-            trips = -(-shape.extents // chosen.factors)
-            is_flat = ~shape.accumulates(chosen.factors, trips) | bool(self.nest.company)
-            found = blocks.least_of(chosen.order, chosen.factors, is_flat)
+            trips = -(-shape.extents // factors)
+            is_flat = ~shape.accumulates(factors, trips) | bool(self.nest.company)
+            found = blocks.least_of(chosen.order, factors, is_flat, is_single=is_single)
             shortest = np.where(found.fewest > 0, found.fewest, trips)
+            counted = np.stack((found.iterations, found.entries), axis=1)
             for number, loops in enumerate(found.loops):
                 some = np.flatnonzero(found.inside == number)
-                rows = start + some
-                self._is_counted[rows] = True
-                iterations, entries = found.iterations[some], found.entries[some]
-                forced = chosen.chains.interval(
-                    chosen.factors[some], trips[some], loops, shortest[some]
+                self._take_counts(
+                    of_order[some],
+                    counted[some],
+                    chosen.chains.interval(factors[some], trips[some], loops, shortest[some]),
                 )
-                interval = np.maximum(chosen.compute[some], forced)
-                cycles = (iterations - entries) * interval + entries * self.depth[rows]
-                better = cycles > self.least_cycles()[rows]
-                self.full[rows] = np.where(better, iterations, self.full[rows])
-                self.runs[rows] = np.where(better, entries, self.runs[rows])
-                self.interval[rows] = np.where(better, interval, self.interval[rows])
+
+    def _take_counts(self, rows: NDArray[np.int64], counted: _Floats, forced: _Floats) -> None:
+        """Take in iterations and entries of rows, and intervals that recurrences force."""
+        self._is_counted[rows] = True
+        iterations, entries = counted.T
+        interval = np.maximum(self._compute[rows], forced)
+        cycles = (iterations - entries) * interval + entries * self.depth[rows]
+        better = cycles > self.least_cycles()[rows]
+        self.full[rows] = np.where(better, iterations, self.full[rows])
+        self.runs[rows] = np.where(better, entries, self.runs[rows])
+        self.interval[rows] = np.where(better, interval, self.interval[rows])
 
     # ---- known -------------------------------------------------------------------------
 

@@ -68,6 +68,8 @@ class OperatorLut:
 
     Parameters
     ----------
+    executes : tuple of str
+        Operations, by the tool's names: an adder subtracts, too.
     lut : float
     shared : float
         For the controllers of several nests, one each.
@@ -75,6 +77,7 @@ class OperatorLut:
         For one controller more.
     """
 
+    executes: tuple[str, ...]
     lut: float
     shared: float
     controller: float
@@ -84,6 +87,18 @@ class OperatorLut:
         more = parts - 1 if self.shared else parts
         found: _Floats = np.where(parts > 1, self.controller * more, 0.0)
         return found
+
+
+def unit_name(operator: str, impl: str) -> str:
+    """What executes an operation in an implementation: additions and subtractions share adders."""
+    kind = f"{operator.removesuffix('sub')}add" if operator.endswith("sub") else operator
+    return f"{kind} {impl}".strip()
+
+
+def name_of_unit(unit: str) -> str:
+    """The same by the name of a `Unit` of an evaluation: ``fadd fabric`` for ``add f32 fabric``."""
+    kind, dtype, *impl = unit.split()
+    return unit_name({"f16": "h", "f32": "f", "f64": "d"}.get(dtype, "") + kind, " ".join(impl))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +140,10 @@ class LutCosts:
             found["port_muxes"],
         )
 
-    def operator(self, lut: float, users: int) -> OperatorLut:
-        """What an operator costs that so many nests have in a pipeline."""
-        return OperatorLut(lut, self.controller * users if users > 1 else 0.0, self.controller)
+    def operator(self, executes: tuple[str, ...], lut: float, users: int) -> OperatorLut:
+        """What an operator costs that has so many controllers, if every nest has one part."""
+        shared = self.controller * users if users > 1 else 0.0
+        return OperatorLut(executes, lut, shared, self.controller)
 
     def of_loops(self, trips: _Ints, length: _Floats) -> _Floats:
         """LUT of the loops of a part and of its pipeline, at the least.

@@ -7,13 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from pom.dse.bank_nodes import SharedBanks
 from pom.dse.branch import REGISTER_LUT, Branch
 from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
 from pom.dse.executor import SerialExecutor
 from pom.dse.realise import wanted_banks, wanted_by_rows
 from pom.dse.search import Search
+from pom.dse.shared_banks import SharedBanks
 from pom.dse.space import problem_variants
 from pom.dse.store import Store
 from pom.dse.strategies.exact import Exact

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from pom.dse.branch import Branch
+from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
 from pom.dse.executor import SerialExecutor
-from pom.dse.parts import LutCosts, rest_parts
+from pom.dse.parts import LutCosts, name_of_unit, rest_parts
 from pom.dse.plan import NestPlan
 from pom.dse.realise import nest_primitives
 from pom.dse.search import Search
@@ -70,14 +71,16 @@ def test_controllers_are_counted_once_for_every_part():
     costs = LutCosts.of(TOOL)
     parts = np.array([0, 1, 2, 4])
     # alone, an operator with one controller has nothing to share
-    assert costs.operator(100.0, 1).shared == 0
+    assert costs.operator(("fadd",), 100.0, 1).shared == 0
     np.testing.assert_allclose(
-        costs.operator(100.0, 1).of_parts(parts), costs.controller * np.array([0, 0, 2, 4])
+        costs.operator(("fadd",), 100.0, 1).of_parts(parts),
+        costs.controller * np.array([0, 0, 2, 4]),
     )
     # what several nests have in one part each is counted for them together
-    assert costs.operator(100.0, 3).shared == 3 * costs.controller
+    assert costs.operator(("fadd",), 100.0, 3).shared == 3 * costs.controller
     np.testing.assert_allclose(
-        costs.operator(100.0, 3).of_parts(parts), costs.controller * np.array([0, 0, 1, 3])
+        costs.operator(("fadd",), 100.0, 3).of_parts(parts),
+        costs.controller * np.array([0, 0, 1, 3]),
     )
 
 
@@ -132,3 +135,47 @@ def test_nests_add_up_to_no_more_than_the_whole_needs(name):
         operators = sum(unit.count * unit.lut for unit in whole.units)
         assert own + operators <= whole.resources.lut
     assert compared > 3
+
+
+def test_additions_and_subtractions_share_adders_of_one_implementation():
+    _, found = branches("polybench/fdtd_2d")
+    by_choice = {branch.variant.implementations: branch for branch in found}
+    alike = by_choice[()]._operators
+    assert {name: o.executes for name, o in alike.items()} == {
+        "fadd": ("fadd", "fsub"),
+        "fmul": ("fmul",),
+    }
+    apart = by_choice[(("fadd", "fabric"),)]._operators
+    assert {name: o.executes for name, o in apart.items()} == {
+        "fadd": ("fsub",),
+        "fadd fabric": ("fadd",),
+        "fmul": ("fmul",),
+    }
+    # three nests have pipelines with subtractions, one with additions
+    assert apart["fadd"].shared == 3 * apart["fadd"].controller
+    assert apart["fadd fabric"].shared == 0
+
+
+@pytest.mark.parametrize("name", ["polybench/fdtd_2d", "polybench/cholesky", "polybench/ludcmp"])
+def test_operators_that_nests_share_are_counted_once(name):
+    """Every kind by the nest that needs most, with the controllers of all of them."""
+    search, found = branches(name)
+    rng = random.Random(19)
+    compared = 0
+    for _ in range(8):
+        branch = rng.choice(found)
+        few = [np.flatnonzero(table.lanes <= 8).tolist() for table in branch.tables]
+        rows = [rng.choice(of_nest) for of_nest in few]
+        branch.ask(list(enumerate(rows)))
+        (whole,) = search.evaluate([(branch.plan(rows), "")])
+        pairs = list(zip(branch.tables, rows, strict=True))
+        if whole.is_refused or any(t.answers[r].is_refused for t, r in pairs):
+            continue
+        compared += 1
+        units = {name_of_unit(u.name): u.count * u.lut for u in whole.units}
+        known = np.max([t.known.by_operator[r] for t, r in pairs], axis=0)
+        own = sum(max(t.known.own[r] - t.known.shared[r] - CONTROL_LUT, 0.0) for t, r in pairs)
+        for column, operator in enumerate(branch._operators):
+            assert known[column] >= units.get(operator, 0)
+        assert own + known.sum() <= whole.resources.lut
+    assert compared > 2

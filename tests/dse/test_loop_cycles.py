@@ -1,0 +1,44 @@
+"""What the loops of a nest take in every design that has them."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from pom.dse.plan import NestPlan
+from tests.dse.test_parts import branches
+
+
+@pytest.mark.parametrize(
+    "name", ["polybench/gramschmidt", "polybench/trmm", "polybench/lu", "polybench/ludcmp"]
+)
+def test_loops_of_nests_add_up_to_no_more_than_the_whole_takes(name):
+    """Random designs: loops of varying length run beside other code."""
+    search, found = branches(name)
+    rng = random.Random(23)
+    compared = 0
+    for _ in range(8):
+        branch = rng.choice(found)
+        few = [np.flatnonzero(table.lanes <= 8).tolist() for table in branch.tables]
+        plan = branch.plan([rng.choice(of_nest) for of_nest in few])
+        (whole,) = search.evaluate([(plan, "")])
+        inside = search.evaluate([(plan, table.nest.handle) for table in branch.tables])
+        if whole.is_refused or any(answer.is_refused for answer in inside):
+            continue
+        compared += 1
+        assert sum(answer.loop_cycles for answer in inside) <= whole.latency_cycles
+    assert compared > 2
+
+
+def test_a_loop_that_is_split_counts_by_its_mean():
+    """gramschmidt: j varies with k and is split, i is always as long."""
+    search, found = branches("polybench/gramschmidt", "small")
+    branch = next(b for b in found if any(t.nest.handle == "S5" for t in b.tables))
+    n = next(n for n, table in enumerate(branch.tables) if table.nest.handle == "S5")
+    plan = branch.plan_of((NestPlan("S5", ("i", "j"), (1, 16)),))
+    (answer,) = search.evaluate([(plan, branch.tables[n].nest.handle)])
+    outer = branch.tables[n].nest.prefix[0].extent
+    # all but the states around the loop in every iteration of k
+    assert answer.latency_cycles - 5 * outer <= answer.loop_cycles <= answer.latency_cycles
