@@ -10,8 +10,9 @@ only, where the banks are decided.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,20 +154,38 @@ def relief(
         own = [
             joint_banks(wants.get((array, dim), none), 1, size) for dim, size in enumerate(shape)
         ]
-        joint = [
-            joint_banks(o[:, None], others.get((array, dim), none[:1])[None, :], size)
-            for dim, (o, size) in enumerate(zip(own, shape, strict=True))
+        may = [others.get((array, dim), none[:1]) for dim in range(len(shape))]
+        complete = [
+            _for_each(lambda o, m=m, size=size: (_joint(o, m, size) >= size).any(axis=1), o)
+            for o, m, size in zip(own, may, shape, strict=True)
         ]
-        complete = [(j >= size).any(axis=1) for j, size in zip(joint, shape, strict=True)]
         is_now = [o >= size for o, size in zip(own, shape, strict=True)]
         registers[array] = np.logical_and.reduce(complete) & ~np.logical_and.reduce(is_now)
         less[array], best = np.zeros(rows, dtype=bool), own
         for of_access in (each for name, each in steps if name == array):
-            chosen = [_most_apart(o, j, s) for o, j, s in zip(own, joint, of_access, strict=True)]
+            chosen = [
+                _for_each(lambda o, s, m=m, size=size: _most_apart(o, _joint(o, m, size), s), o, s)
+                for o, m, s, size in zip(own, may, of_access, shape, strict=True)
+            ]
             best = [joint_banks(b, c, size) for b, c, size in zip(best, chosen, shape, strict=True)]
             less[array] |= np.logical_or.reduce([c != o for c, o in zip(chosen, own, strict=True)])
         banks[array] = tuple(best)
     return Relief(banks, less, {name: may for name, may in registers.items() if may.any()})
+
+
+def _joint(own: _Ints, others: _Ints, size: int) -> _Ints:
+    """What a dim may get, a row for each of what a nest wants, a column for each of what others do."""
+    return joint_banks(own[:, None], others[None, :], size)
+
+
+def _for_each(find: Callable[..., NDArray[Any]], *columns: _Ints) -> NDArray[Any]:
+    """What is found for every row, asked for once where rows are equal: they differ in few numbers."""
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        codes = codes * (int(column.max(initial=0)) + 1) + column
+    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+    found: NDArray[Any] = find(*(column[first] for column in columns))[which.reshape(-1)]
+    return found
 
 
 def _most_apart(own: _Ints, joint: _Ints, step: _Ints) -> _Ints:
