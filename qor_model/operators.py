@@ -38,6 +38,8 @@ _IMPLEMENTATIONS = {
 _SAME_FABRIC = {"virtexuplushbm": "virtexuplus"}
 _FREE = frozenset({OpKind.CONST, OpKind.INDEX, OpKind.CALL})
 _LOGIC = frozenset({OpKind.AND, OpKind.OR, OpKind.XOR, OpKind.NOT})
+_SIGNIFICAND = {"f16": 11, "f32": 24, "f64": 53}
+"""Bits, the leading one included."""
 _ADDERS = frozenset({OpKind.ADD, OpKind.SUB, OpKind.NEG})
 
 
@@ -171,6 +173,23 @@ def _parse(data: dict[str, Any]) -> _Table:
     )
 
 
+def _built(row: Operator) -> Operator:
+    """`row` with an area, if it is a divider or a root whose area the tool does not report.
+
+    Both are made of a row of subtractors per bit of the result, as wide as the remainder, which grows
+    with the bits that are known in a root; what is known and the remainder are kept in every state.
+    That is derived from the algorithm, not measured.
+    """
+    bits = _SIGNIFICAND.get(row.type, 0)
+    if row.kind not in (OpKind.DIV, OpKind.SQRT) or row.lut or not bits:
+        return row
+    share = 1.0 if row.kind == OpKind.DIV else 0.5
+    return replace(
+        row, lut=share * bits * (bits + 2), ff=share * 2 * bits * row.latency, area_assumed=True,
+        source=f"{row.source}; the tool reports no area: a row of subtractors per bit of the result",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorLibrary:
     """Operators of one device at one clock; build it with :meth:`for_device`.
@@ -199,8 +218,19 @@ class OperatorLibrary:
     )
 
     @classmethod
-    def for_device(cls, device: Device, clock_ns: float | None = None) -> OperatorLibrary:
-        """Return the library for `device` at `clock_ns` (the device's own clock by default)."""
+    def for_device(
+        cls, device: Device, clock_ns: float | None = None, *, as_reported: bool = False
+    ) -> OperatorLibrary:
+        """Return the library for `device` at `clock_ns` (the device's own clock by default).
+
+        Parameters
+        ----------
+        device : Device
+        clock_ns : float, optional
+        as_reported : bool
+            The area that the HLS tool reports, which is none for floating-point dividers and square
+            roots. Otherwise these have the area that they are built with (see `_built`).
+        """
         clock = device.clock_ns if clock_ns is None else clock_ns
         if not 0 < clock < math.inf:
             raise PomError("POM-Q010", f"a clock period must be positive, got {clock} ns")
@@ -222,6 +252,8 @@ class OperatorLibrary:
             scaled = _rescale(row, table.clock_ns, clock)
             if not exact:
                 scaled = replace(scaled, extrapolated=True)
+            if not as_reported:
+                scaled = _built(scaled)
             rows[row.kind, row.type, row.impl] = scaled
             rows.setdefault((row.kind, row.type, ""), scaled)
         return cls(device.name, clock, table.clock_uncertainty, not exact, table, rows)

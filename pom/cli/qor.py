@@ -135,7 +135,10 @@ def library_of() -> LibraryOf:
 
     @cache
     def library(part: str, clock_ns: float) -> OperatorLibrary:
-        return OperatorLibrary.for_device(devices.load(device_of(part)), clock_ns)
+        # labels are what the tool reports
+        return OperatorLibrary.for_device(
+            devices.load(device_of(part)), clock_ns, as_reported=True
+        )
 
     return library
 

@@ -26,7 +26,7 @@ unknown,b,0,1,1,0,1,1,0,1,1,0,1,1,A.1=2,1,1,1,1,1,1
 
 @cache
 def _library(part: str, clock_ns: float) -> OperatorLibrary:
-    return OperatorLibrary.for_device(devices.load(part), clock_ns)
+    return OperatorLibrary.for_device(devices.load(part), clock_ns, as_reported=True)
 
 
 def _evaluate(file: LabelFile, folder: str) -> Evaluation:

@@ -51,6 +51,22 @@ def test_measured_operators(
     assert found.source
 
 
+@pytest.mark.parametrize("device", ["xc7z020", "xczu9eg", "xcu280"])
+@pytest.mark.parametrize("kind", [OpKind.DIV, OpKind.SQRT])
+def test_dividers_and_roots_need_area_although_the_tool_reports_none(
+    device: str, kind: OpKind
+) -> None:
+    """The labels have no more area than the other operators take (hlsfactory_polybench.csv, trisolv)."""
+    chip = devices.load(device)
+    reported = OperatorLibrary.for_device(chip, as_reported=True)
+    built = OperatorLibrary.for_device(chip)
+    areas = [built.lookup(kind, dtype) for dtype in (F16, F32, F64)]
+    assert [reported.lookup(kind, dtype).lut for dtype in (F16, F32, F64)] == [0, 0, 0]
+    assert 0 < areas[0].lut < areas[1].lut < areas[2].lut
+    assert all(area.ff > 0 and area.area_assumed and "subtractors" in area.source for area in areas)
+    assert built.lookup(OpKind.ADD, F32) == reported.lookup(OpKind.ADD, F32)
+
+
 @pytest.mark.parametrize("device", ["xc7z020", "xczu9eg", "xcu280", "xc7v585t"])
 @pytest.mark.parametrize("dtype", [F16, F32, F64], ids=str)
 def test_every_float_operation_exists_in_every_library(device: str, dtype: ScalarType) -> None:

@@ -42,7 +42,7 @@ LANES = (1, 2, 4, 8, 16, 32)
 
 @cache
 def _library(part: str = "xczu9eg", clock_ns: float = 10.0) -> OperatorLibrary:
-    return OperatorLibrary.for_device(devices.load(part), clock_ns)
+    return OperatorLibrary.for_device(devices.load(part), clock_ns, as_reported=True)
 
 
 def _map_design() -> Design:
