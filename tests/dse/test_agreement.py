@@ -49,7 +49,8 @@ def test_a_design_fits_under_the_banks_that_its_rows_want(name):
             own = [p.own + question.shared.extra_lut(p.n, banks, p.rows) for p in parts]
             assert lut_of(parts, own, cells) <= limit
             total = sum(float(p.cycles[cell]) for p, cell in chosen)
-            faster = question.agreed(masks, limit, total)
+            # sums in another order differ in the last place
+            faster = question.agreed(masks, limit, total * (1 - 1e-9))
             if faster is not None:
                 pairs = zip(parts, faster, strict=True)
                 assert sum(float(p.cycles[cell]) for p, cell in pairs) < total
