@@ -136,9 +136,7 @@ def library_of() -> LibraryOf:
     @cache
     def library(part: str, clock_ns: float) -> OperatorLibrary:
         # labels are what the tool reports
-        return OperatorLibrary.for_device(
-            devices.load(device_of(part)), clock_ns, as_reported=True
-        )
+        return OperatorLibrary.for_device(devices.load(device_of(part)), clock_ns, as_reported=True)
 
     return library
 
