@@ -208,6 +208,7 @@ class Branch:
         """Ask for rows with the banks that other nests may want for them; where ports are still what a
         row waits for, the answer is no bound."""
         rows = [(n, r) for n, r in rows if self.tables[n].state[r] == KNOWN]
+        rows = [(n, r) for n, r in rows if self._may_be_helped(n, r)]
         asked = []
         for n, row in rows:
             plan, handle = self._alone(self.tables[n], row)
@@ -216,6 +217,22 @@ class Branch:
             table = self.tables[n]
             if not answer.is_refused and not table.relief.is_waiting(row, answer.busy):
                 table.learn_relieved(row, answer)
+
+    def _may_be_helped(self, n: int, row: int) -> bool:
+        """Whether other nests may help a row that is known, with the LUT that it is known to need."""
+        table = self.tables[n]
+        if table.relief.is_waiting(row, table.answers[row].busy):
+            return True
+        own = float(table.known.beside_lut(CONTROL_LUT)[row])
+        left = self.search.problem.limits.lut - own
+        program = self.variant.structure.program
+        for array, may in table.relief.is_register.items():
+            shape = program.arrays[array].type.shape
+            sizes = {(array, dim): size for dim, size in enumerate(shape)}
+            if may[row] and self._shared.extra_lut(n, sizes, np.array([row]))[0] <= left:
+                return True
+        table.is_exact[row] = True
+        return False
 
     def _most_banks(self, n: int, row: int) -> Partitions:
         """What a row wants, with all that other nests may do for it."""

@@ -87,7 +87,7 @@ class DirectDesigns:
     def design(self, plan: Plan, handle: str) -> Design | None:
         """The design of one nest of `plan` alone; None where it has to be lowered."""
         chosen = next((p for p in plan.nests if p.statement == handle), None)
-        arrays = _partitioned(self._top.arrays, dict(plan.partitions))
+        arrays = partitioned(self._top.arrays, dict(plan.partitions))
         if chosen is None or arrays is None:
             return None
         rewriter = self._rewriter(chosen, count(self._free_id))
@@ -108,7 +108,7 @@ class DirectDesigns:
 
     def whole(self, plan: Plan) -> Design | None:
         """The design of all nests of `plan`; None where it has to be lowered."""
-        arrays = _partitioned(self._top.arrays, dict(plan.partitions))
+        arrays = partitioned(self._top.arrays, dict(plan.partitions))
         if arrays is None or plan.dataflow:
             return None
         ids = count(self._free_id)
@@ -239,10 +239,10 @@ def _is_direct(nest: Nest, chain: _Chain) -> bool:
     )
 
 
-def _partitioned(
+def partitioned(
     arrays: tuple[Array, ...], wanted: Mapping[str, tuple[PlanPartition, ...]]
 ) -> tuple[Array, ...] | None:
-    """The arrays with the partitions of a plan; None where an array has some of its own."""
+    """The arrays with the partitions of a plan; None where an array that has some has its own already."""
     found = []
     for array in arrays:
         partitions = wanted.get(array.name, ())

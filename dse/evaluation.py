@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import islpy as isl
 
 from pom.dse.blocks import block_counts
-from pom.dse.direct import DirectDesigns, kept_apart
+from pom.dse.direct import DirectDesigns, kept_apart, partitioned
 from pom.dse.nests import Nest
 from pom.dse.plan import Plan, parse_plan
 from pom.dse.problem import Problem, Resources
@@ -31,6 +31,9 @@ WHOLE = Effort(placements=400_000)
 """What the estimate of a whole design, or of a nest that is rewritten, may take: some 3 seconds."""
 LOWERED = Effort(operations=1_500, placements=100_000)
 """What that of a nest with guards may take: its lanes differ, and most of them are poor designs."""
+
+MOST_LOWERED = 200
+"""Nests that are kept as they were lowered, for other banks of their arrays."""
 
 if TYPE_CHECKING:
     from mlir.ir import Context
@@ -265,6 +268,7 @@ class Evaluator:
         self.program = graph_to_poly(problem.kernel)
         self.library = OperatorLibrary.for_device(problem.device, problem.clock_ns)
         self._structures: dict[str, Structure] = {}
+        self._bare: dict[Plan, Design] = {}
         self._direct: dict[tuple[str, tuple[tuple[str, str], ...]], DirectDesigns | None] = {}
 
     def structure(self, name: str) -> Structure:
@@ -286,9 +290,7 @@ class Evaluator:
             effort = WHOLE
             if design is None:
                 effort = LOWERED if nest else WHOLE
-                design = self._lowered(self.realised(plan, nest))
-                if nest:
-                    design = kept_apart(design, self._nest(plan.structure, nest))
+                design = self._alone(plan, nest) if nest else self._lowered(self.realised(plan))
             result, report = self._judged(design, effort)
         except PomError as error:
             return Evaluation(
@@ -312,6 +314,26 @@ class Evaluator:
 
     def _nest(self, structure: str, handle: str) -> Nest:
         return next(n for n in self.structure(structure).nests if n.handle == handle)
+
+    def _alone(self, plan: Plan, nest: str) -> Design:
+        """A nest of a plan alone; banks change nothing but arrays, so one lowering serves all of them."""
+        own = tuple(p for p in plan.nests if p.statement == nest)
+        bare = replace(plan, nests=own, partitions=())
+        design = self._bare.get(bare)
+        if design is None:
+            design = self._lowered(self.realised(bare, nest))
+            design = kept_apart(design, self._nest(plan.structure, nest))
+            if len(self._bare) >= MOST_LOWERED:
+                del self._bare[next(iter(self._bare))]
+            self._bare[bare] = design
+        top = design.function(design.top)
+        arrays = partitioned(top.arrays, dict(plan.partitions))
+        if arrays is None:
+            lowered = self._lowered(self.realised(plan, nest))
+            return kept_apart(lowered, self._nest(plan.structure, nest))
+        changed = replace(top, arrays=arrays)
+        functions = tuple(changed if f is top else f for f in design.functions)
+        return replace(design, functions=functions)
 
     def realised(self, plan: Plan, nest: str = "") -> PolyProgram:
         """The transformed program of a plan."""
