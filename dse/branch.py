@@ -45,6 +45,7 @@ from pom.dse.dual import (
     Bound,
     dual_bound,
     first_open,
+    is_open,
     least_own,
     no_help,
     part_of,
@@ -191,9 +192,21 @@ class Branch:
         structure = self.variant.structure
         return with_partitions(structure.program, structure.nests, plan)
 
-    def ask(self, wanted: Sequence[tuple[int, int]]) -> None:
-        """Have rows of nests evaluated, each nest alone, but for those that turned out too large."""
+    def ask(self, wanted: Sequence[tuple[int, int]], *, is_helped: bool = True) -> None:
+        """Have rows of nests evaluated, each nest alone, but for those that turned out too large.
+
+        Parameters
+        ----------
+        wanted : sequence of (int, int)
+            Nests and rows.
+        is_helped : bool
+            Also with what other nests may do for them, which bounds have to know and designs do not.
+        """
         self._take_over()
+        half = [(n, row) for n, row in wanted if self.tables[n].is_half_known[row]]
+        if is_helped:
+            self._relieve(half)
+        wanted = [pair for pair in wanted if pair not in half]
         for group in self._groups(wanted):
             left = [(n, r) for n, r in group if self.tables[n].state[r] != REFUSED]
             asked = [self._alone(self.tables[n], r) for n, r in left]
@@ -202,21 +215,19 @@ class Branch:
                 table.learn(row, answer)
                 if answer.refusal.startswith(TOO_LARGE):
                     self._too_large(table).append(table.plan(row))
-            self._relieve([pair for pair in left if not self.tables[pair[0]].is_exact[pair[1]]])
+            if is_helped:
+                self._relieve([(n, row) for n, row in left if self.tables[n].is_half_known[row]])
 
     def _relieve(self, rows: Sequence[tuple[int, int]]) -> None:
         """Ask for rows with the banks that other nests may want for them; where ports are still what a
         row waits for, the answer is no bound."""
-        rows = [(n, r) for n, r in rows if self.tables[n].state[r] == KNOWN]
         rows = [(n, r) for n, r in rows if self._may_be_helped(n, r)]
         asked = []
         for n, row in rows:
             plan, handle = self._alone(self.tables[n], row)
             asked.append((replace(plan, partitions=self._most_banks(n, row)), handle))
         for (n, row), answer in zip(rows, self.search.evaluate(asked), strict=True):
-            table = self.tables[n]
-            if not answer.is_refused and not table.relief.is_waiting(row, answer.busy):
-                table.learn_relieved(row, answer)
+            self.tables[n].learn_relieved(row, answer)
 
     def _may_be_helped(self, n: int, row: int) -> bool:
         """Whether other nests may help a row that is known, with the LUT that it is known to need."""
@@ -231,7 +242,8 @@ class Branch:
             sizes = {(array, dim): size for dim, size in enumerate(shape)}
             if may[row] and self._shared.extra_lut(n, sizes, np.array([row]))[0] <= left:
                 return True
-        table.is_exact[row] = True
+        table.is_exact[row], table.is_half_known[row] = True, False
+        table.version += 1
         return False
 
     def _most_banks(self, n: int, row: int) -> Partitions:
@@ -374,18 +386,15 @@ class Branch:
         """
         design = tuple(int(part.rows[cell]) for part, cell in zip(parts, node.choice, strict=True))
         rows = tuple(
-            (n, (row,) if self.tables[n].state[row] == OPEN else ()) for n, row in enumerate(design)
+            (n, (design[n],) if is_open(self.tables[n], part, cell) else ())
+            for n, (part, cell) in enumerate(zip(parts, node.choice, strict=True))
         )
         if any(found for _, found in rows):
-            later = tuple(
-                (
-                    n,
-                    tuple(
-                        r for r in first_open(v, p.rows, self.tables[n], 2 * FEW) if r != design[n]
-                    ),
-                )
-                for n, (p, v) in enumerate(zip(parts, node.values, strict=True))
-            )
+            found = [
+                first_open(v, p.rows, self.tables[p.n], 2 * FEW, p.is_helped)
+                for p, v in zip(parts, node.values, strict=True)
+            ]
+            later = tuple((n, tuple(r for r in f if r != design[n])) for n, f in enumerate(found))
             return Bound(node.bound, rows, (), later)
         if not self._nodes.is_leaf(node):
             return self._near(node, parts, best)

@@ -65,7 +65,7 @@ def dual_bound(
             value = sum(float(v.min()) for v in values) - per_lut * limit
             if value > bound.cycles:
                 rows = [
-                    (p.n, first_open(v, p.rows, tables[p.n]))
+                    (p.n, first_open(v, p.rows, tables[p.n], is_helped=p.is_helped))
                     for p, v in zip(parts, values, strict=True)
                 ]
                 bound, best = Bound(value, tuple(rows)), Prices(per_lut, shares)
@@ -100,22 +100,24 @@ def part_of(
     operators[table.is_exact] = table.known.by_operator[table.is_exact]
     operators[table.is_relieved] = table.relieved.by_operator[table.is_relieved]
     apart = np.where(known, 0.0, table.apart[rows] / interval[rows])
-    helped = table.is_relieved[rows] | ((table.saved[rows] > 0) & ~known)
+    half = table.is_half_known[rows]
+    memory = table.may_be_faster[rows] & ~known & ~half
+    helped = table.is_relieved[rows] | half | memory
     least = np.maximum(table.least_own[rows] - CONTROL_LUT, 0.0)
     cells = [(rows, cycles[rows], own[rows] + apart, operators[rows], helped, least)]
-    alone = rows[table.is_relieved[rows]]
+    alone = rows[table.is_relieved[rows] | half]
     as_alone = np.maximum(cycles[alone], table.known.loops[alone])
     of_alone = table.known.beside_lut(CONTROL_LUT)[alone], table.known.by_operator[alone]
     cells.append((alone, as_alone, *of_alone, *no_help(len(alone))))
-    memory = helped & ~known
     in_memory = rows[memory]
-    as_is = cycles[in_memory] + table.saved[in_memory], own[in_memory] + apart[memory]
+    without = np.maximum(cycles, table.alone_cycles(interval))
+    as_is = without[in_memory], own[in_memory] + apart[memory]
     cells.append((in_memory, *as_is, operators[in_memory], *no_help(len(in_memory))))
-    later = rows[~known]
+    later, flags = rows[~known], (half[~known], np.zeros(int((~known).sum())))
     for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
         slower = cycles[later] + table.full[later] * more
         lut = own[later] + apart[~known] / divisor
-        cells.append((later, slower, lut, operators[later] / divisor, *no_help(len(later))))
+        cells.append((later, slower, lut, operators[later] / divisor, *flags))
     return Part(n, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
 
 
@@ -124,16 +126,37 @@ def no_help(count: int) -> tuple[_Mask, _Floats]:
     return np.zeros(count, dtype=bool), np.zeros(count)
 
 
+def is_open(table: NestTable, part: Part, cell: int) -> bool:
+    """Whether there is something to ask about the row of a cell, to raise what the cell adds to a bound."""
+    row = int(part.rows[cell])
+    return bool(table.state[row] == OPEN or (table.is_half_known[row] and part.is_helped[cell]))
+
+
 def first_open(
-    values: _Floats, rows: NDArray[np.int64], table: NestTable, most: int = BATCH
+    values: _Floats,
+    rows: NDArray[np.int64],
+    table: NestTable,
+    most: int = BATCH,
+    is_helped: _Mask | None = None,
 ) -> tuple[int, ...]:
-    """Rows with the lowest values, up to the first that is known."""
+    """Rows with the lowest values, up to the first about which there is nothing to ask.
+
+    Parameters
+    ----------
+    values, rows : array of float and of int, shape (m,)
+    table : NestTable
+    most : int
+        Values that are looked at.
+    is_helped : array of bool, shape (m,), optional
+        Whether a value is what a row takes where other nests help it; all of them, without.
+    """
     count = min(most, len(values))
     near = np.argpartition(values, count - 1)[:count]
     found: list[int] = []
     for at in near[np.lexsort((rows[near], values[near]))].tolist():
         row = int(rows[at])
-        if table.state[row] != OPEN or values[at] == np.inf:
+        is_half = table.is_half_known[row] and (is_helped is None or is_helped[at])
+        if values[at] == np.inf or not (is_half or table.state[row] == OPEN):
             break
         if row not in found:
             found.append(row)

@@ -114,8 +114,10 @@ class NestTable:
         self.is_refined = np.zeros(count, dtype=bool)
         self.is_exact = np.zeros(count, dtype=bool)
         self.is_relieved = np.zeros(count, dtype=bool)
+        self.is_half_known = np.zeros(count, dtype=bool)
         self.relief = NO_RELIEF
         self.saved = np.zeros(count)
+        self.waits = np.ones(count)
         self.least_own = np.zeros(count)
         found = [self._besides(c, costs) for c in lists]
         self._loop_lut, self.apart = (np.concatenate(of_all) for of_all in zip(*found, strict=True))
@@ -274,6 +276,19 @@ class NestTable:
         """The bounds without limits on resources, of all rows, known or not."""
         return self._cycles(self.interval)
 
+    def alone_cycles(self, interval: _Floats) -> _Floats:
+        """Bounds of rows which the banks of other nests do not help, for intervals without ports."""
+        waits = np.maximum(interval, self.waits)
+        found = latency_bound(self.full, self.rest, waits, self.depth, self.runs)
+        bound: _Floats = np.maximum(found, self.serial)
+        return bound
+
+    @property
+    def may_be_faster(self) -> _Mask:
+        """Rows for which bounds are lower than where no banks of other nests help."""
+        found: _Mask = (self.saved > 0) | (self.waits > self.interval)
+        return found
+
     def _cycles(self, interval: _Floats) -> _Floats:
         found = latency_bound(self.full, self.rest, interval, self.depth, self.runs)
         bound: _Floats = np.maximum(found - self.saved, self.serial)
@@ -288,7 +303,9 @@ class NestTable:
         if self._blocks is not None and not self._is_counted[row]:
             self._count_blocks(self._blocks, np.array([row]), is_single=True)
         demand = self.footprint.demand(self.plan(row))
-        if not self.relief.is_waiting(row, (demand.array,)):
+        if self.relief.frees(row, demand.array):
+            self.waits[row] = demand.interval
+        else:
             self.interval[row] = max(self.interval[row], demand.interval)
         self.own_lut[row] = demand.accesses * self._access_lut + self._loop_lut[row]
 
@@ -378,7 +395,8 @@ class NestTable:
                 self.rule_out_larger(row)
             return
         self.state[row] = KNOWN
-        self.is_exact[row] = not self.relief.helps(row, answer.busy)
+        self.is_half_known[row] = self.relief.helps(row, answer.busy)
+        self.is_exact[row] = not self.is_half_known[row]
         self.known.learn(row, answer)
         slower = self._slowdown(row, answer.latency_cycles)
         self._slower[int(self._kind[row])] = slower
@@ -388,16 +406,22 @@ class NestTable:
         self._fit()
 
     def learn_relieved(self, row: int, answer: Evaluation) -> None:
-        """Take in the answer for a row alone, with all that the banks of other nests may do for it."""
+        """Take in the answer for a row alone with all that the banks of other nests may do for it.
+
+        Where it still waits for ports, it may wait less with other banks, and nothing is known.
+        """
         self.version += 1
+        self.is_half_known[row] = False
+        if answer.is_refused or self.relief.is_waiting(row, answer.busy):
+            return
+        self.is_relieved[row] = True
         self.relieved.learn(row, answer)
         if self.relief.is_one(row, self.answers[row].busy):
             self.least_own[row] = self.relieved.own[row] - self.relieved.shared[row]
-        self.is_relieved[row] = True
 
     def _slowdown(self, row: int, cycles: float) -> tuple[float, float]:
         """How much slower than its bound a row is: a ratio, and cycles per entry of the pipeline."""
-        least, runs = float(self.least_cycles()[row]), float(self.runs[row])
+        least, runs = float(self.alone_cycles(self.interval)[row]), float(self.runs[row])
         later = (cycles - least) / max(runs, 1.0)
         if later <= ENTRY:
             return 1.0, later
@@ -427,13 +451,14 @@ class NestTable:
     def guesses(self) -> tuple[_Floats, _Floats, _Floats, _Floats]:
         """What rows are likely to take: cycles, own LUT, LUT of operators, DSP blocks."""
         offset, slope = self._guess
-        own = self.own_lut + self.apart / self.interval
+        interval = np.maximum(self.interval, self.waits)
+        own = self.own_lut + self.apart / interval
         own = np.maximum(own + offset + slope * self.lanes, 0.0)
-        operators = (self.lut + self.control) / self.interval
-        dsp = np.ceil(self.dsp / self.interval)
+        operators = (self.lut + self.control) / interval
+        dsp = np.ceil(self.dsp / interval)
         # iterations of a nest that is no box may be countable in part only
         full = np.where(self._is_counted, self.full, np.maximum(self.full, self.iterations))
-        cycles = latency_bound(full, self.rest, self.interval, self.depth, self.runs)
+        cycles = latency_bound(full, self.rest, interval, self.depth, self.runs)
         cycles = np.maximum(cycles, self.serial)
         ratios, later = np.ones(len(self)), np.zeros(len(self))
         for kinds, known in ((self._loops, self._slower_alike), (self._kind, self._slower)):

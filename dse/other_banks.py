@@ -117,6 +117,11 @@ class Relief:
         """
         return self.is_waiting(row, busy) or any(may[row] for may in self.is_register.values())
 
+    def frees(self, row: int, array: str) -> bool:
+        """Whether other nests may make ports of an array less busy, or registers of it."""
+        may = self.is_register.get(array)
+        return self.is_waiting(row, (array,)) or (may is not None and bool(may[row]))
+
     def is_waiting(self, row: int, busy: Collection[str]) -> bool:
         """Whether a row waits for ports for which it may wait less."""
         return any(self.is_less_busy[array][row] for array in busy if array in self.is_less_busy)

@@ -234,25 +234,29 @@ class Exact:
             rows = branch.dive(_best(search) * (1 - self.tolerance))
             if rows is None or search.is_out_of_time:
                 return
-            asked = [(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers]
-            branch.ask(asked)
+            self._ask(branch, rows)
             search.evaluate([(branch.plan(rows), "")])
             self._improve(search, branch, ROUNDS)
 
-    @staticmethod
-    def _improve(search: Search, branch: Branch, rounds: int) -> None:
+    def _improve(self, search: Search, branch: Branch, rounds: int) -> None:
         """Change one nest of the best design at a time, as long as that is news."""
         for _ in range(rounds):
             best = search.best
             rows = branch.rows_of(best.plan) if best and not best.plan.dataflow else None
             if best is None or rows is None or search.is_out_of_time:
                 return
-            branch.ask([(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers])
+            self._ask(branch, rows)
             found = branch.improved(rows, best.resources.lut)
             if found is None:
                 return
-            branch.ask([(n, r) for n, r in enumerate(found) if r not in branch.tables[n].answers])
+            self._ask(branch, found)
             search.evaluate([(branch.plan(found), "")])
+
+    @staticmethod
+    def _ask(branch: Branch, rows: Sequence[int]) -> None:
+        """Have the rows of a design evaluated that are not known, each nest alone."""
+        asked = [(n, r) for n, r in enumerate(rows) if r not in branch.tables[n].answers]
+        branch.ask(asked, is_helped=False)
 
     def _bounded(self, search: Search, branch: Branch) -> None:
         """Raise the bound of a branch, or find a design that reaches it."""
@@ -295,7 +299,7 @@ class Exact:
                 if search.is_out_of_time:
                     return
                 branch.foresee([(n, later) for later in rows[number + 1 :]])
-                branch.ask([(n, row)])
+                branch.ask([(n, row)], is_helped=False)
 
     @staticmethod
     def _overlapped(search: Search, branch: Branch) -> None:
@@ -350,7 +354,7 @@ class Exact:
             for n, row in coarse:
                 branch.tables[n].refine_near(row)
             if not coarse:
-                branch.ask([(n, r) for n, r in pairs if r not in branch.tables[n].answers])
+                self._ask(branch, choice.rows)
                 evaluations += 1
         # out of time: what is known is made a design of all the same
         return known or composer.choose(limits, is_known=True)
