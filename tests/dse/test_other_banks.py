@@ -128,3 +128,29 @@ def test_registers_that_two_nests_make_together_are_in_the_space_and_above_the_b
     assert branch.lower_bound(float("inf")).cycles <= whole(branch, (other, row)).latency_cycles
     assert second.is_relieved[row]
     assert second.relieved.loops[row] < second.known.loops[row]
+
+
+def test_a_design_of_three_nests_with_registers_is_above_the_bounds_of_its_rows() -> None:
+    """Durbin: 4, 6 and 37 lanes want 444 banks of 400 elements, whose ports bound nothing then."""
+    problem = example("polybench/durbin", "medium")
+    search = Search(problem, Store(None), SerialExecutor())
+    branch = next(
+        Branch(search, v)
+        for v in problem_variants(problem, search.local)
+        if v.structure.name == "written" and v.implementations == (("fadd", "fabric"),)
+    )
+    lanes = (4, 6, 37)
+    rows = []
+    for table, factor in zip(branch.tables, lanes, strict=True):
+        by_lanes = {table.plan(r).factors: r for r in range(len(table))}
+        rows.append(by_lanes[factor,])
+    answer = whole(branch, tuple(rows)).latency_cycles
+    room = Room(NO_LIMIT, NO_LIMIT, NO_LIMIT)
+    for is_helped in (False, True):
+        branch.ask(list(enumerate(rows)), is_helped=is_helped)
+        bounds = [
+            float(branch._beside_others(table, table.bounds(room)[0])[row])
+            for table, row in zip(branch.tables, rows, strict=True)
+        ]
+        assert sum(bounds) <= answer
+        assert branch.lower_bound(float("inf")).cycles <= answer
