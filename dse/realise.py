@@ -345,24 +345,15 @@ def wanted_by_rows(
         All loops of the band.
     factors : array of int, shape (n, len(order))
     """
-    extents = np.array([nest.loop(loop).extent for loop in order], dtype=np.int64)
-    lanes = np.minimum(factors, extents)
-    whole = nest.is_box and len(nest.statements) == 1
-    remains = extents >= (2 * lanes if whole else lanes + 1)
-    around = [loop.name for loop in nest.prefix if loop.extent > 1]
-    accesses = [
-        each for statement in nest.statements for each in access_strides(program, statement)
-    ]
+    lanes = _lanes(nest, order, factors)
+    accesses = _moving_accesses(program, nest, order, factors)
     uses = Counter(array for array, _ in accesses)
     wanted: dict[tuple[str, int], NDArray[np.int64]] = {}
-    for array, strides in accesses:
+    for array, dims in accesses:
         found: dict[int, NDArray[np.int64]] = {}
         moved: list[NDArray[np.int64]] = []
-        for dim, by_loop in enumerate(strides):
-            stride = np.array([by_loop.get(loop, 0) for loop in order], dtype=np.int64)
+        for dim, (stride, step) in enumerate(dims):
             blocks = np.abs(stride) * lanes
-            steps = gcd(*(by_loop.get(loop, 0) for loop in around))
-            step = np.gcd.reduce(np.where(remains, blocks, 0), axis=1, initial=steps)
             all_lanes = np.lcm.reduce(np.where((lanes > 1) & (stride != 0), blocks, 1), axis=1)
             banks = np.where(step > 0, step, all_lanes)
             is_new = ((lanes > 1) & (stride != 0)).any(axis=1)
@@ -392,20 +383,36 @@ def steps_by_rows(
         All loops of the band.
     factors : array of int, shape (n, len(order))
     """
+    accesses = _moving_accesses(program, nest, order, factors)
+    return [(array, [step for _, step in dims]) for array, dims in accesses]
+
+
+def _lanes(nest: Nest, order: tuple[str, ...], factors: NDArray[np.int64]) -> NDArray[np.int64]:
     extents = np.array([nest.loop(loop).extent for loop in order], dtype=np.int64)
-    lanes = np.minimum(factors, extents)
+    lanes: NDArray[np.int64] = np.minimum(factors, extents)
+    return lanes
+
+
+def _moving_accesses(
+    program: PolyProgram, nest: Nest, order: tuple[str, ...], factors: NDArray[np.int64]
+) -> list[tuple[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]]]:
+    """Per access the array and, for each dim, its strides along the loops of `order`, and the greatest
+    common divisor of the steps of what remains of the loops, a number a row."""
+    extents = np.array([nest.loop(loop).extent for loop in order], dtype=np.int64)
+    lanes = _lanes(nest, order, factors)
     whole = nest.is_box and len(nest.statements) == 1
     remains = extents >= (2 * lanes if whole else lanes + 1)
     around = [loop.name for loop in nest.prefix if loop.extent > 1]
     found = []
     for statement in nest.statements:
         for array, strides in access_strides(program, statement):
-            steps = []
+            dims = []
             for by_loop in strides:
-                blocks = np.abs([by_loop.get(loop, 0) for loop in order]) * lanes
+                stride = np.array([by_loop.get(loop, 0) for loop in order], dtype=np.int64)
                 outside = gcd(*(by_loop.get(loop, 0) for loop in around))
-                steps.append(np.gcd.reduce(np.where(remains, blocks, 0), axis=1, initial=outside))
-            found.append((array, steps))
+                steps = np.where(remains, np.abs(stride) * lanes, 0)
+                dims.append((stride, np.gcd.reduce(steps, axis=1, initial=outside)))
+            found.append((array, dims))
     return found
 
 
