@@ -66,7 +66,6 @@ from pom.dse.shared_banks import Part, SharedBanks, of_rows
 from pom.dse.space import Variant, operator_cost
 from pom.ir.expr import Apply, walk
 from pom.ir.graph import Assign
-from pom.ir.poly import PolyProgram
 from pom.qor_model.expand import TOO_LARGE
 
 _Floats = NDArray[np.float64]
@@ -139,20 +138,15 @@ class Branch:
             others = other_banks(program, statements, wants)
             for n, (table, own, more) in enumerate(zip(tables, wants, others, strict=True)):
                 found = relief(program, len(table), own, more, table.steps)
-                table.put_beside(self._affordable(program, shared, n, table, found))
+                table.put_beside(self._affordable(shared, n, table, found))
         return tables, shared
 
-    def _affordable(
-        self, program: PolyProgram, shared: SharedBanks, n: int, table: NestTable, found: Relief
-    ) -> Relief:
+    def _affordable(self, shared: SharedBanks, n: int, table: NestTable, found: Relief) -> Relief:
         """`found` without registers among which a row has not the LUT to select."""
         limit, rows = self.search.problem.limits.lut, np.arange(len(table))
         may: dict[str, _Mask] = {}
         for array, of_array in found.is_register.items():
-            sizes = {
-                (array, dim): size for dim, size in enumerate(program.arrays[array].type.shape)
-            }
-            left = of_array & (table.own_lut + shared.extra_lut(n, sizes, rows) <= limit)
+            left = of_array & (table.own_lut + shared.register_lut(n, array, rows) <= limit)
             if left.any():
                 may[array] = left
         return replace(found, is_register=may)
@@ -236,11 +230,8 @@ class Branch:
             return True
         own = float(table.known.beside_lut(CONTROL_LUT)[row])
         left = self.search.problem.limits.lut - own
-        program = self.variant.structure.program
         for array, may in table.relief.is_register.items():
-            shape = program.arrays[array].type.shape
-            sizes = {(array, dim): size for dim, size in enumerate(shape)}
-            if may[row] and self._shared.extra_lut(n, sizes, np.array([row]))[0] <= left:
+            if may[row] and self._shared.register_lut(n, array, np.array([row]))[0] <= left:
                 return True
         table.is_exact[row], table.is_half_known[row] = True, False
         table.version += 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.bank_nodes import Prices, followed
-from pom.dse.nest_table import OPEN, NestTable
+from pom.dse.nest_table import NestTable
 from pom.dse.shared_banks import Part
 
 _Floats = NDArray[np.float64]
@@ -128,8 +128,7 @@ def no_help(count: int) -> tuple[_Mask, _Floats]:
 
 def is_open(table: NestTable, part: Part, cell: int) -> bool:
     """Whether there is something to ask about the row of a cell, to raise what the cell adds to a bound."""
-    row = int(part.rows[cell])
-    return bool(table.state[row] == OPEN or (table.is_half_known[row] and part.is_helped[cell]))
+    return table.is_open(int(part.rows[cell]), is_helped=bool(part.is_helped[cell]))
 
 
 def first_open(
@@ -155,8 +154,8 @@ def first_open(
     found: list[int] = []
     for at in near[np.lexsort((rows[near], values[near]))].tolist():
         row = int(rows[at])
-        is_half = table.is_half_known[row] and (is_helped is None or is_helped[at])
-        if values[at] == np.inf or not (is_half or table.state[row] == OPEN):
+        may_help = is_helped is None or bool(is_helped[at])
+        if values[at] == np.inf or not table.is_open(row, is_helped=may_help):
             break
         if row not in found:
             found.append(row)

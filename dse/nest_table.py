@@ -419,6 +419,11 @@ class NestTable:
         if self.relief.is_one(row, self.answers[row].busy):
             self.least_own[row] = self.relieved.own[row] - self.relieved.shared[row]
 
+    def is_open(self, row: int, *, is_helped: bool) -> bool:
+        """Whether there is something to ask about a row, or of one that is known alone, about what it
+        takes where other nests help it."""
+        return bool(self.state[row] == OPEN or (self.is_half_known[row] and is_helped))
+
     def _slowdown(self, row: int, cycles: float) -> tuple[float, float]:
         """How much slower than its bound a row is: a ratio, and cycles per entry of the pipeline."""
         least, runs = float(self.alone_cycles(self.interval)[row]), float(self.runs[row])

@@ -4,8 +4,8 @@ An array has one partition in a design, the least common multiple of what the ne
 was asked about alone had the banks that its own row wants. With more of them it waits less for ports;
 and an array that is split completely becomes registers, which are read without a state of their own.
 So where ports are what a row waits for, or where its arrays may become registers, the answer for the
-nest alone is no lower bound of what the row takes in a design: that is known in a leaf of `bank_nodes`
-only, where the banks are decided.
+nest alone is no lower bound of what the row takes in a design. Such a row is asked about a second time,
+with all that other nests may do for it.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class Relief:
         return np.logical_or.reduce(found) if found else np.zeros(0, dtype=bool)
 
     def is_one(self, row: int, busy: Collection[str]) -> bool:
-        """Whether other nests help a row in one way only: what it needs is known then, too."""
-        waits = sum(bool(less[row]) for name, less in self.is_less_busy.items() if name in busy)
-        return waits + sum(bool(may[row]) for may in self.is_register.values()) == 1 and not waits
+        """Whether registers of one array are all that helps a row: what it needs is known then, too."""
+        registers = sum(bool(may[row]) for may in self.is_register.values())
+        return registers == 1 and not self.is_waiting(row, busy)
 
     def helps(self, row: int, busy: Collection[str]) -> bool:
         """Whether the answer for a row alone is no bound of what it takes in a design.

@@ -122,6 +122,11 @@ class SharedBanks:
         found: _Floats = self._extra[key][rows]
         return found
 
+    def register_lut(self, n: int, array: str, rows: _Ints) -> _Floats:
+        """LUT that rows of a nest need at the least where an array becomes registers."""
+        shape = self._program.arrays[array].type.shape
+        return self.extra_lut(n, {(array, dim): size for dim, size in enumerate(shape)}, rows)
+
     def _selection(
         self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints | None = None
     ) -> _Floats:
