@@ -186,7 +186,10 @@ class LoopRanges:
                 found = self._blocked(inner, along, (1,) * len(factors), is_single)
             else:
                 found = self._grid(inner, along)
-            if found is not None and any(factor > 1 for factor in factors):
+            if any(factor > 1 for factor in factors):
+                if found is None:
+                    # not kept: it may be that only the work for all designs is used up
+                    return None
                 self._left -= 0 if is_single else found.low.size
                 if self._left < 0 and not is_single:
                     return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
 
 import pom
+from pom.dse import block_ranges
 from pom.dse.blocks import BlockCounts
 from pom.dse.nests import find_nests
 from pom.passes.graph_to_poly import graph_to_poly
@@ -93,3 +95,15 @@ def test_blocks_of_skewed_loops():
     assert found.iterations == pytest.approx(len(blocks), rel=2e-3)
     # two wavefronts at once
     assert BlockCounts(program, nest).least(("j", "i"), (2, 4)).entries == 11
+
+
+def test_a_design_is_counted_when_the_work_for_all_is_used_up(monkeypatch):
+    order, factors = ("i", "j", "k"), (2, 3, 1)
+    expected = counts().least(order, factors)
+    monkeypatch.setattr(block_ranges, "WORK", 0)
+    block_ranges._shared.cache_clear()
+    short = counts()
+    assert short.least(order, factors) is None
+    many = np.array([factors]), np.array([True])
+    assert short.least_of(order, *many, is_single=True).first == expected
+    block_ranges._shared.cache_clear()
