@@ -19,7 +19,7 @@ POINTS = 400_000
 """Most points of the outer loops that are looked at."""
 SPARSE = 8
 """How many places a grid may have for each of them."""
-WORK = 30_000_000
+WORK = 60_000_000
 """Most places that are looked at for all designs of nests of one shape."""
 ENDLESS = 1 << 30
 """Beyond every value of a loop."""
@@ -53,7 +53,7 @@ class Ranges:
     their blocks: one axis each.
 
     Where the inner loop has no iterations, it ends before it begins, and its length is 0. Of the
-    iterations of one block, which may leave a gap, those that do most count.
+    iterations of one block, which may leave a gap, those that do most count at least.
     """
 
     low: Values
@@ -62,19 +62,30 @@ class Ranges:
 
     def inner_blocks(self, least: int, factor: int) -> Ranges:
         """The blocks of the inner loop, whose values begin with `least`."""
-        is_empty = self.length == 0
+        is_empty, is_whole = self.length == 0, self.length == self.high - self.low + 1
         low, high = (self.low - least) // factor, (self.high - least) // factor
-        length = high - low + 1
+        length = np.where(is_whole, high - low + 1, -(-self.length // factor))
         low[is_empty], high[is_empty], length[is_empty] = ENDLESS, -ENDLESS, 0
         return Ranges(low, high, length)
 
-    def outer_blocks(self, axis: int, factor: int) -> Ranges:
-        """The grid over the blocks of an outer loop."""
-        return Ranges(
-            _grouped(np.minimum, self.low, axis, factor),
-            _grouped(np.maximum, self.high, axis, factor),
-            _grouped(np.maximum, self.length, axis, factor),
-        )
+    def outer_blocks(self, axis: int, factor: int, *, is_gapless: bool) -> Ranges:
+        """The grid over the blocks of an outer loop; see `is_gapless`."""
+        low = _grouped(np.minimum, self.low, axis, factor)
+        high = _grouped(np.maximum, self.high, axis, factor)
+        if is_gapless:
+            return Ranges(low, high, np.maximum(high - low + 1, 0))
+        return Ranges(low, high, _grouped(np.maximum, self.length, axis, factor))
+
+    def is_gapless(self, axis: int) -> bool:
+        """Whether blocks of an outer loop leave no gap: the ranges have none, and those of neighbours
+        overlap or meet."""
+        is_run = self.length > 0
+        if (self.length != self.high - self.low + 1)[is_run].any():
+            return False
+        low, high, runs = (np.moveaxis(a, axis, 0) for a in (self.low, self.high, is_run))
+        begins = np.count_nonzero(runs[1:] & ~runs[:-1], axis=0) + runs[0]
+        meets = (low[1:] <= high[:-1] + 1) & (low[:-1] <= high[1:] + 1)
+        return bool((begins <= 1).all() and meets[runs[1:] & runs[:-1]].all())
 
     def in_order(self, order: tuple[int, ...]) -> Ranges:
         """The same with some outer loops in an order; the others have a single block."""
@@ -127,6 +138,7 @@ class LoopRanges:
         self.free = self._free_loops()
         self._left = WORK
         self._grids: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Ranges | None] = {}
+        self._gapless: dict[tuple[int, tuple[int, ...], tuple[int, ...], int], bool] = {}
 
     def blocks(
         self, loops: tuple[int, ...], factors: tuple[int, ...], *, is_single: bool = False
@@ -172,33 +184,41 @@ class LoopRanges:
     ) -> Ranges | None:
         """The ranges of the inner loop, in blocks, over blocks of the others.
 
-        Blocks are made of the inner loop first and then of one loop after the other, so that designs
-        share what they have in common.
+        Blocks are made of one outer loop after the other and then of the inner loop, so that designs
+        share what they have in common, and the grid gets smaller early.
         """
         key = (inner, along, factors)
-        if key not in self._grids:
-            found: Ranges | None
-            axis = max((n for n, factor in enumerate(factors[:-1]) if factor > 1), default=None)
-            if axis is not None:
-                before = (*factors[:axis], *(1 for _ in along[axis:]), factors[-1])
-                found = self._blocked(inner, along, before, is_single)
-            elif factors[-1] > 1:
-                found = self._blocked(inner, along, (1,) * len(factors), is_single)
-            else:
-                found = self._grid(inner, along)
-            if any(factor > 1 for factor in factors):
-                if found is None:
-                    # not kept: it may be that only the work for all designs is used up
-                    return None
-                self._left -= 0 if is_single else found.low.size
-                if self._left < 0 and not is_single:
-                    return None
-                if axis is not None:
-                    found = found.outer_blocks(axis, factors[axis])
-                else:
-                    found = found.inner_blocks(self._loops[inner].least, factors[-1])
-            self._grids[key] = found
-        return self._grids[key]
+        if key in self._grids:
+            return self._grids[key]
+        if factors[-1] > 1:
+            source = self._worked(inner, along, (*factors[:-1], 1), is_single)
+            # not kept: what is counted in it is, and it is good for nothing else
+            least = self._loops[inner].least
+            return None if source is None else source.inner_blocks(least, factors[-1])
+        axis = max((n for n, factor in enumerate(factors) if factor > 1), default=None)
+        if axis is None:
+            found = self._grid(inner, along)
+        else:
+            before = (*factors[:axis], *(1 for _ in factors[axis:]))
+            source = self._worked(inner, along, before, is_single)
+            if source is None:
+                # not kept: it may be that only the work for all designs is used up
+                return None
+            step = (inner, along, before, axis)
+            if step not in self._gapless:
+                self._gapless[step] = source.is_gapless(axis)
+            found = source.outer_blocks(axis, factors[axis], is_gapless=self._gapless[step])
+        self._grids[key] = found
+        return found
+
+    def _worked(
+        self, inner: int, along: tuple[int, ...], factors: tuple[int, ...], is_single: bool
+    ) -> Ranges | None:
+        """A grid that all of is looked at; None where that is too much for all designs."""
+        found = self._blocked(inner, along, factors, is_single)
+        if found is not None and not is_single:
+            self._left -= found.low.size
+        return found if is_single or self._left >= 0 else None
 
     def _grid(self, inner: int, along: tuple[int, ...]) -> Ranges | None:
         """The range of the inner loop for all values of the others; None where it is not known.

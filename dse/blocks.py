@@ -401,9 +401,10 @@ class _Place:
         and lower."""
         lengths = self.length[self.is_run]
         most, fewest, mean = int(lengths.max()), int(lengths.min()), float(lengths.mean())
+        # blocks with gaps may have more iterations than are counted
+        shortest = int((self.last - self.first)[self.is_run].min()) + 1
         if most == fewest:
-            return _Trips(mean, mean, False, fewest)
-        shortest = fewest
+            return _Trips(mean, mean, False, shortest)
         # of very many iterations the model looks at a sample
         counted = SAMPLED * mean
         if not (self._is_affine(self.first) and self._is_affine(self.last)):
