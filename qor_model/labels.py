@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pom.errors import PomError
+from pom.qor_model.label_doubts import other_technology
 from pom.qor_model.region import LoopDirectives, Partition, PartitionKind
 
 Row = Mapping[str, str]
@@ -159,6 +160,7 @@ def _label_file(
     kind: LabelKind, rows: Iterable[Mapping[str, str | None]], read: Callable[[Row], Label]
 ) -> LabelFile:
     labels: list[Label] = []
+    lines: list[int] = []
     unread: list[tuple[str, str]] = []
     known: dict[Label, tuple[int, Label]] = {}
     for line, row in enumerate(rows, 2):
@@ -167,6 +169,7 @@ def _label_file(
             first = known.setdefault(_unmeasured(label), (line, label))
             if first[0] == line:
                 labels.append(label)
+                lines.append(line)
             elif first[1] == label:
                 unread.append((f"line {line}", f"POM-Q028: repeats line {first[0]}"))
             else:
@@ -175,7 +178,14 @@ def _label_file(
             unread.append((f"line {line}", f"POM-Q026: there is no column {error.args[0]}"))
         except ValueError as error:
             unread.append((f"line {line}", f"POM-Q026: the row cannot be read: {error}"))
-    return LabelFile(kind, tuple(labels), tuple(unread))
+    twins = other_technology(labels)
+    unread += [
+        (f"line {lines[place]}", f"POM-Q029: has the synthesis report of {labels[twin].part}, line "
+         f"{lines[twin]}, clock period included: one of them is for the other device")
+        for place, twin in twins.items()
+    ]  # fmt: skip
+    kept = tuple(label for place, label in enumerate(labels) if place not in twins)
+    return LabelFile(kind, kept, tuple(unread))
 
 
 def _unmeasured(label: Label) -> Label:
@@ -268,7 +278,7 @@ def _hlsfactory(row: Row) -> Label:
 
 
 def _ml4accel(row: Row) -> Label:
-    names = {"lut": "hls_lut", "ff": "hls_ff", "dsp": "hls_dsp"}
+    names = {"lut": "hls_lut", "ff": "hls_ff", "dsp": "hls_dsp", "est_clock_ns": "hls_clk_ns"}
     factor = int(row["io"])
     loops: list[tuple[str, LoopDirectives]] = []
     for entry in row["prj"].split("_")[1:]:

@@ -24,6 +24,7 @@ from pom.qor_model.gnn.lazy_graph import LazyGraph, categories
 from pom.qor_model.gnn.nests import NestMaker
 from pom.qor_model.gnn.shape import SHAPE, BodyShape, shape_terms
 from pom.qor_model.gnn.targets import Measured, MeasuredFile
+from pom.qor_model.label_doubts import is_7series
 from pom.qor_model.labels import Label, LabelKind
 from pom.qor_model.latency import LatencyModel
 from pom.qor_model.operators import OperatorLibrary
@@ -123,7 +124,7 @@ class SampleMaker:
             result.latency_cycles, total.lut, total.ff, total.dsp, total.bram_18k,
             *(counts.lut[n] for n in LUT_TERMS), *(counts.ff[n] for n in FF_TERMS),
             *_memory_terms(design), *shape_terms(result, contents, self._shapes),
-            float(_is_7series(self.library.device)),
+            float(is_7series(self.library.device)),
         )  # fmt: skip
         banks = {
             timing.name: self._graphs.banks(design, timing.name) for timing in result.functions
@@ -137,10 +138,6 @@ class SampleMaker:
     def _graph(self, design: Design, result: DesignResult) -> EncodedDesign:
         readable = self._graphs.readable(design, result)
         return encode_design(self._graphs.graph(design, readable), self._encoded)
-
-
-def _is_7series(part: str) -> bool:
-    return part.lower().startswith("xc7")
 
 
 def _memory_terms(design: Design) -> tuple[float, ...]:
@@ -230,7 +227,7 @@ class _Runner:
         result = model.estimate(loops, partitions)
         design = model.with_directives(loops, partitions)
         found = maker.sample(design, result, label.design, label.kernel)
-        terms = (*found.terms[:-1], float(_is_7series(label.part)))
+        terms = (*found.terms[:-1], float(is_7series(label.part)))
         return replace(
             found, device=label.part, clock_ns=label.clock_ns, terms=terms, labels=row.values,
             tokens=_tokens(label, partitions),

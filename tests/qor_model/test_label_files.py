@@ -114,3 +114,38 @@ def test_without_a_known_kernel_or_loop_there_is_nothing_to_train_on(
     said = capsys.readouterr().err
     assert "POM-Q049" in said
     assert code in said
+
+
+DESIGN = (
+    "kernel,part,prj,io,hls_clk_ns,hls_lut,hls_ff,hls_dsp,impl_lut,impl_lutram,impl_srl,impl_ff,"
+    "impl_ramb36,impl_ramb18,impl_dsp,impl_dyn_mW\n"
+)
+
+
+def _design(part: str, clock: str = "8.4", unroll: int = 1, lut: int = 900) -> str:
+    return f"gemm,{part},io2_l2n1n{unroll},2,{clock},{lut},700,5,500,0,0,600,1,1,5,9.5\n"
+
+
+def test_a_report_of_two_technologies_is_of_one_of_them(tmp_path: Path) -> None:
+    """The delays of two technologies differ, so one of the two designs is not what it says."""
+    same = _design("xczu9eg") + _design("xc7v585t")
+    other = _design("xczu9eg", unroll=2) + _design("xc7v585t", clock="7.9", unroll=2)
+    file = read_labels(_file(tmp_path, DESIGN + same + other))
+    assert [label.loops[1][1].unroll for label in file.labels] == [2, 2]
+    assert [line for line, _ in file.unread] == ["line 2", "line 3"]
+    assert all(reason.startswith("POM-Q029") for _, reason in file.unread)
+    assert "line 3" in file.unread[0][1]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        _design("xczu7ev"),
+        _design("xc7v585t", unroll=2),
+        _design("xc7v585t", lut=901),
+        _design("xc7v585t", clock=""),
+    ],
+    ids=["one technology", "another design", "another count", "no clock period"],
+)
+def test_reports_that_may_agree_are_kept(second: str, tmp_path: Path) -> None:
+    assert read_labels(_file(tmp_path, DESIGN + _design("xczu9eg") + second)).unread == ()
