@@ -179,11 +179,12 @@ def _label_file(
         except ValueError as error:
             unread.append((f"line {line}", f"POM-Q026: the row cannot be read: {error}"))
     twins = other_technology(labels)
-    unread += [
-        (f"line {lines[place]}", f"POM-Q029: has the synthesis report of {labels[twin].part}, line "
-         f"{lines[twin]}, clock period included: one of them is for the other device")
-        for place, twin in twins.items()
-    ]  # fmt: skip
+    for place, twin in twins.items():
+        reason = (
+            f"POM-Q029: has the synthesis report of {labels[twin].part}, line {lines[twin]}, clock "
+            "period included: one of them is for the other device"
+        )
+        unread.append((f"line {lines[place]}", reason))
     kept = tuple(label for place, label in enumerate(labels) if place not in twins)
     return LabelFile(kind, kept, tuple(unread))
 
