@@ -441,14 +441,11 @@ class Branch:
         """What rows are likely to take; of equal factors, the best order."""
         parts = []
         for n, table in enumerate(self.tables):
-            cycles, own, _, dsp = table.guesses()
-            operators = np.zeros((len(table), table.known.by_operator.shape[1]))
-            operators[:, :-1] = table.by_operator / table.interval[:, None]
-            known = table.state == KNOWN
-            operators[known] = table.known.by_operator[known]
-            rows = np.flatnonzero((cycles < np.inf) & (dsp <= self.search.problem.limits.dsp))
-            rows = table.best_orders(rows, cycles, own)
-            columns = cycles[rows], own[rows], operators[rows]
+            likely = table.guesses()
+            usable = likely.dsp <= self.search.problem.limits.dsp
+            rows = np.flatnonzero((likely.cycles < np.inf) & usable)
+            rows = table.best_orders(rows, likely.cycles, likely.own)
+            columns = likely.cycles[rows], likely.own[rows], likely.by_operator[rows]
             parts.append(Part(n, rows, *columns, *no_help(len(rows))))
         return parts
 

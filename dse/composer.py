@@ -3,9 +3,10 @@
 The heaviest nest chooses first. The banks that it wants bind the nests after it: lanes along a dim
 that is split into another number of banks would select among them at run time, so in every dim
 that two nests share, the lighter one takes the same factor, or a divisor of it and selects among the
-banks that are so many apart. A cap on the operators, which all nests use, leaves room for what each
-needs besides, and a price on LUT keeps light nests small; after that each nest takes what the others
-leave.
+banks that are so many apart. Of every kind of operator a design has as many as the nest that uses most
+of it: what those before it have costs a nest nothing. A cap on the operators leaves room for what each
+nest needs besides, and a price on LUT keeps light nests small; after that each nest takes what the
+others leave.
 """
 
 from __future__ import annotations
@@ -85,15 +86,15 @@ class Composer:
         Whether a single lane of the heavier nest binds the lighter ones, too.
     is_hopeful : bool
         Whether lanes are expected to select among banks for as little as they may.
-    inside : dict of (int, int) to (float, float)
-        Cycles and own LUT of nests and rows that turned out to need more in a whole design than
-        alone.
+    inside : dict of (int, int) to (float, float, float)
+        Cycles, own LUT and what is there once, of nests and rows that turned out to need more in a
+        whole design than alone.
     """
 
     def __init__(self, program: PolyProgram, tables: tuple[NestTable, ...]) -> None:
         self.program = program
         self.tables = tables
-        self.inside: dict[tuple[int, int], tuple[float, float]] = {}
+        self.inside: dict[tuple[int, int], tuple[float, float, float]] = {}
         self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
         self._known: dict[object, Choice | None] = {}
         self.is_strict, self.is_hopeful = True, False
@@ -154,15 +155,18 @@ class Composer:
         """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
         rows: dict[int, int] = {}
         banks = self._no_banks()
+        operators: _Floats | None = None
         for n in order:
             view = self._view(views, n, banks)
             if n == order[0] and number:
                 found = self._alternative(views, n, view, corner, number)
             else:
-                found = view.least(corner)
+                found = view.least(corner, operators)
             if found < 0:
                 return None
             rows[n] = found
+            own = views.guesses[n].operators[found]
+            operators = own if operators is None else np.maximum(operators, own)
             bound = self._wants[n].bound_by(int(views.guesses[n].rows[found]), self.is_strict)
             np.maximum(banks, bound, out=banks)
         return tuple(rows[n] for n in range(len(views.guesses)))
@@ -233,7 +237,8 @@ class Composer:
         guesses = views.guesses
         at = list(positions)
         own = [float(g.own[p]) for g, p in zip(guesses, at, strict=True)]
-        operators = [float(g.operators[p]) for g, p in zip(guesses, at, strict=True)]
+        shared = [float(g.shared[p]) for g, p in zip(guesses, at, strict=True)]
+        operators = np.stack([g.operators[p] for g, p in zip(guesses, at, strict=True)])
         bound = np.stack(
             [
                 wants.bound_by(int(g.rows[p]), self.is_strict)
@@ -244,14 +249,12 @@ class Composer:
             bound[n] = 0
             view = self._view(views, n, bound.max(axis=0))
             others = sum((*own[:n], *own[n + 1 :]))
-            shared = max((*operators[:n], *operators[n + 1 :]), default=0.0)
-            found = view.fastest_beside(others, shared)
+            operators[n] = shared[n] = 0.0
+            found = view.fastest_beside(others, max(shared), operators.max(axis=0), at[n])
             if found >= 0:
                 at[n] = found
-                own[n], operators[n] = (
-                    float(guesses[n].own[found]),
-                    float(guesses[n].operators[found]),
-                )
+                own[n] = float(guesses[n].own[found])
+            operators[n], shared[n] = guesses[n].operators[at[n]], float(guesses[n].shared[at[n]])
             bound[n] = self._wants[n].bound_by(int(guesses[n].rows[at[n]]), self.is_strict)
         return self._choice(guesses, at)
 
@@ -259,7 +262,9 @@ class Composer:
         pairs = list(zip(guesses, positions, strict=True))
         cycles = sum(float(g.cycles[p]) for g, p in pairs)
         lut = sum(float(g.own[p]) for g, p in pairs)
-        lut += max((float(g.operators[p]) for g, p in pairs), default=0.0)
+        lut += max(float(g.shared[p]) for g, p in pairs)
+        # every kind of operator is there for the nest that needs most of it
+        lut += float(np.max([g.operators[p] for g, p in pairs], axis=0).sum())
         return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
 
     def _view(self, views: _Views, n: int, banks: _Ints) -> _View:
@@ -284,7 +289,7 @@ class Composer:
 
         Then the same behind the nest that shares arrays with most of the others.
         """
-        least = [float(table.guesses()[0].min()) for table in self.tables]
+        least = [float(table.guesses().cycles.min()) for table in self.tables]
         weight = [round(2 * math.log2(max(cycles, 1.0))) for cycles in least]
         nests = range(len(least))
         found = [
@@ -305,15 +310,24 @@ class Composer:
         version = (table.version, len(self.inside))
         found = self._guesses.get(key)
         if found is None or found[0] != version:
-            cycles, own, operators, dsp = table.guesses()
-            for (m, row), (more_cycles, more_own) in self.inside.items():
+            likely = table.guesses()
+            cycles, own = likely.cycles, likely.own
+            for (m, row), (more_cycles, more_own, shared) in self.inside.items():
                 if m == n:
-                    cycles[row], own[row] = more_cycles, more_own
+                    cycles[row], own[row], likely.shared[row] = more_cycles, more_own, shared
             if is_known:
                 cycles[table.state != KNOWN] = np.inf
             rows = table.best_orders(np.flatnonzero(cycles < np.inf), cycles, own)
+            by_kind = likely.by_operator[rows]
             guess = _Guess(
-                rows, cycles[rows], own[rows], operators[rows], dsp[rows], table.lanes[rows]
+                rows,
+                cycles[rows],
+                own[rows],
+                likely.shared[rows],
+                by_kind,
+                by_kind.sum(axis=1),
+                likely.dsp[rows],
+                table.lanes[rows],
             )
             found = self._guesses[key] = (version, guess)
         return found[1]
@@ -366,15 +380,17 @@ class Composer:
 
 @dataclass(frozen=True, slots=True)
 class _Guess:
-    """What rows of a nest are expected to take; of equal factors, one order.
+    """What rows of a nest are expected to take (`known_rows.Likely`); of equal factors, one order.
 
-    `views` has the rows in the light of limits and banks.
+    `most` has the LUT of all operators of a row. `views` has the rows in the light of limits and banks.
     """
 
     rows: _Ints
     cycles: _Floats
     own: _Floats
+    shared: _Floats
     operators: _Floats
+    most: _Floats
     dsp: _Floats
     lanes: _Ints
     views: dict[Resources, dict[bytes, _View]] = field(default_factory=dict, compare=False)
@@ -387,7 +403,7 @@ class _Views:
         self.guesses = guesses
         self.limits = limits
         self.total = sum(float(g.cycles.min()) for g in guesses)
-        allowed = [g.operators[g.dsp <= limits.dsp].max(initial=0.0) for g in guesses]
+        allowed = [g.most[g.dsp <= limits.dsp].max(initial=0.0) for g in guesses]
         self.operators = min(float(max(allowed, default=0.0)), float(limits.lut))
         self.of = [guess.views.setdefault(limits, {}) for guess in guesses]
         self.improved: dict[tuple[int, ...], Choice] = {}
@@ -424,22 +440,35 @@ class _View:
         self._guess, self._own, self._lut = guess, own, limits.lut
         self._share = 1.0 / nests
         self._agrees = usable & (guess.dsp <= limits.dsp)
-        self._fits = self._agrees & (own + guess.operators <= limits.lut)
-        self._least: dict[Corner, int] = {}
+        self._fits = self._agrees & (own + guess.shared + guess.most <= limits.lut)
+        self._least: dict[tuple[Corner, bytes], int] = {}
         self.beside: dict[tuple[int, Corner], _Floats] = {}
 
     def values(self, corner: Corner) -> tuple[_Floats, _Mask]:
         """Cycles and priced LUT of all rows, and which of them are within a cap."""
         per_lut, most = corner
         guess = self._guess
-        values = guess.cycles + per_lut * (self._own + self._share * guess.operators)
-        return values, self._fits & (guess.operators <= most)
+        values = guess.cycles + per_lut * (self._own + self._share * guess.most)
+        return values, self._fits & (guess.most <= most)
 
-    def least(self, corner: Corner) -> int:
-        """The best row for a cap and a price; -1 for none."""
-        found = self._least.get(corner)
+    def least(self, corner: Corner, operators: _Floats | None) -> int:
+        """The best row for a cap and a price; -1 for none.
+
+        Parameters
+        ----------
+        corner : Corner
+        operators : array of float, shape (kinds,), optional
+            LUT of operators of every kind that are there for other nests.
+        """
+        key = corner, b"" if operators is None else operators.tobytes()
+        found = self._least.get(key)
         if found is None:
-            found = self._least[corner] = _least(*self.values(corner), self._guess.lanes)
+            values, usable = self.values(corner)
+            if operators is not None:
+                guess = self._guess
+                more = np.maximum(guess.operators - operators, 0.0).sum(axis=1)
+                values = guess.cycles + corner[0] * (self._own + more)
+            found = self._least[key] = _least(values, usable, self._guess.lanes)
         return found
 
     def near(self, corner: Corner, others: _Floats) -> list[int]:
@@ -454,11 +483,24 @@ class _View:
         found: list[int] = near[np.lexsort((near, values[near]))].tolist()
         return found
 
-    def fastest_beside(self, own: float, operators: float) -> int:
-        """The fastest row that fits beside the LUT of others; -1 for none."""
+    def fastest_beside(self, own: float, shared: float, operators: _Floats, present: int) -> int:
+        """The fastest row that fits beside what others need; -1 for none.
+
+        Parameters
+        ----------
+        own, shared : float
+            LUT besides operators, and what is there once.
+        operators : array of float, shape (kinds,)
+            LUT of operators of every kind.
+        present : int
+            A row that others agree with, if it does not with them.
+        """
         guess = self._guess
-        needs = own + self._own + np.maximum(guess.operators, operators)
-        return _least(guess.cycles, self._agrees & (needs <= self._lut), guess.lanes)
+        needs = own + self._own + np.maximum(guess.shared, shared)
+        needs += np.maximum(guess.operators, operators).sum(axis=1)
+        usable = self._agrees.copy()
+        usable[present] = True
+        return _least(guess.cycles, usable & (needs <= self._lut), guess.lanes)
 
 
 def _least(values: _Floats, usable: _Mask, lanes: _Ints) -> int:

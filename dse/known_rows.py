@@ -23,6 +23,27 @@ class Room:
     dsp: float
 
 
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """What rows are likely to take.
+
+    Parameters
+    ----------
+    cycles : array of float, shape (rows,)
+    own, shared : array of float, shape (rows,)
+        LUT besides operators: of the nest, and what a design has once.
+    by_operator : array of float, shape (rows, operators + 1)
+        See `KnownRows`.
+    dsp : array of float, shape (rows,)
+    """
+
+    cycles: _Floats
+    own: _Floats
+    shared: _Floats
+    by_operator: _Floats
+    dsp: _Floats
+
+
 class KnownRows:
     """What is known of some rows; zeros, and infinite latencies, stand for the others.
 

@@ -53,7 +53,7 @@ class Neighbours:
         self._design, self._parts, self._shared = design, parts, shared
         pairs = list(zip(tables, design, strict=True))
         self._cycles = [float(table.known.latency[row]) for table, row in pairs]
-        self._own = [float(table.guesses()[1][row]) for table, row in pairs]
+        self._own = [float(table.guesses().own[row]) for table, row in pairs]
         self._operators: list[_Floats] = [table.known.by_operator[row] for table, row in pairs]
         self._expected_lut = self._expected({}, design)
         self._limit = limit + self._expected_lut - lut

@@ -22,7 +22,7 @@ from pom.dse.blocks import BlockCounts
 from pom.dse.bounds import Candidates, latency_bound
 from pom.dse.evaluation import Evaluation
 from pom.dse.footprint import Footprint
-from pom.dse.known_rows import KnownRows, Room
+from pom.dse.known_rows import KnownRows, Likely, Room
 from pom.dse.logic import Logic
 from pom.dse.nests import Nest
 from pom.dse.other_banks import NO_RELIEF, Relief
@@ -453,13 +453,14 @@ class NestTable:
 
     # ---- likely ------------------------------------------------------------------------
 
-    def guesses(self) -> tuple[_Floats, _Floats, _Floats, _Floats]:
-        """What rows are likely to take: cycles, own LUT, LUT of operators, DSP blocks."""
+    def guesses(self) -> Likely:
+        """What the rows are likely to take."""
         offset, slope = self._guess
         interval = np.maximum(self.interval, self.waits)
         own = self.own_lut + self.apart / interval
         own = np.maximum(own + offset + slope * self.lanes, 0.0)
-        operators = (self.lut + self.control) / interval
+        operators = np.zeros_like(self.known.by_operator)
+        operators[:, : self.by_operator.shape[1]] = self.by_operator / interval[:, None]
         dsp = np.ceil(self.dsp / interval)
         # iterations of a nest that is no box may be countable in part only
         full = np.where(self._is_counted, self.full, np.maximum(self.full, self.iterations))
@@ -470,15 +471,15 @@ class NestTable:
             for kind, (ratio, per_entry) in known.items():
                 ratios[kinds == kind], later[kinds == kind] = ratio, per_entry
         cycles = cycles * ratios + later * self.runs
-        known = self.state == KNOWN
-        own[known] = self.known.own[known]
-        operators[known] = self.known.operators[known]
-        cycles[known] = self.known.latency[known]
-        dsp[known] = self.known.dsp[known]
+        is_known = self.state == KNOWN
+        own[is_known] = (self.known.own - self.known.shared)[is_known]
+        operators[is_known] = self.known.by_operator[is_known]
+        cycles[is_known] = self.known.latency[is_known]
+        dsp[is_known] = self.known.dsp[is_known]
         cycles[self.state == REFUSED] = np.inf
         if self.is_light and cycles[self.lanes == 1].min(initial=np.inf) < np.inf:
             cycles[self.lanes > 1] = np.inf
-        return cycles, own, operators, dsp
+        return Likely(cycles, own, self.known.shared.copy(), operators, dsp)
 
     def lanes_along(self, loops: Sequence[str]) -> NDArray[np.int64]:
         """Lanes of the rows along some of the loops."""
@@ -520,8 +521,9 @@ class NestTable:
         usual = np.array(USUAL)
         weights = 1 / usual
         left = np.array([[1.0, self.lanes[r]] for r in rows])
-        right = np.array([self.known.own[r] - self.own_lut[r] for r in rows])
-        scale = 1.0 / np.maximum([self.known.own[r] * 0.02 + 20.0 for r in rows], 1.0)
+        own = self.known.own - self.known.shared
+        right = np.array([own[r] - self.own_lut[r] for r in rows])
+        scale = 1.0 / np.maximum([own[r] * 0.02 + 20.0 for r in rows], 1.0)
         matrix = np.vstack([left * scale[:, None], np.diag(weights)])
         target = np.concatenate([right * scale, usual * weights])
         found = np.linalg.lstsq(matrix, target, rcond=None)[0]

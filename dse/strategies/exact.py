@@ -371,13 +371,13 @@ class Exact:
         before = len(known)
         for n, (row, found) in enumerate(zip(choice.rows, inside, strict=True)):
             table = branch.tables[n]
-            own = own_lut(found)
+            own, shared = own_lut(found), found.shared_lut
             if found.is_refused:
-                known.setdefault((n, row), (float("inf"), own))
+                known.setdefault((n, row), (float("inf"), own, 0.0))
             elif found.latency_cycles > MORE * table.known.latency[row] or own > (
                 MORE * table.known.own[row] + 50
             ):
-                known.setdefault((n, row), (found.latency_cycles, own))
+                known.setdefault((n, row), (found.latency_cycles, own - shared, shared))
         return len(known) > before
 
     def _count(self, search: Search, branches: Sequence[Branch]) -> None:
