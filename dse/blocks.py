@@ -298,6 +298,17 @@ class BlockCounts:
         entries = prod(trips[name] for name in around)
         return entries, entries * trips[loop]
 
+    def executions(self, depth: int) -> float:
+        """How often the body of the outermost loops of the prefix runs at the least; 0 where that is
+        not known."""
+        names = tuple(loop.name for loop in self.nest.prefix[:depth])
+        coupled = tuple(name for name in names if name not in self.free)
+        found = self._coupled(coupled, (1,) * len(coupled)) if coupled else _Coupled((), 0)
+        if found is None:
+            return 0.0
+        free = prod(float(self._extents[name]) for name in names if name in self.free)
+        return free * prod(trips.least for trips in found.trips)
+
     def _coupled(
         self, names: tuple[str, ...], factors: tuple[int, ...], is_single: bool = False
     ) -> _Coupled | None:
@@ -305,7 +316,7 @@ class BlockCounts:
         if self._ranges is None:
             return None
         places = tuple(self._places[name] for name in names)
-        return _counted(self._ranges, places, factors, is_single)
+        return _counted(self._ranges, places, factors, is_single, self.nest.is_everywhere)
 
 
 def _alike(rows: _Ints) -> list[_Ints]:
@@ -344,13 +355,17 @@ def _loop_ranges(program: PolyProgram, nest: Nest) -> LoopRanges | None:
 
 @lru_cache(maxsize=16384)
 def _counted(
-    ranges: LoopRanges, loops: tuple[int, ...], factors: tuple[int, ...], is_single: bool
+    ranges: LoopRanges,
+    loops: tuple[int, ...],
+    factors: tuple[int, ...],
+    is_single: bool,
+    is_everywhere: bool,
 ) -> _Coupled | None:
     found = ranges.blocks(loops, factors, is_single=is_single)
-    return None if found is None else _loop_counts(found, len(loops) - 1)
+    return None if found is None else _loop_counts(found, len(loops) - 1, is_everywhere)
 
 
-def _loop_counts(ranges: Ranges, outer: int) -> _Coupled:
+def _loop_counts(ranges: Ranges, outer: int, is_everywhere: bool) -> _Coupled:
     """The counts of `outer` loops and of the one inside of them."""
     # is_run[n]: where the first n loops have iterations
     is_run = [ranges.length > 0]
@@ -371,7 +386,7 @@ def _loop_counts(ranges: Ranges, outer: int) -> _Coupled:
         until = place.depends_until()
         fixed = max(fixed, until)
         is_constant.append(until == 0)
-        counts.append(place.least_count(is_constant))
+        counts.append(place.least_count(is_constant, is_everywhere))
     return _Coupled(tuple(counts), fixed)
 
 
@@ -396,9 +411,17 @@ class _Place:
                 return outer + 1
         return 0
 
-    def least_count(self, is_constant: list[bool]) -> _Trips:
+    def least_count(self, is_constant: list[bool], is_everywhere: bool) -> _Trips:
         """The mean of the trip counts; or the middle of their range where that is what is reported,
-        and lower."""
+        and lower.
+
+        Parameters
+        ----------
+        is_constant : list of bool
+            Per loop around.
+        is_everywhere : bool
+            Whether these run for nothing else, in which case the loop may have no iteration.
+        """
         lengths = self.length[self.is_run]
         most, fewest, mean = int(lengths.max()), int(lengths.min()), float(lengths.mean())
         # blocks with gaps may have more iterations than are counted
@@ -410,7 +433,8 @@ class _Place:
         if not (self._is_affine(self.first) and self._is_affine(self.last)):
             return _Trips(counted, mean, True, shortest)
         # the tool knows the least count for sure only where one loop decides on it
-        if not any(is_constant[n] and self._is_decided_by(n) for n in range(self.is_run.ndim)):
+        decided = (n for n in range(self.is_run.ndim) if is_constant[n] and self._is_decided_by(n))
+        if not is_everywhere or not any(True for _ in decided):
             fewest = 0
         least = min(counted, SAMPLED * ((fewest + most) // 2))
         return _Trips(least, mean, True, shortest)

@@ -35,9 +35,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.bank_nodes import BankNodes, Node, Prices
+from pom.dse.between import states_between
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
-from pom.dse.chains import FREE, operator_name
+from pom.dse.chains import FREE, OperatorCost, operators_of
 from pom.dse.composer import Composer
 from pom.dse.dual import (
     BATCH,
@@ -63,8 +64,7 @@ from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, partitions, with_partitions
 from pom.dse.search import Search
 from pom.dse.shared_banks import Part, SharedBanks, of_rows
-from pom.dse.space import Variant, operator_cost
-from pom.ir.expr import Apply, walk
+from pom.dse.space import Variant, least_cost, operator_cost
 from pom.ir.graph import Assign
 from pom.qor_model.expand import TOO_LARGE
 
@@ -136,10 +136,25 @@ class Branch:
             wants = [table.banks for table in tables]
             statements = [table.nest.statements for table in tables]
             others = other_banks(program, statements, wants)
+            nests = [table.nest for table in tables]
+            looped = [table.nest.handle for table in tables if table.is_looped.all()]
+            states = states_between(program, nests, self._least_costs, looped)
             for n, (table, own, more) in enumerate(zip(tables, wants, others, strict=True)):
                 found = relief(program, len(table), own, more, table.steps)
-                table.put_beside(self._affordable(shared, n, table, found))
+                found = self._affordable(shared, n, table, found)
+                table.put_beside(found, states[table.nest.handle])
         return tables, shared
+
+    @cached_property
+    def _least_costs(self) -> dict[str, OperatorCost]:
+        """The least latency and delays of every operator, however it is implemented."""
+        library, program = self.search.local.library, self.variant.structure.program
+        return {
+            name: least_cost(library, name)
+            for statement in program.statements
+            if isinstance(statement.body, Assign)
+            for name in operators_of(statement.body.value)
+        }
 
     def _affordable(self, shared: SharedBanks, n: int, table: NestTable, found: Relief) -> Relief:
         """`found` without registers among which a row has not the LUT to select."""
@@ -488,7 +503,7 @@ class Branch:
                 table = self.tables[n]
                 waits = self._waits[table.nest.handle] if answer.loop_cycles else 0.0
                 least = min(float(table.least_cycles()[row]), answer.latency_cycles)
-                cycles = max(answer.loop_cycles + waits, least)
+                cycles = max(answer.loop_cycles + waits, least) + float(table.between[row])
                 own = max(own_lut(answer) - answer.shared_lut - CONTROL_LUT, 0.0)
             self._nodes.learn(node, n, row, cycles, own)
         return bool(nests)
@@ -507,7 +522,7 @@ class Branch:
         found: _Floats = np.where(table.is_exact & is_fit, inside, cycles)
         is_helped = table.is_relieved & is_fit
         found[is_helped] = np.minimum(inside, helped)[is_helped]
-        return found
+        return found + table.between
 
     @cached_property
     def _waits(self) -> dict[str, float]:
@@ -563,11 +578,7 @@ def _users(variant: Variant, operators: Collection[str]) -> int:
     inside = {name for nest in variant.structure.nests for name in nest.statements}
     bodies = (s.body for s in program.statements if s.name not in inside)
     around = {
-        operator_name(part)
-        for body in bodies
-        if isinstance(body, Assign)
-        for part in walk(body.value)
-        if isinstance(part, Apply) and part.op != "cast"
+        name for body in bodies if isinstance(body, Assign) for name in operators_of(body.value)
     }
     return count + (not around.isdisjoint(operators))
 

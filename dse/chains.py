@@ -8,7 +8,7 @@ A load from a memory has its value a state later. Stores and choices only add to
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pom.ir.affine import Affine
@@ -50,6 +50,11 @@ def operator_name(value: Apply) -> str:
     return name
 
 
+def operators_of(value: Expr) -> tuple[str, ...]:
+    """The tool's names of the operations in a value."""
+    return tuple(operator_name(e) for e in walk(value) if isinstance(e, Apply) and e.op != "cast")
+
+
 def chain_latency(
     value: Expr,
     costs: Mapping[str, OperatorCost],
@@ -68,23 +73,44 @@ def chain_latency(
     loaded : collection of Access
         Reads that are from memories.
     """
-    return _end(value, costs, moving, loaded)[0]
+    found, _ = _end(value, costs, lambda access: float(access in loaded), moving)
+    return int(found)
+
+
+def value_cycle(
+    value: Expr, costs: Mapping[str, OperatorCost], begin: Callable[[Access], float], other: float
+) -> float:
+    """The cycle in which a value exists, at the least.
+
+    Parameters
+    ----------
+    value : Expr
+    costs : mapping of operator to OperatorCost
+    begin : callable
+        The cycle in which what an access reads exists.
+    other : float
+        That of what is no access.
+    """
+    return _end(value, costs, begin, other=other)[0]
 
 
 def _end(
     value: Expr,
     costs: Mapping[str, OperatorCost],
-    moving: frozenset[str] | None,
-    loaded: Collection[Access],
-) -> tuple[int, float]:
+    begin: Callable[[Access], float],
+    moving: frozenset[str] | None = None,
+    other: float = 0.0,
+) -> tuple[float, float]:
     """The cycle in which a value exists, and the time in it."""
     if moving is not None and iterators_of(value).isdisjoint(moving):
-        return 0, 0.0
+        return other, 0.0
     if isinstance(value, Load):
-        return int(value.access in loaded), 0.0
+        return begin(value.access), 0.0
     if not isinstance(value, Apply):
-        return 0, 0.0
-    cycle, time = max((_end(o, costs, moving, loaded) for o in value.operands), default=(0, 0.0))
+        return other, 0.0
+    cycle, time = max(
+        (_end(o, costs, begin, moving, other) for o in value.operands), default=(other, 0.0)
+    )
     if value.op == "cast":
         return cycle, time
     own = costs.get(operator_name(value), FREE)

@@ -106,11 +106,11 @@ def part_of(
     least = np.maximum(table.least_own[rows] - CONTROL_LUT, 0.0)
     cells = [(rows, cycles[rows], own[rows] + apart, operators[rows], helped, least)]
     alone = rows[table.is_relieved[rows] | half]
-    as_alone = np.maximum(cycles[alone], table.known.loops[alone])
+    as_alone = np.maximum(cycles[alone], (table.known.loops + table.between)[alone])
     of_alone = table.known.beside_lut(CONTROL_LUT)[alone], table.known.by_operator[alone]
     cells.append((alone, as_alone, *of_alone, *no_help(len(alone))))
     in_memory = rows[memory]
-    without = np.maximum(cycles, table.alone_cycles(interval))
+    without = np.maximum(cycles, table.alone_cycles(interval) + table.between)
     as_is = without[in_memory], own[in_memory] + apart[memory]
     cells.append((in_memory, *as_is, operators[in_memory], *no_help(len(in_memory))))
     later, flags = rows[~known], (half[~known], np.zeros(int((~known).sum())))

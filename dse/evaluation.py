@@ -152,8 +152,8 @@ def loop_cycles(
     Notes
     -----
     A loop takes one state of the code around it besides its own cycles, a call of it takes two.
-    With other code around it, a loop may be known to run less often at the least, and the middle
-    of its range is lower; trip counts of split loops are means, which stay.
+    Where the loops around run for other code, too, a loop may be known to run less often at the
+    least, and the middle of its range is lower; trip counts of split loops are means, which stay.
     """
     around = tuple(loop.name for loop in nest.prefix[: nest.apart])
     named = tuple(loop.name for loop in (*nest.prefix, *nest.band))
@@ -162,7 +162,7 @@ def loop_cycles(
     for loop in loops:
         trips = loop.trip_count
         is_varying = loop.trip_count_min < loop.trip_count_max
-        if around and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
+        if not nest.is_everywhere and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
             trips = min(trips, loop.trip_count_max // 2)
         if all(_is_one_of(name, around) for name in loop.names):
             cycles = trips * loop_cycles(loop.children, nest, free, is_inside=True)

@@ -118,6 +118,7 @@ class NestTable:
         self.relief = NO_RELIEF
         self.saved = np.zeros(count)
         self.waits = np.ones(count)
+        self.between = np.zeros(count)
         self.least_own = np.zeros(count)
         found = [self._besides(c, costs) for c in lists]
         self._loop_lut, self.apart = (np.concatenate(of_all) for of_all in zip(*found, strict=True))
@@ -172,6 +173,12 @@ class NestTable:
         return lut, apart
 
     @cached_property
+    def is_looped(self) -> _Mask:
+        """Rows of which a loop remains."""
+        found = [(c.chains.shape.extents // c.factors > 1).any(axis=1) for c in self.lists]
+        return np.concatenate(found)
+
+    @cached_property
     def banks(self) -> dict[tuple[str, int], NDArray[np.int64]]:
         """By array and dim, how many banks every row wants, see `realise.wanted_banks`."""
         program = self.footprint.program
@@ -191,9 +198,18 @@ class NestTable:
             for of_access in zip(*of_lists, strict=True)
         ]
 
-    def put_beside(self, relief: Relief) -> None:
-        """Take into account where the banks of other nests may help, before anything is known."""
+    def put_beside(self, relief: Relief, states: float) -> None:
+        """Take into account the code around the nest, before anything is known.
+
+        Parameters
+        ----------
+        relief : Relief
+            Where the banks of other nests may help.
+        states : float
+            Of straight-line code beside the nest, where a loop of it remains.
+        """
         self.relief = relief
+        self.between[self.is_looped] = states
         for may in relief.is_register.values():
             # the value of a load from a memory is there a state later
             self.saved[may] = self.runs[may]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import permutations
 from math import prod
 
@@ -21,7 +22,7 @@ from pom.ir.expr import Apply, Expr, Load, walk
 from pom.ir.graph import Assign
 from pom.ir.poly import Leaf, Loop, PolyProgram, PolyStatement, ScheduleNode, Sequence
 from pom.passes.dependences import Dependence, dependences
-from pom.passes.isl_build import domain
+from pom.passes.isl_build import domain, time_map
 from pom.passes.legality import is_legal
 from pom.passes.loop_ranges import value_range
 from pom.passes.poly_reorder import reordered
@@ -112,6 +113,8 @@ class Nest:
     apart : int
         How many loops of the prefix, outermost first, are around other loops, too: executions of
         the nest in different iterations of these do not follow each other in one pipeline.
+    is_everywhere : bool
+        Whether the nest runs in all iterations of the loops around it.
     company : tuple of str
         Statements beside a nest that is not apart, which are part of what runs again and again.
     is_permutable : bool
@@ -128,6 +131,7 @@ class Nest:
     values: tuple[Expr, ...] = ()
     sums: tuple[Sum, ...] = ()
     apart: int = 0
+    is_everywhere: bool = True
     company: tuple[str, ...] = ()
     is_permutable: bool = False
 
@@ -185,7 +189,16 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
                 if all(isinstance(c, Leaf) for c in _children(end)):
                     nest = _nest(program, prefix, chain, flows, fast_math)
                     if prefix:
-                        nest = replace(nest, apart=apart, company=company)
+                        own = (*nest.statements, *company)
+                        nest = replace(
+                            nest,
+                            apart=apart,
+                            is_everywhere=all(
+                                run_everywhere(program, own, prefix[:depth])
+                                for depth in range(1, apart + 1)
+                            ),
+                            company=company,
+                        )
                     found.append(nest)
                 else:
                     visit(end, (*prefix, *chain), apart, ())
@@ -203,6 +216,32 @@ def find_nests(program: PolyProgram, fast_math: bool = False) -> tuple[Nest, ...
     if tree is not None:
         visit(tree, (), 0, ())
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def run_everywhere(
+    program: PolyProgram, statements: tuple[str, ...], loops: tuple[Loop, ...]
+) -> bool:
+    """Whether one of some statements runs in every iteration of the loops around that has another.
+
+    Parameters
+    ----------
+    program : PolyProgram
+    statements : tuple of str
+        Below the innermost of `loops`.
+    loops : tuple of Loop
+        From the outermost one.
+    """
+
+    def iterations(names: Iterable[str]) -> isl.Set:
+        found = None
+        for name in names:
+            values = tuple(loop.expr(name) for loop in loops)
+            each = domain(program.statement(name)).apply(time_map(program.statement(name), values))
+            found = each if found is None else found.union(each)
+        return found
+
+    return bool(iterations(loops[-1].statements).is_subset(iterations(statements)))
 
 
 def _chain(loop: Loop) -> tuple[tuple[Loop, ...], ScheduleNode]:

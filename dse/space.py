@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import product
 from math import log2, prod
 from typing import TYPE_CHECKING
@@ -216,6 +216,21 @@ def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> Operato
     delay_in = found.delay_in_ns / library.effective_clock_ns
     delay_out = found.delay_out_ns / library.effective_clock_ns if found.latency else 0.0
     return OperatorCost(found.latency, found.dsp, int(found.lut), delay_in, delay_out)
+
+
+def least_cost(library: OperatorLibrary, operator: str) -> OperatorCost:
+    """The least of every cost of an operator, whichever implementation it has."""
+    dtype: ScalarType | None = _FLOATS.get(operator[0])
+    kind = operator[1:]
+    if dtype is None or kind not in OpKind._value2member_map_:
+        return FREE
+    choices = [
+        operator_cost(library, operator, impl)
+        for impl in ("", *library.implementations(kind, dtype))
+    ]
+    return OperatorCost(
+        *(min(values) for values in zip(*(astuple(cost) for cost in choices), strict=True))
+    )
 
 
 def implementation_choices(
