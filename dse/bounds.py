@@ -13,7 +13,7 @@ For factors ``f`` of the loops of a nest in a given order, with extents ``E``:
   loops, too, and of those around an innermost loop that accumulates in one element, which is not
   flattened. Parts that are left where a factor leaves a rest have a pipeline of their own.
 
-Ports are counted elsewhere (`footprint`); loads and stores, control and choices are ignored, so the
+Ports are counted elsewhere (`footprint`); control and choices are ignored, so the
 bound never exceeds what the analytical model says (a property test checks it).
 """
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.blocks import block_counts
-from pom.dse.chains import OperatorCost, chain_latency, step_latency
+from pom.dse.chains import NO_MEMORY, Memory, OperatorCost, chain_latency, step_latency
 from pom.dse.nests import Nest, Recurrence
 from pom.dse.operator_use import Budget, OperatorUse
 from pom.dse.parts import rest_parts
@@ -61,6 +61,10 @@ class Candidates:
         Cycles between them that recurrences and the operators within the budget force.
     depth : array of float, shape (n,)
         Cycles of one iteration, with those of entering the pipeline.
+    access : array of float, shape (n,)
+        Of `depth`, what memories take and registers do not.
+    rest_access : array of float, shape (n,)
+        The same of `rest`, in all iterations.
     runs : array of float, shape (n,)
         How often the pipeline is filled and emptied, at the least.
     dsp, lut : array of float, shape (n,)
@@ -81,6 +85,8 @@ class Candidates:
     rest: NDArray[np.float64]
     interval: NDArray[np.float64]
     depth: NDArray[np.float64]
+    access: NDArray[np.float64]
+    rest_access: NDArray[np.float64]
     runs: NDArray[np.float64]
     dsp: NDArray[np.float64]
     lut: NDArray[np.float64]
@@ -217,6 +223,7 @@ def candidates(
     budget: Budget,
     ceiling: int,
     instances: float,
+    memory: OperatorCost,
 ) -> Candidates:
     """Every factor vector of `order` within the lane limit, with its latency bound.
 
@@ -233,6 +240,8 @@ def candidates(
         No more lanes than this, whatever the budget.
     instances : float
         Iterations of the nest in all executions, exact or below.
+    memory : OperatorCost
+        Of a load from a memory, see `chains.Memory`.
     """
     shape = Shape.of(program, nest, order)
     extents = shape.extents
@@ -244,7 +253,7 @@ def candidates(
     ]
     factors = _within(choices, cap)
     lanes = factors.prod(axis=1)
-    chains = Chains(shape, costs)
+    chains = Chains(shape, costs, memory)
     operators = _operators(shape, factors)
     compute = operators.interval(costs, budget)
     if nest.is_box:
@@ -257,8 +266,8 @@ def candidates(
         iterations = scale * (-(-extents // factors)).prod(axis=1)
         interval = np.maximum(compute, chains.interval(factors, trips))
         runs = np.minimum(shape.entries(factors, trips, is_split), full)
-        depth = chains.depth(factors, trips, interval)
-        rest = _rest(chains, factors)
+        depth, access = chains.depth(factors, trips, interval)
+        rest, rest_access = _rest(chains, factors)
     else:
         share, entries = block_counts(program, nest).share(order, factors)
         trips = -(-extents // factors)
@@ -266,8 +275,8 @@ def candidates(
         full = np.maximum(1.0, share * instances / lanes)
         interval = np.maximum(compute, chains.interval(factors, trips))
         runs = np.minimum(np.where((trips == 1).all(axis=1), 1.0, entries), full)
-        depth = chains.depth(factors, trips, interval)
-        rest = np.zeros(len(factors))
+        depth, access = chains.depth(factors, trips, interval)
+        rest = rest_access = np.zeros(len(factors))
     serial = chains.serial(trips)
     bound = np.maximum(latency_bound(full, rest, interval, depth, runs), serial)
     ranked = np.lexsort((lanes, bound))
@@ -281,6 +290,8 @@ def candidates(
         rest[ranked],
         interval[ranked],
         depth[ranked],
+        access[ranked],
+        rest_access[ranked],
         runs[ranked],
         operators.of(costs, "dsp")[ranked],
         operators.of(costs, "lut")[ranked],
@@ -325,39 +336,43 @@ def _within(choices: Sequence[Sequence[int]], cap: int) -> NDArray[np.int64]:
     return rows
 
 
-def _rest(chains: Chains, factors: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cycles of the parts that are left where factors leave a rest.
+def _rest(
+    chains: Chains, factors: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cycles of the parts that are left where factors leave a rest, and what of it memories take.
 
     A part with the rest of some loops runs these once, so that less lies between the steps of a
     recurrence than in the nest with all lanes.
     """
     shape = chains.shape
-    cycles = np.zeros(len(factors))
+    cycles, accesses = np.zeros(len(factors)), np.zeros(len(factors))
     for part in rest_parts(shape.extents, factors):
         lanes, trips, size = part.lanes, part.trips, len(part.rows)
         count = shape.executions * trips.prod(axis=1)
         interval = chains.interval(lanes, trips)
         runs = np.minimum(shape.entries(lanes, trips, np.ones(size, dtype=bool)), count)
-        depth = chains.depth(lanes, trips, interval)
+        depth, access = chains.depth(lanes, trips, interval)
         cycles[part.rows] += latency_bound(count, np.zeros(size), interval, depth, runs)
-    return cycles
+        accesses[part.rows] += runs * access
+    return cycles, accesses
 
 
 class Chains:
     """What chains of operators cost, for lanes and trip counts of the parts of a nest."""
 
-    def __init__(self, shape: Shape, costs: Mapping[str, OperatorCost]) -> None:
+    def __init__(
+        self, shape: Shape, costs: Mapping[str, OperatorCost], memory: OperatorCost
+    ) -> None:
         self.shape = shape
         around = [loop.name for loop in shape.nest.prefix[-1:]]
         # the last one is for bodies without a loop of their own
         self._single = np.array(
             [self._slowest(loop, costs) for loop in (*shape.order, *(around or [""]))]
         )
-        self._reads = _memory_reads(shape.program, shape.nest)
-        accesses = frozenset(read.access for read in self._reads)
+        self._accesses = _memory_accesses(shape.program, shape.nest)
         self._loading = self._single.copy()
         self._loading[: len(shape.order)] = [
-            self._slowest(loop, costs, accesses) for loop in shape.order
+            self._slowest(loop, costs, memory) for loop in shape.order
         ]
         self._steps = [
             _Step(*carried, step_latency(r.operators, costs), carried[0] in r.trees, r.operators)
@@ -366,12 +381,9 @@ class Chains:
         ]
 
     def _slowest(
-        self,
-        loop: str,
-        costs: Mapping[str, OperatorCost],
-        loaded: frozenset[Access] = frozenset(),
+        self, loop: str, costs: Mapping[str, OperatorCost], memory: OperatorCost | None = None
     ) -> float:
-        """Cycles of the longest chain that is inside of `loop`."""
+        """Cycles of the longest chain that is inside of `loop`, from and to registers or a memory."""
         longest = 0
         program = self.shape.program
         for name in self.shape.nest.statements:
@@ -379,14 +391,27 @@ class Chains:
             if isinstance(body, Assign):
                 values = {node.name: node.expr(name) for node in program.loops(name)}
                 moving = values[loop].variables if loop else None
-                longest = max(longest, chain_latency(body.value, costs, moving, loaded))
+                used = NO_MEMORY
+                if memory is not None and moving is not None:
+                    used = self._used(name, body, moving, memory)
+                longest = max(longest, chain_latency(body.value, costs, moving, used))
         return float(longest)
 
+    def _used(
+        self, statement: str, body: Assign, moving: frozenset[str], memory: OperatorCost
+    ) -> Memory:
+        """The accesses of a statement to memories; what no iteration moves is stored behind the loop."""
+        own = {a.access: a for a in self._accesses if a.statement == statement}
+        subscripts = [s for s in body.target.subscripts if isinstance(s, Affine)]
+        is_moved = any(s.variables & moving for s in subscripts)
+        loaded = frozenset(access for access, found in own.items() if found.is_load)
+        return Memory(memory, loaded, is_moved and body.target in own)
+
     def _in_memory(self, factors: NDArray[np.int64]) -> _Mask:
-        """Whether no array that is read is split completely, which would make it registers."""
+        """Whether no array that is accessed is split completely, which would make it registers."""
         found = np.ones(len(factors), dtype=bool)
-        for read in self._reads:
-            for size, strides in zip(read.shape, read.strides, strict=True):
+        for each in self._accesses:
+            for size, strides in zip(each.shape, each.strides, strict=True):
                 moves = [
                     abs(stride) * factors[:, column]
                     for column, loop in enumerate(self.shape.order)
@@ -398,15 +423,29 @@ class Chains:
 
     def depth(
         self, factors: NDArray[np.int64], trips: NDArray[np.int64], interval: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Cycles of one iteration, with those of entering the loop from the code around it.
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Cycles of one iteration, with those of entering the loop from the code around it, and what of
+        it memories take."""
+        inner = _innermost(trips)
+        registers = self._length(self._single[inner], factors, trips, interval)
+        in_memory = self._in_memory(factors)
+        if not in_memory.any():
+            return registers, np.zeros(len(factors))
+        chain = np.where(in_memory, self._loading[inner], self._single[inner])
+        found = self._length(chain, factors, trips, interval)
+        return found, found - registers
 
-        Lanes along a recurrence wait for each other.
-        """
+    def _length(
+        self,
+        single: NDArray[np.float64],
+        factors: NDArray[np.int64],
+        trips: NDArray[np.int64],
+        interval: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """The depth where the chain of one lane is `single`; lanes along a recurrence wait for each
+        other."""
         # several statements may have their longest chains in different lanes
         is_one = len(self.shape.nest.statements) == 1
-        inner = _innermost(trips)
-        single = np.where(self._in_memory(factors), self._loading[inner], self._single[inner])
         depth = single.copy()
         for step in self._steps:
             lanes = factors[:, self.shape.order.index(step.loop)]
@@ -500,31 +539,38 @@ class Chains:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A read of an array that the nest does not change otherwise, and how loops move it, per dim."""
+class _Access:
+    """An access to an array that may be a memory: how loops move it, per dim."""
 
+    statement: str
     access: Access
+    is_load: bool
     shape: tuple[int, ...]
     strides: tuple[Mapping[str, int], ...]
 
 
-def _memory_reads(program: PolyProgram, nest: Nest) -> tuple[_Read, ...]:
-    """Reads whose value is nowhere at hand; of arrays that are written, of the element written only."""
+def _memory_accesses(program: PolyProgram, nest: Nest) -> tuple[_Access, ...]:
+    """Reads whose value is nowhere at hand, of arrays that are written those of the element written
+    only; and stores that no other statement makes needless."""
     bodies = {s: b for s in nest.statements if isinstance(b := program.statement(s).body, Assign)}
-    targets: dict[str, set[Access]] = {}
+    targets: dict[str, list[Access]] = {}
     for body in bodies.values():
-        targets.setdefault(body.target.array, set()).add(body.target)
-    found: list[_Read] = []
+        targets.setdefault(body.target.array, []).append(body.target)
+    found: list[_Access] = []
     for statement, body in bodies.items():
-        for access, (_, strides) in zip(
-            body.reads, access_strides(program, statement), strict=False
+        accesses = (*body.reads, body.target)
+        for number, (access, (_, strides)) in enumerate(
+            zip(accesses, access_strides(program, statement), strict=True)
         ):
-            stored = targets.get(access.array, set())
+            stored = targets.get(access.array, [])
+            is_load = number < len(body.reads)
             shape = program.arrays[access.array].type.shape
-            if not shape or (stored and (len(bodies) > 1 or stored != {access})):
+            if is_load and stored and (len(bodies) > 1 or any(s != access for s in stored)):
+                continue
+            if not shape or (len(stored) > 1 and not is_load):
                 continue
             if all(isinstance(s, Affine) for s in access.subscripts):
-                found.append(_Read(access, shape, strides))
+                found.append(_Access(statement, access, is_load, shape, strides))
     return tuple(found)
 
 

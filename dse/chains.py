@@ -2,7 +2,7 @@
 
 An operator of `n` register stages has its result `n` cycles later, and one that is fed from the
 registers of another starts a cycle later still where the two delays do not fit into one cycle.
-A load from a memory has its value a state later. Stores and choices only add to it.
+A load from a memory has its value a state later. Choices only add to it.
 """
 
 from __future__ import annotations
@@ -55,13 +55,35 @@ def operators_of(value: Expr) -> tuple[str, ...]:
     return tuple(operator_name(e) for e in walk(value) if isinstance(e, Apply) and e.op != "cast")
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The memories that an assignment reads from and stores to.
+
+    Parameters
+    ----------
+    cost : OperatorCost
+        Cycles and delays of a load; a store has the first delay.
+    loaded : collection of Access
+        Reads from memories.
+    is_stored : bool
+        Whether the value is stored in one.
+    """
+
+    cost: OperatorCost
+    loaded: Collection[Access]
+    is_stored: bool = False
+
+
+NO_MEMORY = Memory(FREE, ())
+
+
 def chain_latency(
     value: Expr,
     costs: Mapping[str, OperatorCost],
     moving: frozenset[str] | None = None,
-    loaded: Collection[Access] = (),
+    memory: Memory = NO_MEMORY,
 ) -> int:
-    """Cycles from the operands of a value to its existence, on the slowest way.
+    """Cycles from the operands of a value to the state in which it is stored, on the slowest way.
 
     Parameters
     ----------
@@ -70,11 +92,16 @@ def chain_latency(
     moving : frozenset of str, optional
         Iterators of the loop that is pipelined: what depends on none of them is computed in front
         of the loop. Without it, everything is computed inside.
-    loaded : collection of Access
-        Reads that are from memories.
+    memory : Memory
     """
-    found, _ = _end(value, costs, lambda access: float(access in loaded), moving)
-    return int(found)
+    load = float(memory.cost.latency), memory.cost.delay_out
+
+    def begin(access: Access) -> tuple[float, float]:
+        return load if access in memory.loaded else (0.0, 0.0)
+
+    cycle, time = _end(value, costs, begin, moving)
+    is_late = memory.is_stored and time > 0.0 and time + memory.cost.delay_in > 1.0
+    return int(cycle) + is_late
 
 
 def value_cycle(
@@ -91,13 +118,13 @@ def value_cycle(
     other : float
         That of what is no access.
     """
-    return _end(value, costs, begin, other=other)[0]
+    return _end(value, costs, lambda access: (begin(access), 0.0), other=other)[0]
 
 
 def _end(
     value: Expr,
     costs: Mapping[str, OperatorCost],
-    begin: Callable[[Access], float],
+    begin: Callable[[Access], tuple[float, float]],
     moving: frozenset[str] | None = None,
     other: float = 0.0,
 ) -> tuple[float, float]:
@@ -105,7 +132,7 @@ def _end(
     if moving is not None and iterators_of(value).isdisjoint(moving):
         return other, 0.0
     if isinstance(value, Load):
-        return begin(value.access), 0.0
+        return begin(value.access)
     if not isinstance(value, Apply):
         return other, 0.0
     cycle, time = max(

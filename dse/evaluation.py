@@ -162,7 +162,11 @@ def loop_cycles(
     for loop in loops:
         trips = loop.trip_count
         is_varying = loop.trip_count_min < loop.trip_count_max
-        if not nest.is_everywhere and is_varying and any(_is_one_of(name, unsplit) for name in loop.names):
+        if (
+            not nest.is_everywhere
+            and is_varying
+            and any(_is_one_of(name, unsplit) for name in loop.names)
+        ):
             trips = min(trips, loop.trip_count_max // 2)
         if all(_is_one_of(name, around) for name in loop.names):
             cycles = trips * loop_cycles(loop.children, nest, free, is_inside=True)

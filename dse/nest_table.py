@@ -82,6 +82,9 @@ class NestTable:
         self.lists = tuple(lists)
         self.depth = np.concatenate([c.depth for c in lists])
         self.runs = np.concatenate([c.runs for c in lists])
+        self._access = np.concatenate([c.access for c in lists])
+        self._rest_access = np.concatenate([c.rest_access for c in lists])
+        self._is_freed = np.zeros(len(self.runs), dtype=bool)
         self.footprint = footprint
         self._blocks = blocks
         self._access_lut = costs.access
@@ -146,7 +149,8 @@ class NestTable:
     def _besides(self, chosen: Candidates, costs: LutCosts) -> tuple[_Floats, _Floats]:
         """LUT besides operators and the accesses of whole blocks: of loops and of what is left where
         factors leave a rest; and of more controllers, if each operator is used once."""
-        shape, factors, depth = chosen.chains.shape, chosen.factors, chosen.depth
+        shape, factors = chosen.chains.shape, chosen.factors
+        depth = chosen.depth - chosen.access
         # entering a loop from the code around it is not in its pipeline
         entering = 3.0
         whole = self.nest.is_box
@@ -158,7 +162,8 @@ class NestTable:
             return lut, np.zeros(len(lut))
         for part in rest_parts(shape.extents, factors):
             interval = np.ones(len(part.rows))
-            length = chosen.chains.depth(part.lanes, part.trips, interval) - entering
+            length, access = chosen.chains.depth(part.lanes, part.trips, interval)
+            length -= access + entering
             accesses = self.footprint.least_accesses(chosen.order, part.lanes, part.trips)
             lut[part.rows] += costs.of_loops(part.trips, length) + costs.access * accesses
             parts[part.rows] += 1
@@ -211,8 +216,9 @@ class NestTable:
         self.relief = relief
         self.between[self.is_looped] = states
         for may in relief.is_register.values():
-            # the value of a load from a memory is there a state later
-            self.saved[may] = self.runs[may]
+            # what memories take counts only while registers are out of the question
+            self._is_freed |= may
+        self._save(np.flatnonzero(self._is_freed))
 
     def plan(self, row: int) -> NestPlan:
         """The plan of a row."""
@@ -397,6 +403,12 @@ class NestTable:
         self.full[rows] = np.where(better, iterations, self.full[rows])
         self.runs[rows] = np.where(better, entries, self.runs[rows])
         self.interval[rows] = np.where(better, interval, self.interval[rows])
+        self._save(rows)
+
+    def _save(self, rows: NDArray[np.int64]) -> None:
+        """Note what registers that other nests make may save."""
+        most = self.runs[rows] * self._access[rows] + self._rest_access[rows]
+        self.saved[rows] = np.where(self._is_freed[rows], most, 0.0)
 
     # ---- known -------------------------------------------------------------------------
 

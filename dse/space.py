@@ -218,6 +218,14 @@ def operator_cost(library: OperatorLibrary, operator: str, impl: str) -> Operato
     return OperatorCost(found.latency, found.dsp, int(found.lut), delay_in, delay_out)
 
 
+def memory_cost(library: OperatorLibrary) -> OperatorCost:
+    """A load from a memory, and the delay in front of a store."""
+    timing, clock_ns = library.memory, library.effective_clock_ns
+    return OperatorCost(
+        timing.stages - 1, 0, 0, timing.bram_in_ns / clock_ns, timing.bram_out_ns / clock_ns
+    )
+
+
 def least_cost(library: OperatorLibrary, operator: str) -> OperatorCost:
     """The least of every cost of an operator, whichever implementation it has."""
     dtype: ScalarType | None = _FLOATS.get(operator[0])
@@ -270,11 +278,13 @@ def make_variant(
         for nest in structure.nests
         for w in nest.work
     }
+    memory = memory_cost(library)
     found = []
     for nest, lanes in zip(structure.nests, _lane_limits(structure, costs, budget), strict=True):
         count = instance_count(structure, nest)
         lists = tuple(
-            candidates(structure.program, nest, o, costs, budget, lanes, count) for o in nest.orders
+            candidates(structure.program, nest, o, costs, budget, lanes, count, memory)
+            for o in nest.orders
         )
         found.append((nest, lists))
     overlap = overlap_graph(structure.program, structure.nests)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pom.dse.chains import OperatorCost, chain_latency, operator_name, step_latency
+from pom.dse.chains import FREE, Memory, OperatorCost, chain_latency, operator_name, step_latency
 from pom.dse.evaluation import Evaluator
 from pom.dse.space import operator_cost, problem_variants
 from pom.ir.expr import Apply, Const, Load, walk
@@ -55,13 +55,33 @@ def test_the_model_waits_where_delays_do_not_fit():
     assert step_latency(("fadd",), {"fadd": cost}) == cost.latency + 1
 
 
+LOAD = OperatorCost(1, 0, 0, 0.2, 0.5)
+
+
 def test_a_value_from_a_memory_exists_a_state_later():
     value = gemm_value()
     costs = {"fmul": OperatorCost(4, 3, 100), "fadd": OperatorCost(5, 2, 200)}
     first = next(e.access for e in walk(value) if isinstance(e, Load) and e.access.array == "A")
     plain = chain_latency(value, costs)
-    assert chain_latency(value, costs, loaded=(first,)) == plain + 1
+    loaded = Memory(LOAD, (first,))
+    assert chain_latency(value, costs, memory=loaded) == plain + 1
     # what the pipelined loop does not move is loaded in front of it
-    assert chain_latency(value, costs, frozenset({"j"}), (first,)) == chain_latency(
-        value, costs, frozenset({"j"})
-    )
+    moving = frozenset({"j"})
+    assert chain_latency(value, costs, moving, loaded) == chain_latency(value, costs, moving)
+
+
+def test_a_load_and_the_first_register_take_two_states_where_they_do_not_fit_into_one():
+    value = gemm_value()
+    first = next(e.access for e in walk(value) if isinstance(e, Load) and e.access.array == "A")
+    slow = OperatorCost(4, 0, 0, 0.6, 0.0)
+    costs = {"fmul": slow, "fadd": OperatorCost(5, 0, 0)}
+    plain = chain_latency(value, costs)
+    assert chain_latency(value, costs, memory=Memory(LOAD, (first,))) == plain + 2
+
+
+def test_a_store_waits_for_the_next_state_where_the_last_register_is_late():
+    value = gemm_value()
+    for delay_out, more in ((0.7, 0), (0.9, 1)):
+        costs = {"fmul": FREE, "fadd": OperatorCost(5, 0, 0, 0.0, delay_out)}
+        stored = Memory(LOAD, (), is_stored=True)
+        assert chain_latency(value, costs, memory=stored) == 5 + more

@@ -13,7 +13,7 @@ from pom.dse.nests import Operation
 from pom.dse.plan import NestPlan, Plan
 from pom.dse.problem import Problem
 from pom.dse.realise import with_partitions
-from pom.dse.space import operator_cost
+from pom.dse.space import memory_cost, operator_cost
 from tests.dse.problems import example
 
 N = 240
@@ -80,6 +80,7 @@ def test_no_design_beats_its_bound() -> None:
         blocks = answer.resources.dsp
         assert blocks < lanes * (3 * costs["fmul"].dsp + 2 * costs["fadd"].dsp)
         budget = Budget(blocks, 10**6)
-        found = candidates(structure.program, nest, ("i",), costs, budget, 64, float(N))
+        memory = memory_cost(evaluator.library)
+        found = candidates(structure.program, nest, ("i",), costs, budget, 64, float(N), memory)
         row = found.factors[:, 0].tolist().index(lanes)
         assert found.bound[row] <= answer.latency_cycles
