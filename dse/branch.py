@@ -26,9 +26,10 @@ banks of the design.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from math import prod
 
 import numpy as np
@@ -38,7 +39,6 @@ from pom.dse.bank_nodes import BankNodes, Node, Prices
 from pom.dse.between import states_between
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
-from pom.dse.chains import FREE, OperatorCost, operators_of
 from pom.dse.composer import Composer
 from pom.dse.dual import (
     BATCH,
@@ -57,15 +57,16 @@ from pom.dse.known_rows import Room
 from pom.dse.logic import Logic
 from pom.dse.neighbours import Neighbours
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable
+from pom.dse.operator_sharing import least_costs, shared_operators
 from pom.dse.other_banks import Relief, other_banks, relief
-from pom.dse.parts import LutCosts, OperatorLut, unit_name
+from pom.dse.parts import LutCosts
 from pom.dse.plan import NestPlan, Partitions, Plan
 from pom.dse.problem import Resources
 from pom.dse.realise import implementations_of, partitions, with_partitions
+from pom.dse.register_rows import register_design
 from pom.dse.search import Search
 from pom.dse.shared_banks import Part, SharedBanks, of_rows
-from pom.dse.space import Variant, least_cost, operator_cost
-from pom.ir.graph import Assign
+from pom.dse.space import Variant
 from pom.qor_model.expand import TOO_LARGE
 
 _Floats = NDArray[np.float64]
@@ -115,7 +116,8 @@ class Branch:
 
     @cached_property
     def _prepared(self) -> tuple[tuple[NestTable, ...], SharedBanks]:
-        program, costs, operators = self.variant.structure.program, self._costs, self._operators
+        program, costs = self.variant.structure.program, self._costs
+        operators = shared_operators(self.variant, self.search.local.library, costs)
         best = self.search.best.latency_cycles if self.search.best else float("inf")
         tables = tuple(
             NestTable(
@@ -138,23 +140,14 @@ class Branch:
             others = other_banks(program, statements, wants)
             nests = [table.nest for table in tables]
             looped = [table.nest.handle for table in tables if table.is_looped.all()]
-            states = states_between(program, nests, self._least_costs, looped)
+            states = states_between(
+                program, nests, least_costs(program, self.search.local.library), looped
+            )
             for n, (table, own, more) in enumerate(zip(tables, wants, others, strict=True)):
                 found = relief(program, len(table), own, more, table.steps)
                 found = self._affordable(shared, n, table, found)
                 table.put_beside(found, states[table.nest.handle])
         return tables, shared
-
-    @cached_property
-    def _least_costs(self) -> dict[str, OperatorCost]:
-        """The least latency and delays of every operator, however it is implemented."""
-        library, program = self.search.local.library, self.variant.structure.program
-        return {
-            name: least_cost(library, name)
-            for statement in program.statements
-            if isinstance(statement.body, Assign)
-            for name in operators_of(statement.body.value)
-        }
 
     def _affordable(self, shared: SharedBanks, n: int, table: NestTable, found: Relief) -> Relief:
         """`found` without registers among which a row has not the LUT to select."""
@@ -165,22 +158,6 @@ class Branch:
             if left.any():
                 may[array] = left
         return replace(found, is_register=may)
-
-    @cached_property
-    def _operators(self) -> dict[str, OperatorLut]:
-        """LUT of the operators of all nests, and of the controllers that share them."""
-        chosen = dict(self.variant.implementations)
-        library, nests = self.search.local.library, self.variant.structure.nests
-        by_unit: dict[str, set[str]] = {}
-        for name in {work.operator for nest in nests for work in nest.work}:
-            by_unit.setdefault(unit_name(name, chosen.get(name, "")), set()).add(name)
-        found = {}
-        for unit, names in sorted(by_unit.items()):
-            cost = operator_cost(library, min(names), chosen.get(min(names), ""))
-            if cost != FREE:
-                users = _users(self.variant, names)
-                found[unit] = self._costs.operator(tuple(sorted(names)), float(cost.lut), users)
-        return found
 
     @cached_property
     def _costs(self) -> LutCosts:
@@ -231,12 +208,20 @@ class Branch:
         """Ask for rows with the banks that other nests may want for them; where ports are still what a
         row waits for, the answer is no bound."""
         rows = [(n, r) for n, r in rows if self._may_be_helped(n, r)]
-        asked = []
+        asked: list[tuple[Plan, str]] = []
+        counts = []
         for n, row in rows:
             plan, handle = self._alone(self.tables[n], row)
-            asked.append((replace(plan, partitions=self._most_banks(n, row)), handle))
-        for (n, row), answer in zip(rows, self.search.evaluate(asked), strict=True):
-            self.tables[n].learn_relieved(row, answer)
+            most = self._most_banks(n, row)
+            asked += ((replace(plan, partitions=banks), handle) for banks in most)
+            counts.append(len(most))
+        answers = iter(self.search.evaluate(asked))
+        for (n, row), count in zip(rows, counts, strict=True):
+            table, found = self.tables[n], tuple(islice(answers, count))
+            # what does not fit alone is in no design; of several arrays, one may make registers that fit
+            fitting = tuple(a for a in found if a.is_refused or self.search.fits(a.resources))
+            several = len(table.relief.registers_of(row) - table.footprint.written) > 1
+            table.learn_relieved(row, fitting if fitting or several else found)
 
     def _may_be_helped(self, n: int, row: int) -> bool:
         """Whether other nests may help a row that is known, with the LUT that it is known to need."""
@@ -252,17 +237,22 @@ class Branch:
         table.version += 1
         return False
 
-    def _most_banks(self, n: int, row: int) -> Partitions:
-        """What a row wants, with all that other nests may do for it."""
-        table = self.tables[n]
-        wanted = {key: int(banks[row]) for key, banks in table.banks.items()}
-        for array, banks in table.relief.banks.items():
-            may = table.relief.is_register.get(array)
-            is_register = may is not None and bool(may[row])
-            shape = self.variant.structure.program.arrays[array].type.shape
-            for dim, size in enumerate(shape):
-                wanted[array, dim] = size if is_register else int(banks[dim][row])
-        return partitions(self.variant.structure.program, wanted)
+    def _most_banks(self, n: int, row: int) -> tuple[Partitions, ...]:
+        """What a row wants, with all that other nests may do for it.
+
+        A store to one of many registers may take longer than one to a memory, so that both are asked
+        for where a nest writes what may become registers.
+        """
+        table, found = self.tables[n], list[Partitions]()
+        may_be = table.relief.registers_of(row)
+        for registers in (may_be, may_be - table.footprint.written):
+            wanted = {key: int(banks[row]) for key, banks in table.banks.items()}
+            for array, banks in table.relief.banks.items():
+                shape = self.variant.structure.program.arrays[array].type.shape
+                for dim, size in enumerate(shape):
+                    wanted[array, dim] = size if array in registers else int(banks[dim][row])
+            found.append(partitions(self.variant.structure.program, wanted))
+        return tuple(dict.fromkeys(found))
 
     def foresee(self, rows: Sequence[tuple[int, int]]) -> None:
         """Have helpers begin with rows that are likely to be asked for next."""
@@ -489,6 +479,23 @@ class Branch:
                 return design
         return None
 
+    @property
+    def registers(self) -> tuple[str, ...]:
+        """Arrays that several nests together may make registers of."""
+        return tuple(sorted({a for table in self.tables for a in table.relief.is_register}))
+
+    def with_registers(
+        self, array: str, rows: Sequence[int], limit: float, best: float
+    ) -> tuple[tuple[int, ...], float] | None:
+        """The rows of a design that makes registers of an array, see `register_rows`; None for none
+        that is new."""
+        parts = self._expected()
+        found = register_design(array, tuple(rows), parts, self.tables, self._shared, limit, best)
+        if found is None or found[0] in self._designs:
+            return None
+        self._designs.add(found[0])
+        return found
+
     def _looked_inside(self, node: Node, design: tuple[int, ...]) -> bool:
         """Learn what the rows of a design need under the banks that they want together.
 
@@ -561,26 +568,6 @@ class Branch:
             return None
         rows = [table.row_of(by_handle[table.nest.handle]) for table in self.tables]
         return None if None in rows else tuple(row for row in rows if row is not None)
-
-
-def _users(variant: Variant, operators: Collection[str]) -> int:
-    """How many controllers are certain to use an operator, if every nest has one part.
-
-    What depends on every loop of a nest cannot be moved in front of a pipeline. A nest with as many
-    lanes as iterations has no pipeline. All code around loops has one controller.
-    """
-    count = 0
-    for nest, lists in variant.candidates:
-        if any(int(c.lanes.max(initial=0)) >= nest.box for c in lists):
-            continue
-        count += any(w.operator in operators and len(w.loops) == len(nest.band) for w in nest.work)
-    program = variant.structure.program
-    inside = {name for nest in variant.structure.nests for name in nest.statements}
-    bodies = (s.body for s in program.statements if s.name not in inside)
-    around = {
-        name for body in bodies if isinstance(body, Assign) for name in operators_of(body.value)
-    }
-    return count + (not around.isdisjoint(operators))
 
 
 def _room(limits: Resources, others_lut: float) -> Room:

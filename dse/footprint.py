@@ -72,6 +72,11 @@ class Footprint:
     program : PolyProgram
     nest : Nest
         Of the program.
+
+    Attributes
+    ----------
+    written : set of str
+        Arrays that the nest stores to.
     """
 
     def __init__(self, program: PolyProgram, nest: Nest) -> None:
@@ -81,7 +86,7 @@ class Footprint:
         self.uses = _uses(program, nest, self.loops)
         self._guarded = _guarded_loops(program, nest)
         bodies = (program.statement(s).body for s in nest.statements)
-        self._written = {body.target.array for body in bodies if isinstance(body, Assign)}
+        self.written = {body.target.array for body in bodies if isinstance(body, Assign)}
 
     def least_accesses(
         self, order: tuple[str, ...], factors: _Ints, trips: _Ints | None = None
@@ -146,7 +151,7 @@ class Footprint:
             number[kind] = max(number[kind], len(elements))
             most = busiest.setdefault(use.array, [0, 0])
             times = 1
-            if use.array in self._written:
+            if use.array in self.written:
                 # behind guards every lane loads and stores for itself, but for the first load; those
                 # that have one guard in common do, too, since each has it for itself
                 apart = prod(

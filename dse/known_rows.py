@@ -78,21 +78,25 @@ class KnownRows:
         self.ff = np.zeros(count)
         self.dsp = np.zeros(count)
 
-    def learn(self, row: int, answer: Evaluation) -> None:
-        """Take in an answer that is no refusal."""
-        self.latency[row] = answer.latency_cycles
-        self.loops[row] = answer.loop_cycles
-        self.own[row] = own_lut(answer)
-        self.shared[row] = answer.shared_lut
-        self.lut[row] = answer.resources.lut
-        self.by_operator[row] = 0.0
+    def learn(self, row: int, *answers: Evaluation) -> None:
+        """Take in an answer that is no refusal; of several, the least of each number."""
+        self.latency[row] = min(answer.latency_cycles for answer in answers)
+        self.loops[row] = min(answer.loop_cycles for answer in answers)
+        self.own[row] = min(own_lut(answer) for answer in answers)
+        self.shared[row] = min(answer.shared_lut for answer in answers)
+        self.lut[row] = min(answer.resources.lut for answer in answers)
+        self.by_operator[row] = np.min([self._by_operator(answer) for answer in answers], axis=0)
+        self.operators[row] = self.by_operator[row].sum()
+        self.ff[row] = min(answer.resources.ff for answer in answers)
+        self.dsp[row] = min(answer.resources.dsp for answer in answers)
+
+    def _by_operator(self, answer: Evaluation) -> _Floats:
+        found = np.zeros(self.by_operator.shape[1])
         for unit in answer.units:
             name = name_of_unit(unit.name)
             more = self._shared_lut.get(name, 0.0)
-            self.by_operator[row, self._columns.get(name, -1)] += unit.count * (unit.lut + more)
-        self.operators[row] = self.by_operator[row].sum()
-        self.ff[row] = answer.resources.ff
-        self.dsp[row] = answer.resources.dsp
+            found[self._columns.get(name, -1)] += unit.count * (unit.lut + more)
+        return found
 
     def within(self, room: Room) -> _Floats:
         """The latencies of rows that fit, infinite for the others."""

@@ -433,17 +433,21 @@ class NestTable:
             self._slower_alike[int(self._loops[row])] = slower
         self._fit()
 
-    def learn_relieved(self, row: int, answer: Evaluation) -> None:
-        """Take in the answer for a row alone with all that the banks of other nests may do for it.
+    def learn_relieved(self, row: int, answers: Sequence[Evaluation]) -> None:
+        """Take in the answers for a row alone with what the banks of other nests may do for it.
 
-        Where it still waits for ports, it may wait less with other banks, and nothing is known.
+        Where the fastest one still waits for ports, it may wait less with other banks, and nothing is
+        known; nor is it without answers.
         """
         self.version += 1
         self.is_half_known[row] = False
-        if answer.is_refused or self.relief.is_waiting(row, answer.busy):
+        if not answers or any(answer.is_refused for answer in answers):
+            return
+        fastest = min(answers, key=lambda answer: answer.latency_cycles)
+        if self.relief.is_waiting(row, fastest.busy):
             return
         self.is_relieved[row] = True
-        self.relieved.learn(row, answer)
+        self.relieved.learn(row, *answers)
         if self.relief.is_one(row, self.answers[row].busy):
             self.least_own[row] = self.relieved.own[row] - self.relieved.shared[row]
 

@@ -101,10 +101,13 @@ class Relief:
         found = [*self.is_less_busy.values(), *self.is_register.values()]
         return np.logical_or.reduce(found) if found else np.zeros(0, dtype=bool)
 
+    def registers_of(self, row: int) -> set[str]:
+        """Arrays that may become registers beside a row."""
+        return {array for array, may in self.is_register.items() if may[row]}
+
     def is_one(self, row: int, busy: Collection[str]) -> bool:
         """Whether registers of one array are all that helps a row: what it needs is known then, too."""
-        registers = sum(bool(may[row]) for may in self.is_register.values())
-        return registers == 1 and not self.is_waiting(row, busy)
+        return len(self.registers_of(row)) == 1 and not self.is_waiting(row, busy)
 
     def helps(self, row: int, busy: Collection[str]) -> bool:
         """Whether the answer for a row alone is no bound of what it takes in a design.

@@ -42,6 +42,15 @@ class SharedBanks:
     tables : sequence of NestTable
     access_lut, register_lut : float
         See `BankSelection.lut`.
+
+    Attributes
+    ----------
+    sizes : dict of (array, dim) to int
+        Of the arrays that several nests use.
+    keys : list of tuple of (array, dim)
+        By nest, those that it splits.
+    classes : list of array of int, shape (rows,)
+        By nest, a number per choice of banks.
     """
 
     def __init__(
@@ -60,13 +69,13 @@ class SharedBanks:
         for n, of_nest in enumerate(self._wants):
             for array, _ in of_nest:
                 users.setdefault(array, set()).add(n)
-        self._sizes = {
+        self.sizes = {
             (name, dim): size
             for name, which in users.items()
             if len(which) > 1
             for dim, size in enumerate(program.arrays[name].type.shape)
         }
-        self.keys = [tuple(sorted(set(of_nest) & set(self._sizes))) for of_nest in self._wants]
+        self.keys = [tuple(sorted(set(of_nest) & set(self.sizes))) for of_nest in self._wants]
         self.classes: list[_Ints] = []
         self._banks: list[_Ints] = []
         for table, keys, wants in zip(tables, self.keys, self._wants, strict=True):
@@ -133,7 +142,7 @@ class SharedBanks:
         """LUT of what the loads of some rows of a nest select from, all by default."""
         joint = {}
         for key, number in zip(self.keys[n], banks, strict=True):
-            joint[key] = joint_banks(self._banks_of(n, key), number, self._sizes[key])
+            joint[key] = joint_banks(self._banks_of(n, key), number, self.sizes[key])
         return self._selections[n].lut(joint, self._access_lut, register_lut, rows)
 
     def may_help(self, n: int, banks: Mapping[Key, int]) -> NDArray[np.bool_]:

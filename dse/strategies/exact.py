@@ -46,6 +46,8 @@ ALIKE = 1.1
 """Up to this ratio of the fastest, others may be faster with more lanes."""
 MANY = 100
 """Fewer parallelisations are better looked at one by one."""
+NEAR = 1.05
+"""Up to this ratio of limits between which designs stop to fit, others are not looked at."""
 LIGHT = 0.02
 """Nests with less than this share of the cycles are looked at last."""
 
@@ -219,6 +221,7 @@ class Exact:
             composer.is_strict, composer.is_hopeful = True, False
         if is_first:
             self._overlapped(search, branch)
+            self._with_registers(search, branch)
         # others should have a design before this one is the best that it can be
         self._improve(search, branch, FEW if is_first else ROUNDS)
         if not is_first:
@@ -251,6 +254,32 @@ class Exact:
                 return
             self._ask(branch, found)
             search.evaluate([(branch.plan(found), "")])
+
+    def _with_registers(self, search: Search, branch: Branch) -> None:
+        """Evaluate designs whose nests make registers of an array together.
+
+        What is expected of their logic is too low: limits for it are halved until designs fit.
+        """
+        allowed = float(search.problem.limits.lut)
+        for array in branch.registers:
+            fits, fails, limit = 0.0, allowed, allowed
+            for _ in range(ROUNDS):
+                best = search.best
+                rows = branch.rows_of(best.plan) if best and not best.plan.dataflow else None
+                if best is None or rows is None or search.is_out_of_time or fails <= NEAR * fits:
+                    break
+                least = best.latency_cycles * (1 - self.tolerance)
+                found = branch.with_registers(array, rows, limit, least)
+                if found is None:
+                    fits = limit
+                else:
+                    design, expected = found
+                    (answer,) = search.evaluate([(branch.plan(design), "")])
+                    if search.fits(answer.resources):
+                        fits = expected
+                    else:
+                        fails = expected
+                limit = (fits + fails) / 2
 
     @staticmethod
     def _ask(branch: Branch, rows: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from pom.dse.branch import Branch
 from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
 from pom.dse.executor import SerialExecutor
+from pom.dse.operator_sharing import shared_operators
 from pom.dse.parts import LutCosts, name_of_unit, rest_parts
 from pom.dse.plan import NestPlan
 from pom.dse.realise import nest_primitives
@@ -28,6 +29,11 @@ TOOL = "Vitis HLS 2023.1"
 def branches(name, size="mini"):
     search = Search(example(name, size), Store(None), SerialExecutor())
     return search, [Branch(search, v) for v in problem_variants(search.problem, search.local)]
+
+
+def operators_of(search, branch):
+    library = search.local.library
+    return shared_operators(branch.variant, library, LutCosts.of(library.tool))
 
 
 def test_parts_are_the_nests_that_a_plan_becomes():
@@ -138,14 +144,14 @@ def test_nests_add_up_to_no_more_than_the_whole_needs(name):
 
 
 def test_additions_and_subtractions_share_adders_of_one_implementation():
-    _, found = branches("polybench/fdtd_2d")
+    search, found = branches("polybench/fdtd_2d")
     by_choice = {branch.variant.implementations: branch for branch in found}
-    alike = by_choice[()]._operators
+    alike = operators_of(search, by_choice[()])
     assert {name: o.executes for name, o in alike.items()} == {
         "fadd": ("fadd", "fsub"),
         "fmul": ("fmul",),
     }
-    apart = by_choice[(("fadd", "fabric"),)]._operators
+    apart = operators_of(search, by_choice[(("fadd", "fabric"),)])
     assert {name: o.executes for name, o in apart.items()} == {
         "fadd": ("fsub",),
         "fadd fabric": ("fadd",),
@@ -175,7 +181,7 @@ def test_operators_that_nests_share_are_counted_once(name):
         units = {name_of_unit(u.name): u.count * u.lut for u in whole.units}
         known = np.max([t.known.by_operator[r] for t, r in pairs], axis=0)
         own = sum(max(t.known.own[r] - t.known.shared[r] - CONTROL_LUT, 0.0) for t, r in pairs)
-        for column, operator in enumerate(branch._operators):
+        for column, operator in enumerate(operators_of(search, branch)):
             assert known[column] >= units.get(operator, 0)
         assert own + known.sum() <= whole.resources.lut
     assert compared > 2
