@@ -136,6 +136,6 @@ def _expected_lut(
             operators.append(part.operators[cells[0]])
         else:
             # the row of a design may be none that is expected to be the best of its factors
-            needed += float(table.guesses()[1][row])
+            needed += float(table.guesses().own[row])
             operators.append(table.known.by_operator[row])
     return needed + float(np.max(operators, axis=0).sum())
