@@ -19,7 +19,7 @@ POINTS = 400_000
 """Most points of the outer loops that are looked at."""
 SPARSE = 8
 """How many places a grid may have for each of them."""
-WORK = 60_000_000
+WORK = 40_000_000
 """Most places that are looked at for all designs of nests of one shape."""
 ENDLESS = 1 << 30
 """Beyond every value of a loop."""

@@ -16,7 +16,7 @@ Where they are, the middle may count, and the lower of the two is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -390,7 +390,7 @@ def _loop_counts(ranges: Ranges, outer: int, is_everywhere: bool) -> _Coupled:
     return _Coupled(tuple(counts), fixed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Place:
     """A loop for all values of the loops around it: where it runs, from where to where, how long."""
 
@@ -401,14 +401,21 @@ class _Place:
 
     def depends_until(self) -> int:
         """How many of the loops around, outermost first, decide on the range of the loop."""
-        depth = self.is_run.ndim
-        low = [np.where(self.is_run, ends, ENDLESS) for ends in (self.first, self.last)]
-        high = [np.where(self.is_run, ends, -ENDLESS) for ends in (self.first, self.last)]
-        for outer in range(depth - 1, -1, -1):
-            low = [ends.min(axis=-1) for ends in low]
-            high = [ends.max(axis=-1) for ends in high]
-            if any((a < b).any() for a, b in zip(low, high, strict=True)):
+        where, first, last = self.is_run, self.first, self.last
+        for outer in range(where.ndim - 1, -1, -1):
+            both = where[..., 1:] & where[..., :-1]
+            if any(((ends[..., 1:] != ends[..., :-1]) & both).any() for ends in (first, last)):
                 return outer + 1
+            runs = np.asarray(where.any(axis=-1))
+            if (np.count_nonzero(both, axis=-1) + runs < np.count_nonzero(where, axis=-1)).any():
+                # iterations around are missing in between: the ends there may differ all the same
+                low = [np.where(where, ends, ENDLESS).min(axis=-1) for ends in (first, last)]
+                high = [np.where(where, ends, -ENDLESS).max(axis=-1) for ends in (first, last)]
+                if any((a < b).any() for a, b in zip(low, high, strict=True)):
+                    return outer + 1
+            at = where.argmax(axis=-1)[..., None]
+            first, last = (np.take_along_axis(ends, at, -1)[..., 0] for ends in (first, last))
+            where = runs
         return 0
 
     def least_count(self, is_constant: list[bool], is_everywhere: bool) -> _Trips:
@@ -422,15 +429,16 @@ class _Place:
         is_everywhere : bool
             Whether these run for nothing else, in which case the loop may have no iteration.
         """
-        lengths = self.length[self.is_run]
+        lengths = self.length.ravel()[self._places]
         most, fewest, mean = int(lengths.max()), int(lengths.min()), float(lengths.mean())
         # blocks with gaps may have more iterations than are counted
-        shortest = int((self.last - self.first)[self.is_run].min()) + 1
+        first, last = (ends.ravel()[self._places] for ends in (self.first, self.last))
+        shortest = int((last - first).min()) + 1
         if most == fewest:
             return _Trips(mean, mean, False, shortest)
         # of very many iterations the model looks at a sample
         counted = SAMPLED * mean
-        if not (self._is_affine(self.first) and self._is_affine(self.last)):
+        if not (self._is_affine(first) and self._is_affine(last)):
             return _Trips(counted, mean, True, shortest)
         # the tool knows the least count for sure only where one loop decides on it
         decided = (n for n in range(self.is_run.ndim) if is_constant[n] and self._is_decided_by(n))
@@ -446,31 +454,44 @@ class _Place:
         most = np.where(self.is_run, self.length, -ENDLESS).max(axis=others)
         return bool((least >= most).all())
 
-    def _is_affine(self, ends: Values) -> bool:
-        """Whether one bound of the loop, without rounding, may give its ends for the values around."""
-        places = np.flatnonzero(self.is_run)
-        if len(places) == 1:
-            return True
-        some = places[:: max(len(places) // SAMPLE, 1)]
-        slopes = self._slopes(some, ends)
-        if slopes is None:
-            slopes = self._slopes(places, ends)
-        if slopes is None:
-            # the values around depend on each other, so there are several such functions, or none
-            return True
-        start = np.unravel_index(places[0], self.is_run.shape)
-        expected = np.asarray(ends[start])
-        for axis, (slope, at) in enumerate(zip(slopes, start, strict=True)):
-            along = np.arange(self.is_run.shape[axis]) - at
-            expected = expected + (slope * along).reshape(
-                [-1 if n == axis else 1 for n in range(self.is_run.ndim)]
-            )
-        return bool((ends == expected)[self.is_run].all())
+    @cached_property
+    def _places(self) -> _Ints:
+        """Where the loop has iterations, by number."""
+        return np.flatnonzero(self.is_run)
 
-    def _slopes(self, places: _Ints, ends: Values) -> list[int] | None:
+    def _is_affine(self, ends: Values) -> bool:
+        """Whether one bound of the loop, without rounding, may give its ends for the values around.
+
+        Parameters
+        ----------
+        ends : array of int
+            For `_places`.
+        """
+        if len(ends) == 1:
+            return True
+        some = np.arange(0, len(ends), max(len(ends) // SAMPLE, 1))
+        slopes = self._slopes(some, ends)
+        if slopes is not None and not self._are_slopes(slopes, some, ends):
+            return False
+        everywhere = np.arange(len(ends))
+        if slopes is None:
+            slopes = self._slopes(everywhere, ends)
+        # else the values around depend on each other: there are several such functions, or none
+        return slopes is None or self._are_slopes(slopes, everywhere, ends)
+
+    def _are_slopes(self, slopes: list[int], some: _Ints, ends: Values) -> bool:
+        """Whether the ends go up by so much at some places."""
+        heads = np.unravel_index(self._places[some], self.is_run.shape)
+        start = np.unravel_index(self._places[0], self.is_run.shape)
+        rises = sum(
+            slope * (head - first) for slope, head, first in zip(slopes, heads, start, strict=True)
+        )
+        return bool((ends[some] - ends[0] == rises).all())
+
+    def _slopes(self, some: _Ints, ends: Values) -> list[int] | None:
         """By how much the ends go up with each of the values around; None where that is open."""
-        heads = np.stack(np.unravel_index(places, self.is_run.shape), axis=1).astype(np.float64)
-        values = ends.ravel()[places].astype(np.float64)
+        places = np.unravel_index(self._places[some], self.is_run.shape)
+        heads, values = np.stack(places, axis=1).astype(np.float64), ends[some].astype(np.float64)
         slopes, _, rank, _ = np.linalg.lstsq(heads[1:] - heads[0], values[1:] - values[0])
         if rank < heads.shape[1]:
             return None

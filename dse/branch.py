@@ -94,10 +94,7 @@ class Branch:
     def __init__(self, search: Search, variant: Variant) -> None:
         self.search = search
         self.variant = variant
-        self.bound = sum(
-            min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
-            for _, lists in variant.candidates
-        )
+        self.bound = sum(self._least)
         self.overlapped_bound = variant.bound if variant.overlap else float("inf")
         self.is_bounded = self.is_tried = False
         self._taken_over: dict[int, int] = {}
@@ -105,6 +102,14 @@ class Branch:
         self.idle = self.rest = 0
         self._designs: set[tuple[int, ...]] = set()
         self.is_exhausted = False
+
+    @cached_property
+    def _least(self) -> tuple[float, ...]:
+        """The bounds of the nests before anything is looked at."""
+        return tuple(
+            min((float(c.bound[0]) for c in lists if len(c.bound)), default=0.0)
+            for _, lists in self.variant.candidates
+        )
 
     @cached_property
     def tables(self) -> tuple[NestTable, ...]:
@@ -119,6 +124,7 @@ class Branch:
         program, costs = self.variant.structure.program, self._costs
         operators = shared_operators(self.variant, self.search.local.library, costs)
         best = self.search.best.latency_cycles if self.search.best else float("inf")
+        least = self._least
         tables = tuple(
             NestTable(
                 nest,
@@ -128,9 +134,9 @@ class Branch:
                 None if nest.is_box else block_counts(program, nest),
                 operators,
                 Logic.of(program, nest, self.search.local.library),
-                best,
+                best - (sum(least) - own),
             )
-            for nest, lists in self.variant.candidates
+            for own, (nest, lists) in zip(least, self.variant.candidates, strict=True)
         )
         register_lut = REGISTER_LUT * costs.register_mux
         shared = SharedBanks(program, tables, costs.access, register_lut)

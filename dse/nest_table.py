@@ -46,6 +46,10 @@ _Mask = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
 
 
+TOGETHER = 100
+"""Rows whose blocks are counted together."""
+
+
 class NestTable:
     """All parallelisations of a nest.
 
@@ -141,7 +145,11 @@ class NestTable:
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
         self._is_counted = np.zeros(count, dtype=bool)
         if blocks is not None:
-            self._count_blocks(blocks, np.flatnonzero(self.least_cycles() <= most))
+            # the most promising first: there is a limit to the work
+            cycles = self.least_cycles()
+            rows = np.argsort(cycles, kind="stable")[: np.count_nonzero(cycles <= most)]
+            for first in range(0, len(rows), TOGETHER):
+                self._count_blocks(blocks, rows[first : first + TOGETHER])
 
     def __len__(self) -> int:
         return len(self.lanes)
