@@ -57,6 +57,7 @@ from pom.dse.known_rows import Room
 from pom.dse.logic import Logic
 from pom.dse.neighbours import Neighbours
 from pom.dse.nest_table import KNOWN, OPEN, REFUSED, NestTable
+from pom.dse.nests import Nest
 from pom.dse.operator_sharing import least_costs, shared_operators
 from pom.dse.other_banks import Relief, other_banks, relief
 from pom.dse.parts import LutCosts
@@ -287,10 +288,13 @@ class Branch:
             self._taken_over[n] = len(plans)
 
     def _alone(self, table: NestTable, row: int) -> tuple[Plan, str]:
+        return self.alone(table.nest, table.plan(row))
+
+    def alone(self, nest: Nest, plan: NestPlan) -> tuple[Plan, str]:
         """A nest alone: branches that differ in operators of other nests share the answer."""
-        plan = self.plan_of((table.plan(row),))
-        own = implementations_of(table.nest, plan.implementations)
-        return replace(plan, implementations=own), table.nest.handle
+        whole = self.plan_of((plan,))
+        own = implementations_of(nest, whole.implementations)
+        return replace(whole, implementations=own), nest.handle
 
     @property
     def evaluated(self) -> int:

@@ -140,6 +140,8 @@ class NestTable:
         self._guess = USUAL
         self._slower: dict[int, tuple[float, float]] = {}
         self._slower_alike: dict[int, tuple[float, float]] = {}
+        self._rise: dict[int, float] = {}
+        self._risen = np.ones(count)
         self._loops = np.concatenate([_unrolled(n, c) for n, c in enumerate(lists)])
         self._shape = np.concatenate([_shapes(nest, c) for c in lists])
         self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
@@ -258,7 +260,28 @@ class NestTable:
     def expect_as(self, other: NestTable) -> None:
         """Take over how much slower than their bounds rows of the same nest are."""
         self._slower_alike = dict(other._slower_alike)
+        self._expect_rise(other._rise)
+
+    def refine_kinds(self, most: float) -> None:
+        """Refine a row of every kind that promises less than so many cycles; others of its kind are
+        expected to rise as much, where bounds say little."""
+        if self._blocks is None:
+            return
+        before = self.least_cycles()
+        order = np.argsort(before, kind="stable")
+        order = order[(before[order] < most) & (self.state[order] == OPEN)]
+        kinds, first = np.unique(self._kind[order], return_index=True)
+        rows = order[first]
+        for row in rows.tolist():
+            self.refine(row)
+        rise = self.least_cycles()[rows] / np.maximum(before[rows], 1.0)
+        self._expect_rise(dict(zip(kinds.tolist(), rise.tolist(), strict=True)))
+
+    def _expect_rise(self, rise: Mapping[int, float]) -> None:
         self.version += 1
+        self._rise = dict(rise)
+        kinds, of_row = np.unique(self._kind, return_inverse=True)
+        self._risen = np.array([rise.get(kind, 1.0) for kind in kinds.tolist()])[of_row.reshape(-1)]
 
     def _factors(self, row: int) -> NDArray[np.int64]:
         factors: NDArray[np.int64] = self.lists[int(self._source[row])].factors
@@ -505,7 +528,7 @@ class NestTable:
         # iterations of a nest that is no box may be countable in part only
         full = np.where(self._is_counted, self.full, np.maximum(self.full, self.iterations))
         cycles = latency_bound(full, self.rest, interval, self.depth, self.runs)
-        cycles = np.maximum(cycles, self.serial)
+        cycles = np.maximum(cycles, self.serial) * np.where(self.is_refined, 1.0, self._risen)
         ratios, later = np.ones(len(self)), np.zeros(len(self))
         for kinds, known in ((self._loops, self._slower_alike), (self._kind, self._slower)):
             for kind, (ratio, per_entry) in known.items():

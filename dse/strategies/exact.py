@@ -21,7 +21,7 @@ from pom.dse.evaluation import own_lut
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.search import Search
-from pom.dse.space import Shape, capped_plans, heaviest_shapes, problem_variants
+from pom.dse.space import Shape, by_weight, capped_plans, heaviest_shapes, problem_variants
 from pom.qor_model.collection import rare_collection
 
 SHRINKS = 10
@@ -44,6 +44,8 @@ MOST_SHAPES = 8
 """Shapes of the heaviest nest that are tried with that many lanes."""
 ALIKE = 1.1
 """Up to this ratio of the fastest, others may be faster with more lanes."""
+FAR = 3.0
+"""From this ratio on, not even one with a low bound."""
 MANY = 100
 """Fewer parallelisations are better looked at one by one."""
 NEAR = 1.05
@@ -149,22 +151,28 @@ class Exact:
 
     @staticmethod
     def _best_shapes(search: Search, branch: Branch) -> tuple[Shape, ...]:
-        """Shapes of the heaviest nest that make the fastest designs with a few lanes, and the one with
-        the lowest bound."""
+        """Shapes of the heaviest nest with which it is fastest with a few lanes, and the one with the
+        lowest bound."""
         variant = branch.variant
         shapes = heaviest_shapes(variant, FIRST_LANES)[:MOST_SHAPES]
-        plans = [branch.plan_of(capped_plans(variant, FIRST_LANES, shape)) for shape in shapes]
+        heaviest, _ = by_weight(variant)[0]
+        asked = []
+        for shape in shapes:
+            plans = capped_plans(variant, FIRST_LANES, shape)
+            own = next(plan for plan in plans if plan.statement == heaviest.handle)
+            asked.append(branch.alone(heaviest, own))
         found: list[tuple[float, Shape]] = []
-        for number, (plan, shape) in enumerate(zip(plans, shapes, strict=True)):
-            search.foresee([(later, "") for later in plans[number + 1 :]])
+        for number, (shape, request) in enumerate(zip(shapes, asked, strict=True)):
+            search.foresee(asked[number + 1 :])
             if search.is_out_of_time:
                 break
-            (answer,) = search.evaluate([(plan, "")])
+            (answer,) = search.evaluate([request])
             if search.fits(answer.resources):
                 found.append((answer.latency_cycles, shape))
         found.sort(key=lambda pair: pair[0])
         fastest = [shape for cycles, shape in found if cycles <= ALIKE * found[0][0]]
-        return tuple(dict.fromkeys((*fastest[:FEW], *shapes[:1])))
+        near = [shape for cycles, shape in found if cycles <= FAR * found[0][0]]
+        return tuple(dict.fromkeys((*fastest[:FEW], *(s for s in shapes[:1] if s in near))))
 
     @staticmethod
     def _widened(search: Search, branch: Branch, shape: Shape) -> None:
@@ -329,6 +337,7 @@ class Exact:
                     return
                 branch.foresee([(n, later) for later in rows[number + 1 :]])
                 branch.ask([(n, row)], is_helped=False)
+            table.refine_kinds(_best(search))
 
     @staticmethod
     def _overlapped(search: Search, branch: Branch) -> None:
