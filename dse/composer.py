@@ -12,8 +12,8 @@ others leave.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
@@ -25,10 +25,9 @@ from pom.dse.nest_table import KNOWN, NestTable
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Resources
 from pom.dse.realise import PORTS, wanted_banks
+from pom.dse.row_views import Corner, LikelyRows, View, Views
 from pom.ir.poly import PolyProgram
 
-Corner = tuple[float, float]
-"""Cycles that a LUT is worth, and the most LUT that the operators of a nest may take."""
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 _Mask = NDArray[np.bool_]
@@ -41,8 +40,8 @@ the nests. At the most is what is there, or what the DSP blocks are enough for."
 
 MANY = 4
 """Of more nests, fewer combinations are tried."""
-FEW, ALTERNATIVES, LOOKED_AT = 3, 16, 300
-"""How many choices of banks of the heaviest nest are followed, of the best so many rows."""
+FEW, ALTERNATIVES = 3, 16
+"""How many choices of banks of the heaviest nest are followed."""
 WIDE = ((0.9, 0.2), (0.76, 0.2))
 """Caps and prices for which they are."""
 
@@ -87,15 +86,15 @@ class Composer:
     is_hopeful : bool
         Whether lanes are expected to select among banks for as little as they may.
     inside : dict of (int, int) to (float, float, float)
-        Cycles, own LUT and what is there once, of nests and rows that turned out to need more in a
-        whole design than alone.
+        Cycles, own LUT and what is there once, of nests and rows that were looked at in a whole
+        design: selecting among the banks of others is in it.
     """
 
     def __init__(self, program: PolyProgram, tables: tuple[NestTable, ...]) -> None:
         self.program = program
         self.tables = tables
         self.inside: dict[tuple[int, int], tuple[float, float, float]] = {}
-        self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], _Guess]] = {}
+        self._guesses: dict[tuple[int, bool], tuple[tuple[int, int], LikelyRows]] = {}
         self._known: dict[object, Choice | None] = {}
         self.is_strict, self.is_hopeful = True, False
         self._wants: list[BankClasses] = [
@@ -105,6 +104,7 @@ class Composer:
         self._agreements: dict[tuple[int, int], Agreement | None] = {}
         self._beside_banks: dict[tuple[int, bytes], tuple[_Mask, _Floats]] = {}
         self._selecting: dict[tuple[int, Key], _Ints] = {}
+        self._selected_lanes: dict[tuple[int, int, bytes], int] = {}
 
     def choose(self, limits: Resources, is_known: bool = False) -> Choice | None:
         """The best choice that is expected to fit; None without any.
@@ -129,7 +129,8 @@ class Composer:
         best: Choice | None = None
         if not guesses or not all(len(g.rows) for g in guesses):
             return None
-        views = _Views(guesses, limits)
+        views = Views(guesses, limits)
+        improved: dict[tuple[int, ...], Choice] = {}
         corners: list[tuple[float, float]] = list(product(CAPS, PRICES))
         alternatives, few = ALTERNATIVES, FEW
         if len(self.tables) == 1:
@@ -142,15 +143,15 @@ class Composer:
                 positions = self._priced(views, corner, order, number)
                 if positions is None:
                     break
-                found = views.improved.get(positions)
+                found = improved.get(positions)
                 if found is None:
-                    found = views.improved[positions] = self._improved(views, positions)
+                    found = improved[positions] = self._improved(views, positions)
                 if found.lut <= limits.lut and (best is None or found.cycles < best.cycles):
                     best = found
         return best
 
     def _priced(
-        self, views: _Views, corner: Corner, order: tuple[int, ...], number: int
+        self, views: Views, corner: Corner, order: tuple[int, ...], number: int
     ) -> tuple[int, ...] | None:
         """The heaviest nest takes the row of the `number`-th best banks, the others follow."""
         rows: dict[int, int] = {}
@@ -171,7 +172,7 @@ class Composer:
             np.maximum(banks, bound, out=banks)
         return tuple(rows[n] for n in range(len(views.guesses)))
 
-    def _alternative(self, views: _Views, n: int, view: _View, corner: Corner, number: int) -> int:
+    def _alternative(self, views: Views, n: int, view: View, corner: Corner, number: int) -> int:
         """The best row among those that want the `number`-th best banks; -1 for none."""
         if (n, corner) not in views.alternatives:
             near = view.near(corner, self._beside(views, n, corner))
@@ -185,7 +186,7 @@ class Composer:
         return rows[number]
 
     def _different_banks(
-        self, n: int, guess: _Guess, near: Sequence[int]
+        self, n: int, guess: LikelyRows, near: Sequence[int]
     ) -> tuple[list[int], Iterator[int]]:
         """Rows found so far, and those that want other banks than all before them."""
 
@@ -200,7 +201,7 @@ class Composer:
 
         return [], different()
 
-    def _beside(self, views: _Views, n: int, corner: Corner) -> _Floats:
+    def _beside(self, views: Views, n: int, corner: Corner) -> _Floats:
         """What the other nests take beside every row of a nest, if they all follow its banks.
 
         Agreement among the others, on arrays that this nest does not use, is not asked for.
@@ -232,7 +233,7 @@ class Composer:
             self._agreements[n, m] = found
         return self._agreements[n, m]
 
-    def _improved(self, views: _Views, positions: tuple[int, ...]) -> Choice:
+    def _improved(self, views: Views, positions: tuple[int, ...]) -> Choice:
         """Let every nest take what the others leave."""
         guesses = views.guesses
         at = list(positions)
@@ -247,27 +248,35 @@ class Composer:
         )
         for n in self._orders[0]:
             bound[n] = 0
-            view = self._view(views, n, bound.max(axis=0))
+            banks = bound.max(axis=0)
+            view = self._view(views, n, banks)
+            rows = {m: int(g.rows[at[m]]) for m, g in enumerate(guesses) if m != n}
             others = sum((*own[:n], *own[n + 1 :]))
+            others += self._selected(rows.items(), banks)
             operators[n] = shared[n] = 0.0
-            found = view.fastest_beside(others, max(shared), operators.max(axis=0), at[n])
+            imposed = self._imposed(n, banks, rows)[guesses[n].rows]
+            found = view.fastest_beside(others + imposed, max(shared), operators.max(axis=0), at[n])
             if found >= 0:
                 at[n] = found
                 own[n] = float(guesses[n].own[found])
             operators[n], shared[n] = guesses[n].operators[at[n]], float(guesses[n].shared[at[n]])
             bound[n] = self._wants[n].bound_by(int(guesses[n].rows[at[n]]), self.is_strict)
-        return self._choice(guesses, at)
+        return self._choice(guesses, at, bound.max(axis=0))
 
-    def _choice(self, guesses: Sequence[_Guess], positions: Sequence[int]) -> Choice:
+    def _choice(
+        self, guesses: Sequence[LikelyRows], positions: Sequence[int], banks: _Ints
+    ) -> Choice:
         pairs = list(zip(guesses, positions, strict=True))
+        rows = tuple(int(g.rows[p]) for g, p in pairs)
         cycles = sum(float(g.cycles[p]) for g, p in pairs)
         lut = sum(float(g.own[p]) for g, p in pairs)
+        lut += self._selected(enumerate(rows), banks)
         lut += max(float(g.shared[p]) for g, p in pairs)
         # every kind of operator is there for the nest that needs most of it
         lut += float(np.max([g.operators[p] for g, p in pairs], axis=0).sum())
-        return Choice(tuple(int(g.rows[p]) for g, p in pairs), cycles, lut, tuple(positions))
+        return Choice(rows, cycles, lut, tuple(positions))
 
-    def _view(self, views: _Views, n: int, banks: _Ints) -> _View:
+    def _view(self, views: Views, n: int, banks: _Ints) -> View:
         """The rows of a nest beside the banks that others want."""
         wanted = banks[self._wants[n].columns]
         key = wanted.tobytes() + bytes([self.is_strict, self.is_hopeful])
@@ -278,8 +287,8 @@ class Composer:
                 self._beside_banks[n, key] = usable, selection
             usable, selection = self._beside_banks[n, key]
             guess = views.guesses[n]
-            own = guess.own + selection[guess.rows]
-            found = _View(guess, views.limits, len(views.guesses), usable[guess.rows], own)
+            own = guess.own + np.where(guess.is_inside, 0.0, selection[guess.rows])
+            found = View(guess, views.limits, len(views.guesses), usable[guess.rows], own)
             views.of[n][key] = found
         return found
 
@@ -304,7 +313,7 @@ class Composer:
         found.append((central, *(n for n in found[0] if n != central)))
         return tuple({order[0]: order for order in reversed(found) if order}.values())
 
-    def _guess(self, n: int, is_known: bool) -> _Guess:
+    def _guess(self, n: int, is_known: bool) -> LikelyRows:
         table = self.tables[n]
         key = (n, is_known)
         version = (table.version, len(self.inside))
@@ -319,7 +328,7 @@ class Composer:
                 cycles[table.state != KNOWN] = np.inf
             rows = table.best_orders(np.flatnonzero(cycles < np.inf), cycles, own)
             by_kind = likely.by_operator[rows]
-            guess = _Guess(
+            guess = LikelyRows(
                 rows,
                 cycles[rows],
                 own[rows],
@@ -328,6 +337,7 @@ class Composer:
                 by_kind.sum(axis=1),
                 likely.dsp[rows],
                 table.lanes[rows],
+                np.isin(rows, [row for m, row in self.inside if m == n]),
             )
             found = self._guesses[key] = (version, guess)
         return found[1]
@@ -344,7 +354,50 @@ class Composer:
             if number > 1:
                 reached = number // np.minimum(self.tables[n].banks[key], number)
                 cost += self._selecting_lanes(n, key) * np.where(reached > 1, reached, 0)
-        return cost * (LEAST_LUT if self.is_hopeful else SELECT_LUT)
+        return cost * self._select_lut
+
+    def _selected(self, rows: Iterable[tuple[int, int]], banks: _Ints) -> float:
+        """The same for a row each of some nests."""
+        total, code = 0, banks.tobytes()
+        for n, row in rows:
+            lanes = self._selected_lanes.get((n, row, code))
+            if lanes is None:
+                lanes = self._selected_lanes[n, row, code] = self._lanes_times_banks(n, row, banks)
+            if lanes and (n, row) not in self.inside:
+                total += lanes
+        return total * self._select_lut
+
+    def _lanes_times_banks(self, n: int, row: int, banks: _Ints) -> int:
+        """Lanes of a row that select among banks, times the banks that they do among."""
+        total, wants = 0, self._wants[n]
+        for key, number in zip(wants.dims, banks[wants.columns].tolist(), strict=True):
+            if number > 1:
+                reached = number // min(int(self.tables[n].banks[key][row]), number)
+                if reached > 1:
+                    total += int(self._selecting_lanes(n, key)[row]) * reached
+        return total
+
+    def _imposed(self, n: int, banks: _Ints, others: Mapping[int, int]) -> _Floats:
+        """LUT that rows of other nests need to select among banks that the rows of a nest want and
+        nobody else."""
+        wants = self._wants[n]
+        cost = np.zeros(len(wants.banks))
+        for column, key in enumerate(wants.dims):
+            if not banks[wants.columns[column]]:
+                users = [
+                    (m, row)
+                    for m, row in others.items()
+                    if key in self._dims[m] and (m, row) not in self.inside
+                ]
+                lanes = sum(int(self._selecting_lanes(m, key)[row]) for m, row in users)
+                wanted = wants.banks[:, column]
+                cost += lanes * np.where(wanted > 1, wanted, 0)
+        found: _Floats = cost[wants.of] * self._select_lut
+        return found
+
+    @property
+    def _select_lut(self) -> float:
+        return LEAST_LUT if self.is_hopeful else SELECT_LUT
 
     def _selecting_lanes(self, n: int, key: Key) -> _Ints:
         """Lanes that may select among the banks of one dim."""
@@ -376,139 +429,3 @@ class Composer:
             plan = NestPlan(table.nest.handle, order, (SEVERAL,) * len(order))
             found.append(frozenset(wanted_banks(self.program, table.nest, plan)))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Guess:
-    """What rows of a nest are expected to take (`known_rows.Likely`); of equal factors, one order.
-
-    `most` has the LUT of all operators of a row. `views` has the rows in the light of limits and banks.
-    """
-
-    rows: _Ints
-    cycles: _Floats
-    own: _Floats
-    shared: _Floats
-    operators: _Floats
-    most: _Floats
-    dsp: _Floats
-    lanes: _Ints
-    views: dict[Resources, dict[bytes, _View]] = field(default_factory=dict, compare=False)
-
-
-class _Views:
-    """What one choice looks at: guesses within limits, in the light of banks and prices."""
-
-    def __init__(self, guesses: Sequence[_Guess], limits: Resources) -> None:
-        self.guesses = guesses
-        self.limits = limits
-        self.total = sum(float(g.cycles.min()) for g in guesses)
-        allowed = [g.most[g.dsp <= limits.dsp].max(initial=0.0) for g in guesses]
-        self.operators = min(float(max(allowed, default=0.0)), float(limits.lut))
-        self.of = [guess.views.setdefault(limits, {}) for guess in guesses]
-        self.improved: dict[tuple[int, ...], Choice] = {}
-        self.alternatives: dict[tuple[int, Corner], tuple[list[int], Iterator[int]]] = {}
-
-    def corner(self, cap: float, price: float) -> Corner:
-        """A share of the operators and a price of all LUT in their units."""
-        return price * self.total / max(self.limits.lut, 1), cap * self.operators
-
-
-class _View:
-    """The rows of a nest beside given banks of others.
-
-    Parameters
-    ----------
-    guess : _Guess
-    limits : Resources
-    nests : int
-        That share the operators.
-    usable : mask
-        Rows that agree with the banks.
-    own : array
-        LUT that the rows need besides operators, selection among the banks included.
-
-    Attributes
-    ----------
-    beside : dict of (nest, corner) to array
-        What this nest takes at the least beside every class of rows of another nest.
-    """
-
-    def __init__(
-        self, guess: _Guess, limits: Resources, nests: int, usable: _Mask, own: _Floats
-    ) -> None:
-        self._guess, self._own, self._lut = guess, own, limits.lut
-        self._share = 1.0 / nests
-        self._agrees = usable & (guess.dsp <= limits.dsp)
-        self._fits = self._agrees & (own + guess.shared + guess.most <= limits.lut)
-        self._least: dict[tuple[Corner, bytes], int] = {}
-        self.beside: dict[tuple[int, Corner], _Floats] = {}
-
-    def values(self, corner: Corner) -> tuple[_Floats, _Mask]:
-        """Cycles and priced LUT of all rows, and which of them are within a cap."""
-        per_lut, most = corner
-        guess = self._guess
-        values = guess.cycles + per_lut * (self._own + self._share * guess.most)
-        return values, self._fits & (guess.most <= most)
-
-    def least(self, corner: Corner, operators: _Floats | None) -> int:
-        """The best row for a cap and a price; -1 for none.
-
-        Parameters
-        ----------
-        corner : Corner
-        operators : array of float, shape (kinds,), optional
-            LUT of operators of every kind that are there for other nests.
-        """
-        key = corner, b"" if operators is None else operators.tobytes()
-        found = self._least.get(key)
-        if found is None:
-            values, usable = self.values(corner)
-            if operators is not None:
-                guess = self._guess
-                more = np.maximum(guess.operators - operators, 0.0).sum(axis=1)
-                values = guess.cycles + corner[0] * (self._own + more)
-            found = self._least[key] = _least(values, usable, self._guess.lanes)
-        return found
-
-    def near(self, corner: Corner, others: _Floats) -> list[int]:
-        """The best rows for a cap and a price, with what others need beside them, the best first."""
-        values, usable = self.values(corner)
-        values = values + others
-        rows = np.flatnonzero(usable & (values < np.inf))
-        count = min(LOOKED_AT, len(rows))
-        if not count:
-            return []
-        near = rows[np.argpartition(values[rows], count - 1)[:count]]
-        found: list[int] = near[np.lexsort((near, values[near]))].tolist()
-        return found
-
-    def fastest_beside(self, own: float, shared: float, operators: _Floats, present: int) -> int:
-        """The fastest row that fits beside what others need; -1 for none.
-
-        Parameters
-        ----------
-        own, shared : float
-            LUT besides operators, and what is there once.
-        operators : array of float, shape (kinds,)
-            LUT of operators of every kind.
-        present : int
-            A row that others agree with, if it does not with them.
-        """
-        guess = self._guess
-        needs = own + self._own + np.maximum(guess.shared, shared)
-        needs += np.maximum(guess.operators, operators).sum(axis=1)
-        usable = self._agrees.copy()
-        usable[present] = True
-        return _least(guess.cycles, usable & (needs <= self._lut), guess.lanes)
-
-
-def _least(values: _Floats, usable: _Mask, lanes: _Ints) -> int:
-    """The usable row with the least value; among equals the one with fewest lanes; -1 for none."""
-    rows = np.flatnonzero(usable)
-    if not len(rows):
-        return -1
-    found = values[rows]
-    low = found.min()
-    ties = rows[found <= low + 1e-9 * abs(low)]
-    return int(ties[np.argmin(lanes[ties])])

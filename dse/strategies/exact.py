@@ -32,6 +32,8 @@ FEW = 3
 """Rounds before the first design of a branch."""
 REST = 15
 """Most steps of a branch in which no design is composed."""
+AS_EXPECTED = 1.005
+"""Up to this ratio to what was expected before its bounds were refined, a choice is evaluated."""
 MORE = 1.02
 """From this ratio on, a design needs more than the nests alone."""
 PROGRESS = 1.001
@@ -388,10 +390,13 @@ class Exact:
             if choice.cycles >= best * (1 - self.tolerance):
                 return known
             pairs = list(enumerate(choice.rows))
+            if all(r in branch.tables[n].answers for n, r in pairs):
+                return choice
             coarse = [(n, r) for n, r in pairs if not branch.tables[n].is_refined[r]]
             for n, row in coarse:
                 branch.tables[n].refine_near(row)
-            if not coarse:
+            expected = sum(float(branch.tables[n].guesses().cycles[r]) for n, r in pairs)
+            if not coarse or expected <= AS_EXPECTED * choice.cycles:
                 self._ask(branch, choice.rows)
                 evaluations += 1
         # out of time: what is known is made a design of all the same
@@ -405,18 +410,18 @@ class Exact:
         """
         plan = branch.plan(choice.rows)
         inside = search.evaluate([(plan, table.nest.handle) for table in branch.tables])
-        known = branch.composer.inside
-        before = len(known)
+        known, is_news = branch.composer.inside, False
         for n, (row, found) in enumerate(zip(choice.rows, inside, strict=True)):
-            table = branch.tables[n]
-            own, shared = own_lut(found), found.shared_lut
+            if (n, row) in known:
+                continue
+            table, own, shared = branch.tables[n], own_lut(found), found.shared_lut
             if found.is_refused:
-                known.setdefault((n, row), (float("inf"), own, 0.0))
-            elif found.latency_cycles > MORE * table.known.latency[row] or own > (
-                MORE * table.known.own[row] + 50
-            ):
-                known.setdefault((n, row), (found.latency_cycles, own - shared, shared))
-        return len(known) > before
+                known[n, row], is_news = (float("inf"), own, 0.0), True
+                continue
+            known[n, row] = found.latency_cycles, own - shared, shared
+            is_news |= found.latency_cycles > MORE * table.known.latency[row]
+            is_news |= own > MORE * table.known.own[row] + 50
+        return is_news
 
     def _count(self, search: Search, branches: Sequence[Branch]) -> None:
         """Count what bounds ruled out."""

@@ -172,3 +172,21 @@ def test_nests_that_hardly_count_have_a_single_lane() -> None:
     assert np.isfinite(cycles[diagonal.lanes == 1]).any()
     # what is looked for does not change what is proved
     assert branch.lower_bound(np.inf).cycles == before
+
+
+def test_rows_of_a_kind_are_expected_to_rise_as_the_one_that_was_refined():
+    search = Search(example("polybench/trmm", "mini"), Store(None), SerialExecutor())
+    branch = Branch(search, problem_variants(search.problem, search.local)[0])
+    table = max(branch.tables, key=lambda each: 0 if each.nest.is_box else len(each))
+    bounds, before = table.least_cycles(), table.guesses().cycles
+    table.refine_kinds(float("inf"))
+    refined = table.is_refined
+    assert 0 < refined.sum() < len(table)
+    # bounds of rows that were not looked at stay, and what is expected of them rises
+    assert (table.least_cycles()[~refined] == bounds[~refined]).all()
+    assert (table.guesses().cycles[~refined] >= before[~refined] - 1e-6).all()
+    assert (table.guesses().cycles[~refined] > 1.5 * before[~refined]).any()
+    for row in np.flatnonzero(~refined)[:: len(table) // 20]:
+        expected = table.guesses().cycles[row]
+        table.refine(int(row))
+        assert table.least_cycles()[row] <= max(4 * expected, before[row])
