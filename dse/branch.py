@@ -79,6 +79,8 @@ FEW = 4
 """Rows that are looked at together in a node."""
 REGISTER_LUT = 4.0
 """LUT per element of a multiplexer behind registers, at the least (`bank_mux_lut`)."""
+MINOR = 0.02
+"""Rows below this share of a bound raise it too little to be asked for while there is more to decide."""
 LIGHT_TOGETHER = 0.003
 """Nests that take no more than this share of the whole together hardly count."""
 
@@ -395,7 +397,13 @@ class Branch:
             (n, (design[n],) if is_open(self.tables[n], part, cell) else ())
             for n, (part, cell) in enumerate(zip(parts, node.choice, strict=True))
         )
-        if any(found for _, found in rows):
+        is_heavy = any(
+            found and part.cycles[cell] >= MINOR * node.bound
+            for (_, found), part, cell in zip(rows, parts, node.choice, strict=True)
+        )
+        # rows that hardly count are not worth a question where banks may still be split
+        is_worth = is_heavy or self._nodes.is_leaf(node)
+        if is_worth and any(found for _, found in rows):
             found = [
                 first_open(v, p.rows, self.tables[p.n], 2 * FEW, p.is_helped)
                 for p, v in zip(parts, node.values, strict=True)
