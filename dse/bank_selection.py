@@ -35,7 +35,7 @@ class _Dim:
     pair : array of int, shape (rows,)
         Which of them every row has.
     most : array of int, shape (rows,)
-        Banks that the load reaches where every element is one.
+        Elements that the load selects from where every one is a register.
     """
 
     key: tuple[str, int]
@@ -171,7 +171,7 @@ def _loads(
                     stride = abs(int(matrix[dim, n])) * factors[:, column]
                     step = np.gcd(step, np.where(remains[:, column], stride, 0))
             size = footprint.program.arrays[use.array].type.shape[dim]
-            # without a step the greatest common divisor is the size: one bank
-            dims.append(((use.array, dim), step, size // np.gcd(size, step)))
+            # registers are selected from all of a dim that moves: they are read in front of the loop
+            dims.append(((use.array, dim), step, np.where(np.gcd(size, step) < size, size, 1)))
         found.append(_OfOrder(number, tuple(dims)))
     return found
