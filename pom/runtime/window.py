@@ -50,10 +50,13 @@ class _Cut:
     size: int
     only: Collection[str] | None = None
 
-    def kernel(self, kernel: Kernel) -> Kernel:
-        """The kernel with these iterations, and arguments instead of local arrays."""
-        params = (*kernel.params, *kernel.locals)
-        return replace(kernel, params=params, locals=(), body=self._body(kernel.body, {}))
+    def kernel(self, kernel: Kernel, scheduled: PolyProgram) -> Kernel:
+        """The kernel with these iterations, and arguments instead of the local arrays that `scheduled`
+        still has: what it has others for is written before it is read."""
+        left = {array.name for array in scheduled.locals}
+        params = (*kernel.params, *(a for a in kernel.locals if a.name in left))
+        replaced = tuple(a for a in kernel.locals if a.name not in left)
+        return replace(kernel, params=params, locals=replaced, body=self._body(kernel.body, {}))
 
     def _body(self, body: tuple[Node, ...], ranges: dict[str, tuple[int, int]]) -> tuple[Node, ...]:
         return tuple(self._node(n, ranges) for n in body)
@@ -129,7 +132,7 @@ def window(kernel: Kernel, scheduled: PolyProgram, side: Side, size: int) -> Win
     origins = _origins(graph_to_poly(kernel), scheduled)
     if origins is None:
         return None
-    part = _Cut(side, size).kernel(kernel)
+    part = _Cut(side, size).kernel(kernel, scheduled)
     parts = {s.name: domain(s) for s in graph_to_poly(part).statements}
     kept: dict[str, isl.Set] = {}
     for statement in scheduled.statements:
@@ -211,7 +214,7 @@ def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window 
             )
             run = kept[source].apply(there)
             kept[name] = domain(scheduled.statement(name)).intersect(run.apply(here.reverse()))
-    part = _Cut("first", size, free).kernel(kernel)
+    part = _Cut("first", size, free).kernel(kernel, scheduled)
     return Window(part, _part(kernel, scheduled, {n: k.coalesce() for n, k in kept.items()}))
 
 

@@ -18,6 +18,8 @@ from pom.ir.poly import PolyProgram
 from pom.ir.types import ArrayType, FixedType, IntType, f32, f64
 from pom.passes.base import PolyPass
 from pom.passes.graph_to_poly import graph_to_poly
+from pom.passes.poly_distribute_all import DistributeAll
+from pom.passes.poly_expand import Expand
 from pom.passes.poly_interchange import Interchange
 from pom.passes.poly_peel import Peel
 from pom.passes.poly_pipeline import Pipeline
@@ -420,3 +422,21 @@ def test_scalar_arguments_of_every_kind() -> None:
     store = Assign("s", Access("y", (Affine.const(0),)), value)
     kernel = Kernel("choose", (*params, array("y", value.type, 1)), (), (store,))
     assert run_check(kernel).passed
+
+
+def test_a_window_of_a_program_that_has_other_arrays_for_a_local_one() -> None:
+    @pom.kernel
+    def filtered(x: pom.f32[40, 30], y: pom.f32[40, 30]):
+        last = pom.array("last", pom.f32)
+        for i in pom.loop("i", 0, 40):
+            last[()] = 0
+            for j in pom.loop("j", 0, 30):
+                y[i, j] = x[i, j] + last
+                last[()] = y[i, j]
+
+    program = graph_to_poly(filtered.graph)
+    for step in (Expand("S0", "last", "i", "each"), DistributeAll(fast_math=False)):
+        program = step.run(program)
+    report = check(filtered.graph, poly_to_affine(program), program, with_cpp=False, work_limit=500)
+    assert report.passed
+    assert [r.scope.split()[0] for r in report.results] == ["all", "first"]
