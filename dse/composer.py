@@ -34,6 +34,8 @@ _Mask = NDArray[np.bool_]
 
 PRICES = (0.2, 1.5)
 """Cycles of the whole that the LUT of the device are worth."""
+HIGHER = (5.0, 15.0, 50.0)
+"""The same where no choice fits otherwise: of many nests whose logic is their own."""
 CAPS = (1.0, 0.95, 0.9, 0.84, 0.76, 0.65, 0.5)
 """Shares of the LUT that the operators, which all nests use, may take at the most: the rest is for
 the nests. At the most is what is there, or what the DSP blocks are enough for."""
@@ -126,27 +128,36 @@ class Composer:
 
     def _chosen(self, limits: Resources, is_known: bool) -> Choice | None:
         guesses = [self._guess(n, is_known) for n in range(len(self.tables))]
-        best: Choice | None = None
         if not guesses or not all(len(g.rows) for g in guesses):
             return None
         views = Views(guesses, limits)
-        improved: dict[tuple[int, ...], Choice] = {}
         corners: list[tuple[float, float]] = list(product(CAPS, PRICES))
         alternatives, few = ALTERNATIVES, FEW
         if len(self.tables) == 1:
             corners, few = [(1.0, 0.0)], 1
         elif len(self.tables) > MANY:
             alternatives, few = ALTERNATIVES // 2, 1
-        for (cap, price), order in product(corners, self._orders):
+        best = self._fastest(views, [(c, alternatives if c in WIDE else few) for c in corners])
+        for price in HIGHER if len(self.tables) > 1 else ():
+            best = best or self._fastest(views, [((1.0, price), few)])
+        return best
+
+    def _fastest(
+        self, views: Views, tried: Sequence[tuple[tuple[float, float], int]]
+    ) -> Choice | None:
+        """The fastest choice that fits, of some caps and prices, with so many choices of banks each."""
+        best: Choice | None = None
+        improved: dict[tuple[int, ...], Choice] = {}
+        for ((cap, price), choices), order in product(tried, self._orders):
             corner = views.corner(cap, price)
-            for number in range(alternatives if (cap, price) in WIDE else few):
+            for number in range(choices):
                 positions = self._priced(views, corner, order, number)
                 if positions is None:
                     break
                 found = improved.get(positions)
                 if found is None:
                     found = improved[positions] = self._improved(views, positions)
-                if found.lut <= limits.lut and (best is None or found.cycles < best.cycles):
+                if found.lut <= views.limits.lut and (best is None or found.cycles < best.cycles):
                     best = found
         return best
 
