@@ -174,7 +174,7 @@ class Exact:
         found.sort(key=lambda pair: pair[0])
         fastest = [shape for cycles, shape in found if cycles <= ALIKE * found[0][0]]
         near = [shape for cycles, shape in found if cycles <= FAR * found[0][0]]
-        return tuple(dict.fromkeys((*fastest[:FEW], *(s for s in shapes[:1] if s in near))))
+        return tuple(dict.fromkeys((*fastest[:1], *(s for s in shapes[:1] if s in near))))
 
     @staticmethod
     def _widened(search: Search, branch: Branch, shape: Shape) -> None:
@@ -466,11 +466,13 @@ def _following(branches: Sequence[Branch]) -> Branch:
     """The branch that is looked at next: for a first bound, a first design, or a better bound.
 
     Bounds come before designs: they tell which branches promise most. Others wait until the bound of
-    these has come near to theirs, and many are left out.
+    these has come near to theirs, and many are left out. A first design is there before the last bounds,
+    many of which it makes superfluous.
     """
     lowest = min(branches, key=lambda b: b.bound)
-    untried = [b for b in branches if not b.is_tried and b.bound <= PROMISE * lowest.bound]
-    if not lowest.is_bounded or not untried:
+    near = [b for b in branches if not b.is_tried and b.bound <= PROMISE * lowest.bound]
+    untried = [b for b in near if b.is_bounded]
+    if not untried or (not lowest.is_bounded and any(b.is_tried for b in branches)):
         return lowest
     return min(untried, key=lambda b: (b.variant.kind, b.bound))
 
