@@ -29,6 +29,7 @@ from pom.dse.other_banks import NO_RELIEF, Relief
 from pom.dse.parts import LutCosts, OperatorLut, rest_parts
 from pom.dse.plan import NestPlan
 from pom.dse.realise import steps_by_rows, wanted_by_rows
+from pom.dse.row_kinds import kinds_of, shapes_of, unrolled_loops
 from pom.qor_model.expand import TOO_LARGE
 
 OPEN, KNOWN, REFUSED = 0, 1, 2
@@ -142,9 +143,9 @@ class NestTable:
         self._slower_alike: dict[int, tuple[float, float]] = {}
         self._rise: dict[int, float] = {}
         self._risen = np.ones(count)
-        self._loops = np.concatenate([_unrolled(n, c) for n, c in enumerate(lists)])
-        self._shape = np.concatenate([_shapes(nest, c) for c in lists])
-        self._kind = np.concatenate([_kinds(nest, n, c) for n, c in enumerate(lists)])
+        self._loops = np.concatenate([unrolled_loops(n, c) for n, c in enumerate(lists)])
+        self._shape = np.concatenate([shapes_of(nest, c) for c in lists])
+        self._kind = np.concatenate([kinds_of(nest, n, c) for n, c in enumerate(lists)])
         self._is_counted = np.zeros(count, dtype=bool)
         if blocks is not None:
             # the most promising first: there is a limit to the work
@@ -591,32 +592,3 @@ class NestTable:
         target = np.concatenate([right * scale, usual * weights])
         found = np.linalg.lstsq(matrix, target, rcond=None)[0]
         self._guess = (float(found[0]), max(float(found[1]), 0.0))
-
-
-def _shapes(nest: Nest, candidates: Candidates) -> NDArray[np.int64]:
-    """A number per choice of factors, the same for all orders."""
-    code = np.zeros(len(candidates.bound), dtype=np.int64)
-    for loop in nest.band:
-        column = candidates.factors[:, candidates.order.index(loop.name)]
-        code = code * (loop.extent + 1) + column
-    return code
-
-
-def _unrolled(number: int, candidates: Candidates) -> NDArray[np.int64]:
-    """A number per order and set of loops with several lanes."""
-    code = np.full(len(candidates.bound), number, dtype=np.int64)
-    for column in range(candidates.factors.shape[1]):
-        code = code * 2 + (candidates.factors[:, column] > 1)
-    return code
-
-
-def _kinds(nest: Nest, number: int, candidates: Candidates) -> NDArray[np.int64]:
-    """A number per way of unrolling: per loop, how often the factor doubles, and if a rest is left."""
-    extents = np.array([nest.loop(name).extent for name in candidates.order], dtype=np.int64)
-    factors = candidates.factors
-    digit = 2 * np.log2(factors).astype(np.int64) + (extents % factors != 0)
-    digit = np.where(factors >= extents, 31, digit)
-    code = np.full(len(factors), number, dtype=np.int64)
-    for column in range(factors.shape[1]):
-        code = code * 32 + digit[:, column]
-    return code
