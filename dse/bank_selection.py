@@ -17,9 +17,31 @@ from numpy.typing import NDArray
 from pom.dse.bank_classes import different_rows
 from pom.dse.bounds import Candidates
 from pom.dse.footprint import Footprint
+from pom.dse.other_banks import joint_banks
 
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
+
+
+MOST_KNOWN = 4000
+"""Combinations of a load and banks that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionCosts:
+    """LUT of selecting.
+
+    Parameters
+    ----------
+    access : float
+        What a bank costs that a load may reach.
+    register : float
+        What an element costs that a load selects from registers, where dims are split completely, or
+        may be by other nests.
+    """
+
+    access: float
+    register: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,65 +103,65 @@ class BankSelection:
         Of the nest.
     lists : sequence of Candidates
         One per loop order; rows are those of all lists, one after the other.
-    keys : sequence of (array, dim)
-        Dims that other nests may split.
+    wants : mapping of (array, dim) to (banks, size)
+        Of the dims that other nests may split: what every class of rows wants, and elements.
     classes : array of int, shape (rows,)
         Rows of a class have equal banks.
+    costs : SelectionCosts
     """
 
     def __init__(
         self,
         footprint: Footprint,
         lists: Sequence[Candidates],
-        keys: Sequence[tuple[str, int]],
+        wants: Mapping[tuple[str, int], tuple[_Ints, int]],
         classes: _Ints,
+        costs: SelectionCosts,
     ) -> None:
         self._rows = sum(len(chosen.bound) for chosen in lists)
-        of_lists = [_loads(footprint, chosen, frozenset(keys)) for chosen in lists]
+        self._wants = wants
+        self._costs = costs
+        of_lists = [_loads(footprint, chosen, frozenset(wants)) for chosen in lists]
         joined = [_joined(same, classes) for same in zip(*of_lists, strict=True)]
         self._loads = tuple(load for load in joined if load.number.any())
+        self._known: dict[tuple[int, ...], _Floats] = {}
 
-    def lut(
-        self,
-        banks: Mapping[tuple[str, int], _Ints],
-        access_lut: float,
-        register_lut: float = float("inf"),
-        rows: _Ints | None = None,
-    ) -> _Floats:
-        """LUT per row.
+    def more_lut(self, banks: Mapping[tuple[str, int], int], rows: _Ints) -> _Floats:
+        """LUT that some rows need because of the banks that other nests want of a dim."""
+        total = np.zeros(len(rows))
+        for number, load in enumerate(self._loads):
+            total += self._more(number, load, tuple(banks.get(d.key, 1) for d in load.dims))[rows]
+        return np.maximum(total, 0.0)
 
-        Parameters
-        ----------
-        banks : mapping of (array, dim) to array of int, shape (classes,)
-        access_lut : float
-            What a bank costs that a load may reach.
-        register_lut : float
-            What an element costs that a load selects from registers, where dims are split
-            completely, or may be by other nests.
-        rows : array of int, optional
-            Only these; all by default.
-        """
-        chosen = slice(None) if rows is None else rows
-        count = self._rows if rows is None else len(rows)
-        total = np.zeros(count)
-        for load in self._loads:
-            number = load.number[chosen]
-            # how much larger or smaller the number of banks becomes where dims are split completely
-            larger, smaller = np.full(count, np.inf), np.ones(count)
-            for dim in load.dims:
-                here = banks[dim.key][dim.of]
-                reached = (here // np.gcd(here, dim.step))[dim.pair[chosen]]
-                number = number * reached
-                if register_lut < float("inf"):
-                    ratio = dim.most[chosen] / reached
-                    larger = np.minimum(larger, ratio)
-                    smaller *= np.minimum(ratio, 1.0)
-            if register_lut == float("inf"):
-                total += number * access_lut
-            else:
-                ratio = np.where(larger > 1.0, larger, smaller)
-                total += number * np.minimum(access_lut, register_lut * ratio)
-        return total
+    def _more(self, number: int, load: _Load, others: tuple[int, ...]) -> _Floats:
+        """What one load needs more in every row: nests differ in arrays, and a load has a single one."""
+        key = (number, *others)
+        if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            alone = self._lut(load, (1,) * len(others), float("inf"))
+            self._known[key] = self._lut(load, others, self._costs.register) - alone
+        return self._known[key]
+
+    def _lut(self, load: _Load, others: tuple[int, ...], register_lut: float) -> _Floats:
+        """LUT of one load per row, with registers where dims are split completely."""
+        number = load.number.astype(np.float64)
+        # how much larger or smaller the number of banks becomes where dims are split completely
+        larger, smaller = np.full(self._rows, np.inf), np.ones(self._rows)
+        for dim, other in zip(load.dims, others, strict=True):
+            wants, size = self._wants[dim.key]
+            here = joint_banks(wants, other, size)[dim.of]
+            reached = (here // np.gcd(here, dim.step))[dim.pair]
+            number *= reached
+            if register_lut < float("inf"):
+                ratio = dim.most / reached
+                larger = np.minimum(larger, ratio)
+                smaller *= np.minimum(ratio, 1.0)
+        if register_lut == float("inf"):
+            return number * self._costs.access
+        ratio = np.where(larger > 1.0, larger, smaller)
+        found: _Floats = number * np.minimum(self._costs.access, register_lut * ratio)
+        return found
 
 
 def _loads(

@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.bank_nodes import BankNodes, Node, Prices
+from pom.dse.bank_selection import SelectionCosts
 from pom.dse.between import states_between
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
@@ -142,7 +143,7 @@ class Branch:
             for own, (nest, lists) in zip(least, self.variant.candidates, strict=True)
         )
         register_lut = REGISTER_LUT * costs.register_mux
-        shared = SharedBanks(program, tables, costs.access, register_lut)
+        shared = SharedBanks(program, tables, SelectionCosts(costs.access, register_lut))
         if len(tables) > 1:
             wants = [table.banks for table in tables]
             statements = [table.nest.statements for table in tables]

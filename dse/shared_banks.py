@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.bank_classes import different_rows
-from pom.dse.bank_selection import BankSelection
+from pom.dse.bank_selection import BankSelection, SelectionCosts
 from pom.dse.nest_table import NestTable
-from pom.dse.other_banks import joint_banks, relief
+from pom.dse.other_banks import relief
 from pom.ir.poly import PolyProgram
 
 Key = tuple[str, int]
 """An array and a dim of it."""
-FEW_ROWS = 8
-"""Rows of which it is not worth to know the others, too."""
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
@@ -40,8 +38,7 @@ class SharedBanks:
     ----------
     program : PolyProgram
     tables : sequence of NestTable
-    access_lut, register_lut : float
-        See `BankSelection.lut`.
+    costs : SelectionCosts
 
     Attributes
     ----------
@@ -57,13 +54,10 @@ class SharedBanks:
         self,
         program: PolyProgram,
         tables: Sequence[NestTable],
-        access_lut: float,
-        register_lut: float,
+        costs: SelectionCosts,
     ) -> None:
         self._program = program
         self._tables = tables
-        self._access_lut = access_lut
-        self._register_lut = register_lut
         self._wants = [table.banks for table in tables]
         users: dict[str, set[int]] = {}
         for n, of_nest in enumerate(self._wants):
@@ -84,11 +78,15 @@ class SharedBanks:
             self.classes.append(which)
             self._banks.append(different)
         self._selections = [
-            BankSelection(table.footprint, table.lists, keys, classes)
-            for table, keys, classes in zip(tables, self.keys, self.classes, strict=True)
+            BankSelection(
+                table.footprint,
+                table.lists,
+                {key: (self._banks_of(n, key), self.sizes[key]) for key in keys},
+                self.classes[n],
+                costs,
+            )
+            for n, (table, keys) in enumerate(zip(tables, self.keys, strict=True))
         ]
-        self._extra: dict[tuple[int, tuple[int, ...]], _Floats] = {}
-        self._alone: dict[int, _Floats] = {}
         self._may_help: dict[tuple[int, tuple[int, ...]], NDArray[np.bool_]] = {}
 
     def of_class(self, n: int, number: int) -> dict[Key, int]:
@@ -116,34 +114,14 @@ class SharedBanks:
 
     def extra_lut(self, n: int, banks: Mapping[Key, int], rows: _Ints) -> _Floats:
         """LUT that rows of a nest need at the least because of banks that other nests want."""
-        wanted = tuple(banks.get(key, 1) for key in self.keys[n])
-        if all(number == 1 for number in wanted):
+        if all(banks.get(key, 1) == 1 for key in self.keys[n]):
             return np.zeros(len(rows))
-        key = (n, wanted)
-        if key not in self._extra:
-            if n not in self._alone:
-                self._alone[n] = self._selection(n, (1,) * len(wanted), float("inf"))
-            if len(rows) < FEW_ROWS:
-                beside = self._selection(n, wanted, self._register_lut, rows)
-                return np.maximum(beside - self._alone[n][rows], 0.0)
-            beside = self._selection(n, wanted, self._register_lut)
-            self._extra[key] = np.maximum(beside - self._alone[n], 0.0)
-        found: _Floats = self._extra[key][rows]
-        return found
+        return self._selections[n].more_lut(banks, rows)
 
     def register_lut(self, n: int, array: str, rows: _Ints) -> _Floats:
         """LUT that rows of a nest need at the least where an array becomes registers."""
         shape = self._program.arrays[array].type.shape
         return self.extra_lut(n, {(array, dim): size for dim, size in enumerate(shape)}, rows)
-
-    def _selection(
-        self, n: int, banks: tuple[int, ...], register_lut: float, rows: _Ints | None = None
-    ) -> _Floats:
-        """LUT of what the loads of some rows of a nest select from, all by default."""
-        joint = {}
-        for key, number in zip(self.keys[n], banks, strict=True):
-            joint[key] = joint_banks(self._banks_of(n, key), number, self.sizes[key])
-        return self._selections[n].lut(joint, self._access_lut, register_lut, rows)
 
     def may_help(self, n: int, banks: Mapping[Key, int]) -> NDArray[np.bool_]:
         """The rows of a nest that banks which other nests want may help.

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from pom.dse.bank_selection import SelectionCosts
 from pom.dse.branch import REGISTER_LUT, Branch
 from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
@@ -33,7 +34,7 @@ def shared_banks(search, branch):
     costs = dict(zip(LUT_TERMS, constants.lut, strict=True))
     program = branch.variant.structure.program
     registers = REGISTER_LUT * costs["port_muxes"]
-    return SharedBanks(program, branch.tables, costs["accesses"], registers)
+    return SharedBanks(program, branch.tables, SelectionCosts(costs["accesses"], registers))
 
 
 OTHERS = (
