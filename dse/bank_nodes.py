@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pom.dse.agreement import Relaxed
-from pom.dse.choices import fastest_choice
+from pom.dse.choices import fastest_sharing
 from pom.dse.shared_banks import Key, Part, SharedBanks, joined, lut_of
 
 LOOKED_AT, BREADTH = 40, 3
@@ -290,19 +290,18 @@ class BankNodes:
     def _choose(self, node: Node, parts: Sequence[Part], limit: float, best: float) -> None:
         """Raise the bound of a node to the fastest choice of rows that may fit.
 
-        Operators that nests share count by the shares of the prices, and in a leaf as they are.
+        Operators that nests share count by the shares of the prices where it does not matter, and in a
+        leaf as they are.
         """
-        shares = node.prices.shares if node.prices else np.zeros((len(parts), 1))
+        kinds = parts[0].operators.shape[1]
+        shares = node.prices.shares if node.prices else np.zeros((len(parts), kinds))
         inside, own = self._beside(node, parts)
-        lut = [
-            of_nest + part.operators @ share
-            for part, of_nest, share in zip(inside, own, shares, strict=True)
-        ]
         cycles = [
             np.where(values < np.inf, part.cycles, np.inf)
             for part, values in zip(inside, node.values, strict=True)
         ]
-        found = fastest_choice(cycles, lut, limit, best, GRAIN * best)
+        operators = [part.operators for part in inside]
+        found = fastest_sharing(cycles, own, operators, shares, limit, best, GRAIN * best)
         if found is None:
             node.bound = np.inf
             return
