@@ -193,18 +193,19 @@ class NestScheduler:
         if any(loop.name in _variables(item) for item in all_loops(inner.body)):
             return None
         outer_ranges, outer_loops = self.ranges, self.around
+        low, high = trip_range(loop, outer_ranges)
+        trip = reported_count(loop, outer_ranges, outer_loops)
         self.around = (*outer_loops, loop)
         self.ranges = {**outer_ranges, loop.name: iv_range(loop, outer_ranges)}
         timed = self.loop(inner, {**strides, loop.name: loop.step}, False)
         self.ranges, self.around = outer_ranges, outer_loops
-        trip = loop.constant_trip_count or 0
         old = timed.result
         result = replace(
             old,
             names=(loop.name, *old.names),
             trip_count=old.trip_count * trip,
-            trip_count_min=old.trip_count_min * trip,
-            trip_count_max=old.trip_count_max * trip,
+            trip_count_min=old.trip_count_min * low,
+            trip_count_max=old.trip_count_max * high,
             latency_cycles=old.latency_cycles * trip,
         )
         return replace(timed, result=result, cycles=timed.cycles * trip)

@@ -178,6 +178,20 @@ def test_a_triangle_counts_its_mean_row() -> None:
     assert (leaf.trip_count, leaf.trip_count_min, leaf.trip_count_max) == (31, 0, 63)
 
 
+def test_loops_that_vary_around_a_pipeline_count_their_mean() -> None:
+    """for h: for i in 0..h: for r in 0..16: for j: tmp[i] += …"""
+    row = loop("r", 16, loop("j", 64, *dot_row(), directives=PIPELINED), directives=OFF)
+    varying = Loop("i", (Affine((), 0),), (iv("h"),), (row,), directives=OFF)
+    arrays = (array("tmp", 64), array("A", 64, 64), array("x", 64))
+    result = _run(design(loop("h", 64, varying, directives=OFF), arrays=arrays))
+    fixed = _run(
+        design(loop("h", 64, loop("i", 31, row, directives=OFF), directives=OFF), arrays=arrays)
+    )
+    assert result.latency_cycles == pytest.approx(fixed.latency_cycles, rel=0.01)
+    (rows,) = result.function("top").loops[0].children
+    assert (rows.trip_count, rows.trip_count_min, rows.trip_count_max) == (31 * 16, 0, 63 * 16)
+
+
 def test_a_guard_that_is_decided_by_unrolling_costs_nothing() -> None:
     rows = scale_row()
     guarded = If((iv("j", -64),), (Block(tuple(rows)),))
