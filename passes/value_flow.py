@@ -19,6 +19,7 @@ from pom.ir.poly import PolyProgram
 from pom.passes.isl_build import (
     access_relation,
     accesses,
+    has_remainders,
     may_lose_pairs,
     schedule_map,
     within_budget,
@@ -130,6 +131,8 @@ class _Flow:
         )
         self.schedule = self._schedule()
         self.must, self.may = self._writes()
+        nothing = isl.UnionMap("{ }")
+        self._may_lose_pairs = may_lose_pairs(nothing, self.must, self.may, self.schedule)
 
     def instances(self, name: str) -> isl.Set:
         return schedule_map(self.program, name).domain()
@@ -209,7 +212,7 @@ class _Flow:
     def _flow(self, sinks: isl.UnionMap) -> isl.UnionMap:
         if sinks.is_empty():
             return isl.UnionMap("{ }")
-        if may_lose_pairs(sinks, self.must, self.may, self.schedule):
+        if self._may_lose_pairs or has_remainders(sinks):
             found = within_budget(lambda: self._flow_by_definition(sinks))
             if found is not None:
                 return found
