@@ -20,7 +20,7 @@ from pom.ir.affine import Affine, Constraint
 from pom.ir.graph import For, Kernel, Node, When
 from pom.ir.poly import Loop, PolyProgram
 from pom.passes.graph_to_poly import graph_to_poly
-from pom.passes.isl_build import domain, set_text, time_map
+from pom.passes.isl_build import accesses, domain, set_text, time_map
 from pom.runtime.work import interval
 
 Side = Literal["first", "last"]
@@ -172,7 +172,8 @@ def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window 
     Returns
     -------
     Window or None
-        None where no loop is around all that is new, or loops of one name start at different values.
+        None where no loop is around all that is new, loops of one name start at different values, or
+        something that the schedule added runs for more than the window, which shows in what it writes.
     """
     iterators = {s.iterators for s in graph_to_poly(kernel).statements}
     sources = [s.name for s in scheduled.statements if s.iterators in iterators]
@@ -205,17 +206,34 @@ def window_of_sums(kernel: Kernel, scheduled: PolyProgram, size: int) -> Window 
             if iterator in free:
                 last = free[iterator] + size - 1
                 kept[name] = kept[name].upper_bound_val(isl.dim_type.set, at, last)
+    whole = {name: kept[name] for name in sources}
     for name, source in added.items():
         if source is not None:
             loops = _shared(scheduled, name, source)
-            there, here = (
-                time_map(scheduled.statement(n), tuple(loop.expr(n) for loop in loops))
-                for n in (source, name)
-            )
-            run = kept[source].apply(there)
+            here = time_map(scheduled.statement(name), tuple(loop.expr(name) for loop in loops))
+            run = isl.Set.empty(here.range().get_space())
+            # a part of a statement may have no instance where another one has some
+            for other in sources:
+                if _shared(scheduled, name, other)[: len(loops)] == loops:
+                    values = tuple(loop.expr(other) for loop in loops)
+                    there = time_map(scheduled.statement(other), values)
+                    run = run.union(whole[other].apply(there))
             kept[name] = domain(scheduled.statement(name)).intersect(run.apply(here.reverse()))
     part = _Cut("first", size, free).kernel(kernel, scheduled)
-    return Window(part, _part(kernel, scheduled, {n: k.coalesce() for n, k in kept.items()}))
+    program = _part(kernel, scheduled, {n: k.coalesce() for n, k in kept.items()})
+    expected, found = (_written(p, part) for p in (graph_to_poly(part), program))
+    return Window(part, program) if expected.is_equal(found) else None
+
+
+def _written(program: PolyProgram, kernel: Kernel) -> isl.UnionSet:
+    """Elements of the arguments of a kernel that a program may write."""
+    arguments = {p.name for p in kernel.params}
+    result = isl.UnionSet("{ }")
+    for statement in program.statements:
+        for access in accesses(program, statement):
+            if access.is_write and access.array in arguments:
+                result = result.union(isl.UnionSet.from_set(access.relation.range()))
+    return result
 
 
 def _shared(program: PolyProgram, one: str, other: str) -> tuple[Loop, ...]:

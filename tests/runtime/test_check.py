@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pom
+from pom.dse.structures import make_structure
 from pom.errors import PomError
 from pom.ir.affine import Affine
 from pom.ir.expr import Access, Const, substitute
@@ -440,3 +441,21 @@ def test_a_window_of_a_program_that_has_other_arrays_for_a_local_one() -> None:
     report = check(filtered.graph, poly_to_affine(program), program, with_cpp=False, work_limit=500)
     assert report.passed
     assert [r.scope.split()[0] for r in report.results] == ["all", "first"]
+
+
+def test_a_window_has_the_copies_that_any_part_of_a_statement_reads() -> None:
+    """At the first pivot only some of the parts of Floyd and Warshall's statement have instances."""
+
+    @pom.kernel
+    def closest(path: pom.int32[12, 12]):
+        for k in pom.loop("k", 0, 12):
+            for i in pom.loop("i", 0, 12):
+                for j in pom.loop("j", 0, 12):
+                    through = path[i, k] + path[k, j]
+                    path[i, j] = pom.select(path[i, j] < through, path[i, j], through)
+
+    program = make_structure("pivoted", graph_to_poly(closest.graph)).program
+    options = {"with_cpp": False, "work_limit": 500, "native_limit": 0}
+    report = check(closest.graph, poly_to_affine(program), program, **options)  # type: ignore[arg-type]
+    assert report.passed
+    assert report.results
