@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ PRICES = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 1.8, 3.0)
 """Prices that are tried, in cycles of the whole per device's worth of LUT."""
 BATCH = 12
 """Rows that are looked at together."""
+LONGER = (2.0, 4.0, 8.0)
+"""Ratios of longer intervals that are told apart."""
 STEPS = 4
 """How often the shares of the operators are adapted for a price."""
 CONTROL_LUT = 40.0
@@ -114,11 +117,19 @@ def part_of(
     as_is = without[in_memory], own[in_memory] + apart[memory]
     cells.append((in_memory, *as_is, operators[in_memory], *no_help(len(in_memory))))
     later, flags = rows[~known], (half[~known], np.zeros(int((~known).sum())))
-    for more, divisor in ((np.ones(len(later)), 4.0), (3 * interval[later], np.inf)):
+    for more, divisor in _longer(interval[later]):
         slower = cycles[later] + table.full[later] * more
         lut = own[later] + apart[~known] / divisor
         cells.append((later, slower, lut, operators[later] / divisor, *flags))
     return Part(n, *(np.concatenate(columns) for columns in zip(*cells, strict=True)))
+
+
+def _longer(interval: _Floats) -> Iterator[tuple[_Floats, float]]:
+    """Ranges of longer intervals: how many cycles more they have at the least, and of how many times the
+    interval none of them is longer, so that operators are shared no more often."""
+    yield np.ones(len(interval)), LONGER[0]
+    for ratio, most in pairwise((*LONGER, np.inf)):
+        yield (ratio - 1.0) * interval, most
 
 
 def no_help(count: int) -> tuple[_Mask, _Floats]:
