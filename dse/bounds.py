@@ -370,6 +370,13 @@ class Chains:
             [self._slowest(loop, costs) for loop in (*shape.order, *(around or [""]))]
         )
         self._accesses = _memory_accesses(shape.program, shape.nest)
+        # accesses of a stencil move alike
+        spans = {
+            (size, *sorted(strides.items())): (size, strides)
+            for each in self._accesses
+            for size, strides in zip(each.shape, each.strides, strict=True)
+        }
+        self._spans = tuple(spans.values())
         self._loading = self._single.copy()
         self._loading[: len(shape.order)] = [
             self._slowest(loop, costs, memory) for loop in shape.order
@@ -410,15 +417,14 @@ class Chains:
     def _in_memory(self, factors: NDArray[np.int64]) -> _Mask:
         """Whether no array that is accessed is split completely, which would make it registers."""
         found = np.ones(len(factors), dtype=bool)
-        for each in self._accesses:
-            for size, strides in zip(each.shape, each.strides, strict=True):
-                moves = [
-                    abs(stride) * factors[:, column]
-                    for column, loop in enumerate(self.shape.order)
-                    if (stride := strides.get(loop, 0))
-                ]
-                if moves:
-                    found &= np.prod(moves, axis=0) < size
+        for size, strides in self._spans:
+            moves = [
+                abs(stride) * factors[:, column]
+                for column, loop in enumerate(self.shape.order)
+                if (stride := strides.get(loop, 0))
+            ]
+            if moves:
+                found &= np.prod(moves, axis=0) < size
         return found
 
     def depth(
