@@ -83,8 +83,9 @@ def clock(executor: Workers) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a strategy found: cycles, proven bound, seconds, designs judged; `best_s` is when the answer
-    was found, `good_s` when a design within 5 % of it was."""
+    """What a strategy found: cycles, proven bound, seconds; `best_s` is when the answer was found,
+    `good_s` when a design within 5 % of it was. `judged` counts parallelisations of nests, `designs`
+    choices of one per nest, that were evaluated or that a bound ruled out."""
 
     cycles: float
     bound: float
@@ -94,6 +95,7 @@ class Outcome:
     good_s: float
     evaluated: int
     judged: int
+    designs: int
     dsp: int
     lut: int
 
@@ -147,6 +149,7 @@ def solve(
         search.first_within(1.0 + CLOSE) - began,
         search.evaluated,
         search.evaluated + search.pruned,
+        search.decided,
         best.resources.dsp if best else 0,
         best.resources.lut if best else 0,
     )
@@ -291,7 +294,8 @@ def table_peers(
 def table_polybench(budget_s: float, kernels: list[str], executor: Workers) -> None:
     print("PolyBench, medium, xc7z020, 10 ns")
     print(f"{'kernel':16} {'cycles':>12} {'bound':>12} {'gap':>6} {'cpu s':>6} {'s':>6} "
-          f"{'good s':>6} {'best s':>6} {'evaluated':>9} {'judged/s':>9}")  # fmt: skip
+          f"{'good s':>6} {'best s':>6} {'evaluated':>9} {'judged/s':>9} "
+          f"{'designs/s':>9}")  # fmt: skip
     outcomes = []
     for path in sorted((EXAMPLES / "polybench").glob("*.py")):
         if kernels and path.stem not in kernels:
@@ -300,7 +304,8 @@ def table_polybench(budget_s: float, kernels: list[str], executor: Workers) -> N
         outcomes.append(found)
         print(f"{path.stem:16} {found.cycles:12.0f} {found.bound:12.0f} {found.gap:6.3f} "
               f"{found.seconds:6.2f} {found.wall_s:6.2f} {found.good_s:6.2f} {found.best_s:6.2f} "
-              f"{found.evaluated:9} {found.rate:9.0f}", flush=True)  # fmt: skip
+              f"{found.evaluated:9} {found.rate:9.0f} "
+              f"{found.designs / max(found.seconds, 1e-6):9.1e}", flush=True)  # fmt: skip
     if not outcomes:
         return
     seconds = sorted(o.seconds for o in outcomes)
@@ -313,7 +318,9 @@ def table_polybench(budget_s: float, kernels: list[str], executor: Workers) -> N
           f"{best[len(best) // 2]:.2f}, longest {best[-1]:.2f}; to a design within 5 % of it: median "
           f"{good[len(good) // 2]:.2f}, longest {good[-1]:.2f}; geometric mean of cycles "
           f"over bound {geometric_mean(1 / max(1 - o.gap, 1e-9) for o in outcomes):.2f}; "
-          f"{judged:.0f} designs judged per second")  # fmt: skip
+          f"{judged:.0f} parallelisations of nests judged per second; designs, one per nest: geometric "
+          f"mean {geometric_mean(o.designs / max(o.seconds, 1e-6) for o in outcomes):.1e}, fewest "
+          f"{min(o.designs / max(o.seconds, 1e-6) for o in outcomes):.1e} a second")  # fmt: skip
 
 
 def main() -> None:

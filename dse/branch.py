@@ -306,16 +306,23 @@ class Branch:
 
     def ruled_out(self, best: float) -> int:
         """Rows that are in no design faster than `best`, and those whose bodies are too large."""
+        return sum(
+            int(((cycles >= best) & (table.state == OPEN)).sum()) + table.too_large
+            for cycles, table in zip(self._with_others(), self.tables, strict=True)
+        )
+
+    def undecided(self, best: float) -> int:
+        """Designs, one row per nest, of which no row alone says that they are not faster than `best`."""
+        return prod(int((cycles < best).sum()) for cycles in self._with_others())
+
+    def _with_others(self) -> list[_Floats]:
+        """Bounds of designs with a row, by nest."""
         limits = self.search.problem.limits
         found = [
             self._beside_others(table, table.bounds(_room(limits, 0.0))[0]) for table in self.tables
         ]
         least = [float(f.min(initial=np.inf)) for f in found]
-        total = sum(least)
-        return sum(
-            int(((f + (total - low) >= best) & (table.state == OPEN)).sum()) + table.too_large
-            for f, low, table in zip(found, least, self.tables, strict=True)
-        )
+        return [f + (sum(least) - low) for f, low in zip(found, least, strict=True)]
 
     # ---- bounds ------------------------------------------------------------------------
 

@@ -80,6 +80,8 @@ class Search:
     ----------
     evaluated, from_store : int
         Answers computed in this run, and answers that the store had.
+    decided : int
+        Designs, one parallelisation per nest, that were evaluated or that a bound ruled out.
     designs : list of Evaluation
         Whole designs that the model accepts, in the order in which they were asked for.
     parts : list of Evaluation
@@ -102,6 +104,7 @@ class Search:
     evaluated: int = 0
     from_store: int = 0
     pruned: int = 0
+    decided: int = 0
     best: Evaluation | None = None
     lower_bound: float = 0.0
     phase: str = "start"

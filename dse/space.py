@@ -113,6 +113,11 @@ class Variant:
         """Parallelisations, counted per nest and added up, since nests are searched one by one."""
         return sum(len(c.bound) for _, lists in self.candidates for c in lists)
 
+    @property
+    def designs(self) -> int:
+        """Designs: one parallelisation per nest."""
+        return prod(sum(len(c.bound) for c in lists) for _, lists in self.candidates)
+
 
 Shape = tuple[tuple[str, ...], str]
 """An order of the loops of a nest, and the one loop along which it has several lanes."""

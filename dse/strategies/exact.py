@@ -429,8 +429,10 @@ class Exact:
         for branch in branches:
             if branch.bound >= best * (1 - self.tolerance):
                 search.prune(branch.variant.size - branch.evaluated)
+                search.decided += branch.variant.designs
             elif branch.is_tried:
                 search.prune(branch.ruled_out(best))
+                search.decided += branch.variant.designs - branch.undecided(best)
 
 
 class _Patience:
