@@ -16,6 +16,8 @@ from math import ceil, gcd, lcm
 from pom.qor_model.expand import Element, Linear
 from pom.qor_model.region import Array, Loop, PartitionKind
 
+SMALL = 1024
+"""Bits of numbers that are divided as fast as they are shifted."""
 _PORTS = {
     "ram_1p": (1, 1, True),
     "rom_1p": (1, 0, True),
@@ -112,7 +114,15 @@ class ArrayBanks:
 
 def _every(step: int, count: int) -> int:
     """The bits 0, step, 2 step … of a number, `count` of them."""
-    return ((1 << step * count) - 1) // ((1 << step) - 1)
+    if step == 1 or step * count < SMALL:
+        return ((1 << step * count) - 1) // ((1 << step) - 1)
+    found, done = 1, 1
+    # shifts of doubled ranges take far less than a division of numbers with as many bits as banks
+    while done < count:
+        more = min(done, count - done)
+        found |= found << step * more
+        done += more
+    return found
 
 
 def array_banks(array: Array, default_ports: str) -> ArrayBanks:

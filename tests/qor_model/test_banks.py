@@ -45,6 +45,14 @@ def test_a_data_dependent_subscript_reaches_every_bank() -> None:
     assert reach(banks, Element("A", None, ()), {}).mask == 0b1111
 
 
+def test_accesses_to_many_registers_reach_those_of_a_row_or_a_column() -> None:
+    banks = array_banks(array("A", 24, 100, d1=24, d2=100), "ram_2p")
+    column = reach(banks, Element("A", ((("i", 1),), ()), (0, 7)), {})
+    assert column.mask == sum(1 << bank for bank in range(2400) if bank % 100 == 7)
+    every_second = reach(banks, Element("A", ((), (("j", 2),)), (3, 1)), {})
+    assert every_second.mask == sum(1 << 300 + n for n in range(100) if n % 2)
+
+
 def test_a_fully_split_array_is_registers() -> None:
     assert array_banks(array("A", 8, d1=8), "ram_s2p").is_register
     assert not array_banks(array("A", 8, 8, d1=8), "ram_s2p").is_register
