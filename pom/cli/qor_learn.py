@@ -216,6 +216,9 @@ def compare_(
 @kernels_option
 @training_options
 @shots_option
+@click.option("--limits/--no-limits", default=False, show_default=True,
+              help="Also what bounds any model: errors where nine tenths of every kernel's designs are "
+              "known, and how far designs with the same features are apart.")  # fmt: skip
 @resume_option
 @json_option
 def learning_curve_(
@@ -223,11 +226,13 @@ def learning_curve_(
     kernels: Path,
     training: Training,
     shots: tuple[int, ...],
+    limits: bool,
     resume: Path | None,
     as_json: bool,
 ) -> None:
     """Errors on unseen kernels, over how many kernels and designs are learned from."""
-    from pom.qor_model.gnn.leave_out import learning_curve, with_few_shots
+    from pom.qor_model.gnn.leave_out import learning_curve, leave_one_kernel_out, with_few_shots
+    from pom.qor_model.gnn.limits import noise
 
     file, samples = _read(labels, kernels, training.per_kernel, training.seed)
     options, kept = training.options(), kept_results(resume)
@@ -236,6 +241,11 @@ def learning_curve_(
     tuned = with_few_shots(
         samples, file.metrics, options, few, progress=_say, device=training.device, kept=kept
     ) if few else ()  # fmt: skip
+    known = leave_one_kernel_out(
+        samples, file.metrics, options, "random", _say, split="random", device=training.device,
+        kept=kept,
+    ) if limits else None  # fmt: skip
+    same = noise(samples, file.metrics)
     if as_json:
         rows = [
             {"kernels": p.kernels, "designs": p.designs,
@@ -245,7 +255,14 @@ def learning_curve_(
         learned = [
             {"shots": n, **protocol.to_json()} for n, protocol in zip(few, tuned, strict=True)
         ]
-        click.echo(json.dumps({"curve": rows, "few_shots": learned}, indent=2))
+        record: dict[str, object] = {"curve": rows, "few_shots": learned}
+        if known is not None:
+            record["random_split"] = known.to_json()
+            numbers = [None if e != e else e for e in same.mape]
+            record["same_features"] = {
+                "designs": same.designs, "mape": dict(zip(file.metrics, numbers, strict=True))
+            }  # fmt: skip
+        click.echo(json.dumps(record, indent=2))
         return
     click.echo("MAPE % on the kernel that was left out")
     click.echo(f"{'kernels':>8}{'designs of each':>17}" + "".join(f"{m:>10}" for m in file.metrics))
@@ -255,6 +272,12 @@ def learning_curve_(
     for number, protocol in zip(few, tuned, strict=True):
         text = "".join(f"{e:>10.2f}" for e in protocol.mean)
         click.echo(f"{'and of the left-out one':>22}{number:>3}{text}")
+    if known is not None:
+        for name, values in (
+            ("and 9/10 of all kernels", known.mean),
+            (f"same features ({same.designs})", same.mape),
+        ):
+            click.echo(f"{name:>25}" + "".join(f"{e:>10.2f}" for e in values))
 
 
 @click.command("adrs")

@@ -9,7 +9,7 @@ import numpy as np
 
 from pom.errors import PomError
 from pom.qor_model.gnn.calibrate import COVERAGE, rank
-from pom.qor_model.gnn.model import Model, forward, normalised, stretch
+from pom.qor_model.gnn.model import Model, forward, nest_trees, normalised, stretch
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.sums import take_apart
@@ -57,7 +57,8 @@ def fine_tune(model: Model, samples: Sequence[Sample]) -> Model:
     start = replace(model, nearby=None)
     predicted, truth = forward(start, samples), measured(samples)
     places = normalised(model, samples)
-    nearby, left = fit_nearby(take_apart(samples), model.metrics, truth - predicted)
+    rest, trees = truth - predicted, nest_trees(model)
+    nearby, left = fit_nearby(take_apart(samples), model.metrics, rest, trees)
     radius = model.radius.copy()
     left = left / stretch(model.difficulty, places)
     for column in range(len(model.metrics)):

@@ -44,6 +44,13 @@ class Grove:
                 found[:, column] = start[:, column] + forest.predict(whole)
         return found
 
+    @property
+    def of_nests(self) -> dict[str, Forest]:
+        """The trees that read nests, by metric, where there are any."""
+        pairs = zip(self.metrics, self.forests, strict=True)
+        sums = {m: f.forests[0] for m, f in pairs if isinstance(f, SumForest)}
+        return {m: f for m, f in sums.items() if len(f.roots) > 1}
+
     def _in_order(self) -> list[tuple[str, Forest | SumForest]]:
         pairs = zip(self.metrics, self.forests, strict=True)
         return sorted(pairs, key=lambda pair: _rank(pair[0]))

@@ -18,6 +18,7 @@ from pom.qor_model.gnn.origin import Origin
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.sums import take_apart
 from pom.qor_model.gnn.tables import Array, base, features
+from pom.qor_model.gnn.trees import Forest
 
 _SCHEDULER_NUMBERS = ("loop_latency_cycles", "start_cycle")
 GROUP = 128
@@ -147,8 +148,14 @@ def forward(model: Model, samples: Sequence[Sample]) -> Array:
         trees = model.grove.predict(samples, wanted) - start
         correction = correction + model.tree_share * (trees - correction)
     if model.nearby is not None:
-        correction = correction + model.nearby.correction(take_apart(samples), model.metrics)
+        parts, judges = take_apart(samples), nest_trees(model)
+        correction = correction + model.nearby.correction(parts, model.metrics, judges)
     return np.clip(start + correction, 0.0, model.ceiling)
+
+
+def nest_trees(model: Model) -> dict[str, Forest]:
+    """The trees of the model that read nests, by metric."""
+    return {} if model.grove is None else model.grove.of_nests
 
 
 def normalised(model: Model, samples: Sequence[Sample]) -> Array:

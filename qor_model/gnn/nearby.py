@@ -2,22 +2,30 @@
 
 A design's error is the sum of its nests' errors, each by the nest's share of the design.  So a
 measured design speaks for every design with one of its nests, whatever the others are, and twenty
-designs say something about most of a kernel's nests.  DSP blocks are those of the nest that lends most,
+designs say something about most of a kernel's nests.
+
+Two nests are alike as far as the trees that were trained on other kernels do not tell them apart: the
+share of trees in which both end in the same leaf (Breiman 2001; the kernel of a forest, Scornet 2016).  So
+what counts for a metric was learned, where twenty designs could not choose among a hundred features.
+Metrics without such trees go by the distance of the features.  DSP blocks are those of the nest that lends most,
 and tools share operators by leaps: there a nest speaks for the same nest only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.tables import Array
+from pom.qor_model.gnn.trees import Forest
 
 _LENGTH = {"dsp": 0.05}
 _USUAL_LENGTH = 0.5
+_SHARPNESS = 2
+"""Power of the share of trees."""
 _COMMON = 3.0
 _NOISE = 0.1
 """Variances of what all designs of a kernel share and of what nests do not explain; a nest's is 1."""
@@ -50,18 +58,23 @@ class Nearby:
     weights: Array
     length: Array
 
-    def correction(self, parts: Parts, metrics: Sequence[str]) -> Array:
+    def correction(
+        self, parts: Parts, metrics: Sequence[str], trees: Mapping[str, Forest]
+    ) -> Array:
         """Return what to add to the logarithms, shape (designs, metrics)."""
         found = np.zeros((len(parts.designs), len(metrics)))
-        here, there = parts.nests / self.scale, self.places / self.scale
         for column, (metric, length) in enumerate(zip(metrics, self.length, strict=True)):
             if length:
-                own = _alike(here, there, metric, length) @ self.weights[:, column]
-                found[:, column] = self.offset[column] + _shares(parts, metric) @ own
+                forest = _judge(metric, trees)
+                between = _alike(parts.nests, self.places, self.scale, metric, length, forest)
+                own = _shares(parts, metric) @ (between @ self.weights[:, column])
+                found[:, column] = self.offset[column] + own
         return found
 
 
-def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearby, Array]:
+def fit_nearby(
+    parts: Parts, metrics: Sequence[str], rest: Array, trees: Mapping[str, Forest]
+) -> tuple[Nearby, Array]:
     """Return the correction, and what is left at each design if it is judged without itself.
 
     Parameters
@@ -71,6 +84,8 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
     metrics : sequence of str
     rest : ndarray, shape (designs, metrics)
         Measured minus predicted, in logarithms; NaN where nothing was measured.
+    trees : mapping of str to Forest
+        Those that read nests, by metric, where there are any.
 
     Notes
     -----
@@ -79,7 +94,6 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
     them.
     """
     scale = parts.nests.std(0) + 0.1
-    places = parts.nests / scale
     offset, length = np.zeros(len(metrics)), np.zeros(len(metrics))
     weights, left = np.zeros((len(parts.nests), len(metrics))), np.abs(rest)
     for column, metric in enumerate(metrics):
@@ -90,7 +104,8 @@ def fit_nearby(parts: Parts, metrics: Sequence[str], rest: Array) -> tuple[Nearb
         shares = _shares(parts, metric)[known]
         far = _LENGTH.get(metric, _USUAL_LENGTH)
         common = 0.0 if metric in _LENT else _COMMON
-        between = _alike(places, places, metric, far)
+        forest = _judge(metric, trees)
+        between = _alike(parts.nests, parts.nests, scale, metric, far, forest)
         gram = shares @ between @ shares.T + common + _NOISE * np.eye(len(values))
         inverse = np.linalg.inv(gram)
         solved = inverse @ values
@@ -120,14 +135,34 @@ def _shares(parts: Parts, metric: str) -> Array:
     return found
 
 
-def _alike(first: Array, second: Array, metric: str, length: float) -> Array:
-    """Covariance: exponential, since the error jumps between nests that are close (Matern 1/2).
+def _judge(metric: str, trees: Mapping[str, Forest]) -> Forest | None:
+    """The trees that tell nests apart for a metric; not for operators, which are shared by leaps."""
+    return None if metric in _LENT else trees.get(metric)
 
-    The device family, which is the last number of a nest, does not matter to operators.
+
+def _alike(
+    first: Array, second: Array, scale: Array, metric: str, length: float, forest: Forest | None
+) -> Array:
+    """Covariance of nests: how many trees do not tell them apart, or how far they are from each other.
+
+    The latter is exponential, since the error jumps between nests that are close (Matern 1/2). The
+    device family, which is the last number of a nest, does not matter to operators.
     """
+    if forest is not None:
+        return _together(forest, first, second) ** _SHARPNESS
+    first, second = first / scale, second / scale
     if metric in _LENT:
         first, second = first[:, :-1], second[:, :-1]
     return np.asarray(np.exp(-np.sqrt(_distances(first, second)) / length))
+
+
+def _together(forest: Forest, first: Array, second: Array) -> Array:
+    """Share of trees in which two nests end in the same leaf."""
+    here, there = forest.leaves(first), forest.leaves(second)
+    found = np.zeros((len(first), len(second)))
+    for one, other in zip(here.T, there.T, strict=True):
+        found += one[:, None] == other[None, :]
+    return found / len(forest.roots)
 
 
 def _distances(first: Array, second: Array) -> Array:

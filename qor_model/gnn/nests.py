@@ -27,7 +27,7 @@ from pom.qor_model.region import (
     Region,
 )
 from pom.qor_model.resources import ResourceModel
-from pom.qor_model.resources_body import bank_count
+from pom.qor_model.resources_body import bank_count, unresolved_banks
 from pom.qor_model.resources_constants import FF_TERMS, LUT_TERMS, CostConstants
 from pom.qor_model.schedule_result import DesignResult, FunctionResult, LoopResult
 
@@ -50,6 +50,9 @@ _BODY = (
     "depth",
     "children",
     "started_banks",
+    "load_choice",
+    "store_choice",
+    "chosen_loads",
 )
 STRUCTURE = (*(f"{n}_{level}" for level in range(LEVELS) for n in _PER_LEVEL), *_BODY)
 SCHEDULE = ("ii", "iteration_latency", "latency")
@@ -160,11 +163,13 @@ def _structure(nest: Loop, arrays: Mapping[str, Array]) -> dict[str, float]:
     ops = operations((nest,))
     accesses = [op for op in ops if op.access is not None]
     whole = False
+    steps: dict[str, int] = {}
     for place, loop in enumerate(path):
         level = min(len(path) - 1 - place, LEVELS - 1)
         trips = loop.constant_trip_count or 0
         found[f"trips_{level}"] = math.log2(trips + 1)
         factor = trips if whole else min(loop.directives.unroll or trips, trips)
+        steps[loop.name] = 0 if whole or 0 < factor == trips else loop.directives.unroll
         found[f"unroll_{level}"] += math.log2(max(1, factor))
         found[f"is_whole_{level}"] = float(whole)
         found[f"is_pipelined_{level}"] = float(bool(loop.directives.pipeline) and not whole)
@@ -176,6 +181,12 @@ def _structure(nest: Loop, arrays: Mapping[str, Array]) -> dict[str, float]:
                 found[f"fixed_{kind}_{level}"] += 1
             else:
                 found[f"{kind[:-1]}_banks_{level}"] += math.log2(banks)
+    for op in accesses:
+        is_store = op.kind is OpKind.STORE
+        choice = _choice(op, arrays, steps)
+        name = "store_choice" if is_store else "load_choice"
+        found[name] = max(found[name], choice)
+        found["chosen_loads"] += choice > 0.0 and not is_store
     kinds = {"loads": _of(ops, {OpKind.LOAD}), "stores": _of(ops, {OpKind.STORE})}
     kinds |= {"muls": _of(ops, _MULTIPLIERS), "adds": _of(ops, _ADDERS)}
     found.update(kinds)
@@ -188,6 +199,13 @@ def _structure(nest: Loop, arrays: Mapping[str, Array]) -> dict[str, float]:
     found["started_banks"] = float(sum(bank_count(arrays[name]) for name in started))
     found["children"] = float(sum(1 for r in nest.body if isinstance(r, Loop)))
     return found
+
+
+def _choice(op: Op, arrays: Mapping[str, Array], steps: Mapping[str, int]) -> float:
+    """Logarithm of the number of banks among which an access chooses at run time."""
+    if op.access is None:
+        return 0.0
+    return math.log2(math.prod(unresolved_banks(op.access, arrays[op.access.array], steps)))
 
 
 def _of(ops: list[Op], kinds: set[OpKind] | frozenset[OpKind]) -> float:

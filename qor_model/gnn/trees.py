@@ -53,6 +53,10 @@ class Forest:
 
     def predict(self, inputs: Array) -> Array:
         """Return one number per row of `inputs`."""
+        return np.asarray(self.start + self.scale * self.value.take(self.leaves(inputs)).sum(1))
+
+    def leaves(self, inputs: Array) -> NDArray[np.int64]:
+        """Return the node where each row of `inputs` ends, shape (rows, trees)."""
         # flat indices: `take` reads them several times faster than pairs of indices
         flat = np.ascontiguousarray(inputs).ravel()
         rows = np.arange(len(inputs))[:, None] * inputs.shape[1]
@@ -63,7 +67,7 @@ class Forest:
             if np.array_equal(below, place):
                 break
             place = below
-        return np.asarray(self.start + self.scale * self.value.take(place).sum(1))
+        return place
 
 
 def tree_inputs(samples: Sequence[Sample]) -> Array:

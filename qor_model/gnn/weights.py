@@ -26,7 +26,7 @@ from pom.qor_model.gnn.samples import TERMS
 from pom.qor_model.gnn.sums import SumForest
 from pom.qor_model.gnn.trees import Forest
 
-FORMAT = 6
+FORMAT = 7
 _NEARBY = ("places", "scale", "offset", "weights", "length")
 _FOREST = {
     "feature": torch.int16, "threshold": torch.float64, "left": torch.int32,

@@ -20,13 +20,14 @@ pytest.importorskip("sklearn")
 
 from pom.qor_model.gnn.fine_tune import fine_tune
 from pom.qor_model.gnn.leave_out import groups_of, learning_curve
+from pom.qor_model.gnn.limits import noise
 from pom.qor_model.gnn.model import forward
 from pom.qor_model.gnn.nearby import fit_nearby
 from pom.qor_model.gnn.samples import Sample
 from pom.qor_model.gnn.shape import body_shape
 from pom.qor_model.gnn.sums import Parts
 from pom.qor_model.gnn.train import train
-from pom.qor_model.gnn.trees import grow, tree_inputs
+from pom.qor_model.gnn.trees import Forest, grow, tree_inputs
 from pom.qor_model.gnn.weights import load, save
 
 
@@ -120,11 +121,33 @@ def test_few_designs_correct_their_nests_and_nothing_that_is_exact() -> None:
     rest = np.stack([(share * own[pairs]).sum(1), np.zeros(72)], axis=1)
     rest[::8, 1] = 2.0
     first = np.arange(72) < 20
-    found, left = fit_nearby(parts.chosen(first), ("lut", "bram_18k"), rest[first])
-    after = found.correction(parts, ("lut", "bram_18k"))
+    found, left = fit_nearby(parts.chosen(first), ("lut", "bram_18k"), rest[first], {})
+    after = found.correction(parts, ("lut", "bram_18k"), {})
     assert np.abs(rest - after)[~first, 0].mean() < 0.2 * np.abs(rest[~first, 0]).mean()
     assert after[:, 1].tolist() == [0.0] * 72
     assert left.shape == (20, 2)
+
+
+def test_nests_that_the_trees_do_not_tell_apart_have_one_error() -> None:
+    """All features differ at random, and only the first one, which the trees read, matters."""
+    rng = np.random.default_rng(3)
+    nests = rng.normal(size=(60, 8))
+    rest = np.where(nests[:, :1] > 0, 0.4, -0.2)
+    tree = Forest(
+        np.array([0, 0, 0]), np.array([0.0, np.inf, np.inf]), np.array([1, 1, 2]),
+        np.array([2, 1, 2]), np.zeros(3), np.array([0, 0]), 0.0, 0.5,
+    )  # fmt: skip
+    each = np.arange(60)
+    parts = Parts(nests, np.zeros((60, 1)), each, each, {"nest_lut": np.ones(60)})
+    first = each < 20
+    errors = []
+    for trees in ({"lut": tree}, {}):
+        found, left = fit_nearby(parts.chosen(first), ("lut",), rest[first], trees)
+        after = found.correction(parts, ("lut",), trees)
+        errors.append(np.abs(rest - after)[~first].max())
+        assert left[:, 0].mean() < np.abs(rest[first]).mean()
+    assert errors[0] < 0.02
+    assert errors[1] > 0.1
 
 
 def test_the_nest_that_needs_most_operators_speaks_for_itself_on_both_families() -> None:
@@ -142,9 +165,9 @@ def test_the_nest_that_needs_most_operators_speaks_for_itself_on_both_families()
     # of one family only, and most designs are right
     first = np.isin(np.arange(144), rng.permutation(72)[:25])
     assert np.median(rest[first]) < 0.01
-    found, _ = fit_nearby(parts.chosen(first), ("dsp",), rest[first])
+    found, _ = fit_nearby(parts.chosen(first), ("dsp",), rest[first], {})
     seen = np.isin(most, most[first])
-    after = found.correction(parts, ("dsp",))
+    after = found.correction(parts, ("dsp",), {})
     np.testing.assert_allclose(after[seen], rest[seen], atol=0.08)
     assert np.abs(after[~seen]).max(initial=0.0) < 0.01
 
@@ -160,6 +183,26 @@ def test_a_learning_curve_has_more_and_more_designs(samples: list[Sample]) -> No
     points = learning_curve(samples, METRICS, replace(SMALL, epochs=1, members=1, boosters=0))
     assert [p.designs for p in points] == [4, 8]
     assert all(p.kernels == 2 and len(p.mape) == 4 for p in points)
+
+
+def test_designs_with_the_same_features_say_how_well_anything_can_do(samples: list[Sample]) -> None:
+    first = samples[0]
+    second = next(s for s in samples if s.terms != first.terms)
+    assert noise([first, second], METRICS).designs == 0
+    values = [(100.0, 200.0, 40.0, 6.0), (120.0, 200.0, 60.0, 6.0)]
+    twins = [replace(first, labels=v, nests=n) for v, n in zip(
+        values, (first.nests, first.nests[::-1]), strict=True
+    )]  # fmt: skip
+    other = replace(first, device="another", labels=values[1])
+    found = noise([*twins, second, other], METRICS)
+    assert found.designs == 2
+    # the median is that of the logarithms
+    middle = np.sqrt(101 * 121) - 1, np.sqrt(41 * 61) - 1
+    wanted = (
+        50 * ((middle[0] - 100) / 100 + (120 - middle[0]) / 120), 0.0,
+        50 * ((middle[1] - 40) / 40 + (60 - middle[1]) / 60), 0.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(found.mape, wanted, atol=1e-9)
 
 
 def test_the_shape_of_a_body_counts_what_waits() -> None:
@@ -204,10 +247,17 @@ def test_the_curve_and_random_parts_as_commands(
     keep = ["--resume", str(tmp_path / "kept")]
     # twelve designs: the curve is one point
     curve = ["qor", "learning-curve", *common, *quick, *keep, "--boosters", "1"]
-    assert run([*curve, "--json"]) == 0
-    assert [p["designs"] for p in json.loads(capsys.readouterr().out)["curve"]] == [4]
     assert run(curve) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["2", "4"]
+    assert run([*curve, "--limits", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [p["designs"] for p in found["curve"]] == [4]
+    assert len(found["random_split"]["kernels"]) == 10
+    assert found["same_features"] == {
+        "designs": 0, "mape": dict.fromkeys(("latency", "lut", "ff", "dsp"))
+    }  # fmt: skip
+    assert run([*curve, "--limits"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["same", "features", "(0)"]
     command = ["qor", "compare", *common, *quick, *keep, "--boosters", "0", "--split", "random"]
     assert run([*command, "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pom.qor_model.gnn.nests import GROUPS, NEST
+from pom.qor_model.gnn.nests import GROUPS, NEST, _structure
 from pom.qor_model.gnn.samples import TERMS, Sample
 from pom.qor_model.gnn.sums import PARTS, Parts, SumForest, grow_sum, take_apart
-from pom.qor_model.region import OpKind
+from pom.qor_model.region import (
+    F32,
+    Access,
+    Array,
+    Block,
+    Loop,
+    LoopDirectives,
+    Op,
+    OpKind,
+    Partition,
+    PartitionKind,
+    affine,
+)
 from tests.qor_model.regions import array, compute, design, dot_row, iv, load, loop, store
 from tests.qor_model.test_gnn import METRICS, _maker, _sample, all_samples
 
@@ -176,3 +189,27 @@ def test_the_trees_of_power_read_size_and_activity_alone(samples: list[Sample]) 
 def test_a_design_without_nests_has_parts(samples: list[Sample]) -> None:
     parts = take_apart([replace(s, nests=()) for s in samples[:2]])
     assert parts.spread(parts.counts["nest_lut"], "nest_lut").tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("unroll", "trips", "banks"),
+    [(1, 64, 8), (2, 64, 4), (8, 64, 1), (0, 64, 1), (2, None, 4), (1, None, 8)],
+)
+def test_a_nest_knows_among_how_many_banks_it_chooses(
+    unroll: int, trips: int | None, banks: int
+) -> None:
+    """``C[i] = A[i]`` with both in eight banks, in a loop of 64 trips or of as many as `n` says."""
+    place = (affine({"i": 1}),)
+    load = Op(1, OpKind.LOAD, F32, access=Access("A", place))
+    store = Op(2, OpKind.STORE, F32, (1,), access=Access("C", place))
+    part = (Partition(0, PartitionKind.CYCLIC, 8),)
+    arrays = {name: Array(name, (64,), F32, part) for name in "AC"}
+    end = affine({}, trips) if trips is not None else affine({"n": 1})
+    inner = Loop(
+        "i", (affine({}),), (end,), (Block((load, store)),),
+        directives=LoopDirectives(False, None, unroll),
+    )  # fmt: skip
+    nest = Loop("n", (affine({}),), (affine({}, 64),), (inner,))
+    found = _structure(nest, arrays)
+    assert found["load_choice"] == found["store_choice"] == math.log2(banks)
+    assert found["chosen_loads"] == (banks > 1)

@@ -22,11 +22,12 @@ pytest.importorskip("torch_geometric")
 from safetensors.torch import save_file  # noqa: E402
 
 from pom.qor_model.gnn.batch import batch_designs  # noqa: E402
-from pom.qor_model.gnn.calibrate import _width, rank  # noqa: E402
+from pom.qor_model.gnn.calibrate import _width, calibrate, rank  # noqa: E402
 from pom.qor_model.gnn.fine_tune import fine_tune  # noqa: E402
 from pom.qor_model.gnn.fit import new_network  # noqa: E402
 from pom.qor_model.gnn.inner_loops import pretrain, read_inner_loops, region_errors  # noqa: E402
 from pom.qor_model.gnn.layers import LAYERS  # noqa: E402
+from pom.qor_model.gnn.learning_set import LearningSet  # noqa: E402
 from pom.qor_model.gnn.leave_out import leave_one_kernel_out  # noqa: E402
 from pom.qor_model.gnn.model import Model, forward, interval, stretch  # noqa: E402
 from pom.qor_model.gnn.samples import TERMS, Sample  # noqa: E402
@@ -155,6 +156,21 @@ def test_intervals_stay_equal_where_nothing_tells_errors_apart() -> None:
     radius, difficulty = _width(errors, inputs, np.repeat(["a", "b", "c"], 100))
     assert radius == rank(errors)
     assert not difficulty.any()
+
+
+@pytest.mark.parametrize(("kernels", "share"), [(3, 1.0), (4, 0.75**0.5), (8, 0.875**0.5)])
+def test_intervals_of_trees_that_saw_one_kernel_less_are_narrowed(
+    kernels: int, share: float, samples: list[Sample]
+) -> None:
+    far = [
+        replace(s, kernel=f"k{n % kernels}", labels=tuple(3.0 ** (n % 5) * x for x in s.labels))
+        for n, s in enumerate(samples)
+    ]
+    table = LearningSet.of(far, METRICS, replace(OPTIONS, boosters=1))
+    rest = np.where(np.arange(len(far)) % 2, 0.05, -0.05)[:, None]
+    found = calibrate(table, METRICS, [], table.correction - rest)
+    assert found.tree_share.tolist() == [1.0] * len(METRICS)
+    np.testing.assert_allclose(found.radius, 0.05 * share)
 
 
 def test_the_width_of_an_interval_is_kept_in_the_file(
