@@ -298,6 +298,21 @@ class BlockCounts:
         entries = prod(trips[name] for name in around)
         return entries, entries * trips[loop]
 
+    def means(self, order: tuple[str, ...], factors: tuple[int, ...]) -> dict[str, float]:
+        """How often loops run on average, whose ranges depend on each other; nothing where that is not
+        known."""
+        blocks = {loop.name: 1 for loop in self.nest.prefix}
+        blocks |= {
+            name: factor
+            for name, factor in zip(order, factors, strict=True)
+            if factor < self._extents[name]
+        }
+        coupled = tuple(name for name in blocks if name not in self.free)
+        found = self._coupled(coupled, tuple(blocks[n] for n in coupled), True) if coupled else None
+        if found is None:
+            return {}
+        return {name: trips.mean for name, trips in zip(coupled, found.trips, strict=True)}
+
     def executions(self, depth: int) -> float:
         """How often the body of the outermost loops of the prefix runs at the least; 0 where that is
         not known."""

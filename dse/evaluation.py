@@ -7,7 +7,7 @@ statements only, because nests of one function run one after the other and share
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,7 @@ def loop_cycles(
     loops: Sequence[LoopResult],
     nest: Nest,
     free: Collection[str] = (),
+    means: Mapping[str, float] | None = None,
     *,
     is_inside: bool = False,
 ) -> float:
@@ -146,6 +147,8 @@ def loop_cycles(
         nothing.
     free : collection of str
         Loops whose range is always the same.
+    means : mapping of str to float, optional
+        How often loops run on average.
     is_inside : bool
         Whether a loop is around them, where a pipelined one is a function of its own.
 
@@ -153,31 +156,62 @@ def loop_cycles(
     -----
     A loop takes one state of the code around it besides its own cycles, a call of it takes two.
     Where the loops around run for other code, too, a loop may be known to run less often at the
-    least, and the middle of its range is lower; trip counts of split loops are means, which stay.
+    least, and the middle of its range is lower; behind a guard, it counts by its mean. Trip counts of
+    split loops are means, which stay.
     """
     around = tuple(loop.name for loop in nest.prefix[: nest.apart])
     named = tuple(loop.name for loop in (*nest.prefix, *nest.band))
-    unsplit = tuple(name for name in named if name not in free)
+    unsplit = () if nest.is_everywhere else tuple(name for name in named if name not in free)
     total = 0.0
     for loop in loops:
-        trips = loop.trip_count
-        is_varying = loop.trip_count_min < loop.trip_count_max
-        if (
-            not nest.is_everywhere
-            and is_varying
-            and any(_is_one_of(name, unsplit) for name in loop.names)
-        ):
-            trips = min(trips, loop.trip_count_max // 2)
         if all(_is_one_of(name, around) for name in loop.names):
-            cycles = trips * loop_cycles(loop.children, nest, free, is_inside=True)
+            inside = loop_cycles(loop.children, nest, free, means, is_inside=True)
+            cycles = _least_trips(loop, unsplit, means or {}) * inside
         else:
-            cycles = loop.latency_cycles * trips / max(loop.trip_count, 1)
+            cycles = _least_latency(loop, unsplit, means or {})
             is_call = is_inside and loop.is_pipelined and loop.share == 1.0
             cycles += 2 if is_call else 1
         cycles *= loop.share
         # parts of states are rounded
         total += cycles if cycles.is_integer() else cycles - 0.5
     return total
+
+
+def _least_trips(loop: LoopResult, unsplit: Sequence[str], means: Mapping[str, float]) -> float:
+    """How often a loop runs beside other code: some of its loops may be `unsplit`."""
+    trips = loop.trip_count
+    own = [n for name in loop.names for n in unsplit if _is_one_of(name, (n,))]
+    if not own or loop.trip_count_min == loop.trip_count_max:
+        return trips
+    least = min(trips, loop.trip_count_max // 2)
+    if len(own) == len(loop.names) == 1:
+        least = min(least, means.get(own[0], least))
+    return least
+
+
+def _least_latency(loop: LoopResult, unsplit: Sequence[str], means: Mapping[str, float]) -> float:
+    """Cycles of a loop beside other code."""
+    trips = _least_trips(loop, unsplit, means)
+    if loop.is_pipelined or not loop.children:
+        return loop.latency_cycles * trips / max(loop.trip_count, 1)
+    saved = sum(
+        (child.latency_cycles - _least_latency(child, unsplit, means)) * child.share
+        for child in loop.children
+    )
+    # parts of states are rounded
+    states = loop.iteration_latency - (saved if float(saved).is_integer() else saved + 0.5)
+    return trips * max(states, 0.0)
+
+
+def _of_nest(loops: Sequence[LoopResult], program: PolyProgram, nest: Nest, plan: Plan) -> float:
+    """`loop_cycles` of a nest in a plan."""
+    if nest.is_box:
+        return loop_cycles(loops, nest)
+    counts, means = block_counts(program, nest), None
+    if not nest.is_everywhere:
+        own = next(each for each in plan.nests if each.statement == nest.handle)
+        means = counts.means(own.order, own.factors)
+    return loop_cycles(loops, nest, counts.free, means)
 
 
 def _waited_for(loops: Sequence[LoopResult]) -> set[str]:
@@ -309,8 +343,7 @@ class Evaluator:
         loops = result.function(result.top).loops
         chosen = self._nest(plan.structure, nest)
         program = self.structure(plan.structure).program
-        free = () if chosen.is_box else block_counts(program, chosen).free
-        inside = loop_cycles(loops, chosen, free)
+        inside = _of_nest(loops, program, chosen, plan)
         return Evaluation(
             plan, nest, result.latency_cycles, resources, "", units, inside, _shared_lut(report),
             tuple(sorted(_waited_for(loops))),

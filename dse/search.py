@@ -30,7 +30,7 @@ from pom.dse.store import Store, content_key
 
 AHEAD = 2
 """Plans that a helper is given before they are asked for."""
-MODEL_VERSION = "analytical-6"
+MODEL_VERSION = "analytical-7"
 """Part of every key: raised when the analytical model's answers change."""
 
 

@@ -42,3 +42,23 @@ def test_a_loop_that_is_split_counts_by_its_mean():
     outer = branch.tables[n].nest.prefix[0].extent
     # all but the states around the loop in every iteration of k
     assert answer.latency_cycles - 5 * outer <= answer.loop_cycles <= answer.latency_cycles
+
+
+def test_loops_behind_a_guard_count_by_their_means():
+    """cholesky: k runs once more for the last pivot, so that the update is behind a guard."""
+    search, found = branches("polybench/cholesky")
+    plans = (
+        NestPlan("A_in_copy", ("A_0",), (2,)), NestPlan("A_in2_copy", ("A_0",), (13,)),
+        NestPlan("S0", ("i", "j"), (1, 1)), NestPlan("S1", ("i",), (13,)),
+        NestPlan("S2", ("k_2",), (10,)),
+    )  # fmt: skip
+    branch = next(
+        b for b in found
+        if b.variant.structure.name == "distributed"
+        and {t.nest.handle for t in b.tables} == {plan.statement for plan in plans}
+    )  # fmt: skip
+    plan = branch.plan_of(plans)
+    (whole,) = search.evaluate([(plan, "")])
+    inside = search.evaluate([(plan, each.statement) for each in plans])
+    total = sum(answer.loop_cycles for answer in inside)
+    assert 0.7 * whole.latency_cycles <= total <= whole.latency_cycles
