@@ -63,6 +63,30 @@ def states_between(
     return found
 
 
+def states_between_calls(program: PolyProgram, nests: Sequence[Nest]) -> dict[str, float]:
+    """By nest: states in which nothing but the next call begins, in all executions.
+
+    A single pipelined loop is called in the state behind the call before it. Other loops may be
+    entered without a state in between.
+    """
+    found = {}
+    for nest in nests:
+        beside = [n for n in nests if n.prefix[: len(nest.prefix)] == nest.prefix]
+        only_calls = all(n.prefix == nest.prefix and len(n.band) == 1 for n in beside)
+        executions = 0.0
+        if nest.is_apart and only_calls:
+            depth = len(nest.prefix)
+            # a single loop around runs for other code, too, with as many calls
+            is_full = nest.is_box or depth == 1
+            executions = (
+                prod(float(loop.extent) for loop in nest.prefix)
+                if is_full
+                else block_counts(program, nest).executions(depth)
+            )
+        found[nest.handle] = executions
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Begins:
     """Cycles in which what is read exists: that of some registers, and of all else."""

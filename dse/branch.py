@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from pom.dse.bank_nodes import BankNodes, Node, Prices
 from pom.dse.bank_selection import SelectionCosts
-from pom.dse.between import states_between
+from pom.dse.between import states_between, states_between_calls
 from pom.dse.binding import Binding
 from pom.dse.blocks import block_counts
 from pom.dse.composer import Composer
@@ -559,20 +559,9 @@ class Branch:
 
     @cached_property
     def _waits(self) -> dict[str, float]:
-        """By nest: states between loops that are called one after the other.
-
-        A single pipelined loop is called in the state behind the call before it. Other loops may be
-        entered without a state in between.
-        """
+        """By nest: states between loops that are called one after the other."""
         nests = [table.nest for table in self.tables]
-        found = {}
-        for nest in nests:
-            beside = [n for n in nests if n.prefix[: len(nest.prefix)] == nest.prefix]
-            is_called = (nest.is_apart and nest.is_box) or len(nest.prefix) == 1 == nest.apart
-            only_calls = all(n.prefix == nest.prefix and len(n.band) == 1 for n in beside)
-            executions = prod(float(loop.extent) for loop in nest.prefix)
-            found[nest.handle] = executions if is_called and only_calls else 0.0
-        return found
+        return states_between_calls(self.variant.structure.program, nests)
 
     def bindings(self, rows: Sequence[int] | None = None) -> tuple[Binding, ...]:
         """What the cycles of every nest come from: in rows of a design, or in its fastest rows."""
