@@ -74,6 +74,8 @@ class Candidates:
         The part of the interval that operators force.
     chains : Chains
     operators : OperatorUse
+    tile : array of int, shape (n,)
+        See `NestPlan`.
     """
 
     order: tuple[str, ...]
@@ -94,6 +96,7 @@ class Candidates:
     serial: NDArray[np.float64]
     chains: Chains
     operators: OperatorUse
+    tile: NDArray[np.int64]
 
 
 def useful_factors(extent: int, cap: int, only_divisors: bool) -> list[int]:
@@ -299,6 +302,7 @@ def candidates(
         serial[ranked],
         chains,
         _operators(shape, factors[ranked]),
+        np.zeros(len(ranked), dtype=np.int64),
     )
 
 
@@ -386,6 +390,7 @@ class Chains:
             for r in shape.nest.recurrences
             if (carried := _carried(r)) is not None
         ]
+        self.longest_step = max((float(step.cycles) for step in self._steps), default=0.0)
 
     def _slowest(
         self, loop: str, costs: Mapping[str, OperatorCost], memory: OperatorCost | None = None

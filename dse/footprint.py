@@ -137,6 +137,8 @@ class Footprint:
         several = [n for n, name in enumerate(self.loops) if factors[name] > 1]
         guarded = [n for n in several if self.loops[n] in self._guarded]
         banks = wanted_banks(self.program, self.nest, plan)
+        # a tile is read in full
+        whole = factors | ({plan.order[-1]: plan.factors[-1] * plan.tile} if plan.tile else {})
         busiest: dict[str, list[int]] = {}
         counted: dict[str, list[int]] = {}
         for kind, use in self.uses:
@@ -164,7 +166,7 @@ class Footprint:
                 guarded
                 and not kind
                 and any(row[n] for row in use.coefficients for n in several)
-                and not self._is_shared(use, factors)
+                and not self._is_shared(use, factors, whole)
             ):
                 # behind its guard every lane reads for itself what not all of them read
                 elements = _elements(use, lanes, several)
@@ -185,7 +187,7 @@ class Footprint:
         blocks = extent // factor if self.nest.is_box else -(-extent // factor)
         return factor if blocks > 1 else 0
 
-    def _is_shared(self, use: _Use, factors: Mapping[str, int]) -> bool:
+    def _is_shared(self, use: _Use, factors: Mapping[str, int], whole: Mapping[str, int]) -> bool:
         """Whether lanes with guards read registers that are filled in front of them.
 
         See `realise.shared_reads`: blocks of elements that end within the array.
@@ -199,7 +201,7 @@ class Footprint:
                 return False
             loop = self.nest.loop(self.loops[by[0]])
             offset = max(constants[dim] for constants in use.constants)
-            if block_end(loop, factors[loop.name]) + offset > size:
+            if block_end(loop, whole[loop.name]) + offset > size:
                 return False
         return True
 

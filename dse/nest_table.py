@@ -97,6 +97,7 @@ class NestTable:
         self._starts = np.cumsum([0, *(len(c.bound) for c in lists)])
         self._position = np.concatenate([np.arange(len(c.bound)) for c in lists])
         self.lanes = np.concatenate([c.lanes for c in lists])
+        self._tile = np.concatenate([c.tile for c in lists])
         self.rest = np.concatenate([c.rest for c in lists])
         self.full = np.concatenate([c.full for c in lists])
         self.iterations = np.concatenate([c.iterations for c in lists])
@@ -233,16 +234,18 @@ class NestTable:
 
     def plan(self, row: int) -> NestPlan:
         """The plan of a row."""
-        chosen = self.lists[int(self._source[row])]
-        factors = chosen.factors[int(self._position[row])]
-        return NestPlan(self.nest.handle, chosen.order, tuple(int(f) for f in factors))
+        order = self.lists[int(self._source[row])].order
+        factors = tuple(int(f) for f in self._factors(row))
+        return NestPlan(self.nest.handle, order, factors, tile=int(self._tile[row]))
 
     def row_of(self, plan: NestPlan) -> int | None:
         """The row of a plan; None where there is none."""
         for start, chosen in zip(self._starts.tolist(), self.lists, strict=False):
             if chosen.order == plan.order:
-                same = np.flatnonzero((chosen.factors == np.array(plan.factors)).all(axis=1))
-                return start + int(same[0]) if len(same) else None
+                same = (chosen.factors == np.array(plan.factors)).all(axis=1)
+                found = np.flatnonzero(same & (chosen.tile == plan.tile)).tolist()
+                if found:
+                    return int(start + found[0])
         return None
 
     def samples(self) -> tuple[int, ...]:
@@ -250,7 +253,7 @@ class NestTable:
         if self._blocks is None:
             return ()
         found = []
-        few = np.flatnonzero(self.lanes <= SAMPLE_LANES)
+        few = np.flatnonzero((self.lanes <= SAMPLE_LANES) & (self._tile == 0))
         for kind in np.unique(self._loops[few]).tolist():
             alike = few[self._loops[few] == kind]
             most = alike[np.argmax(self.lanes[alike])]
@@ -407,6 +410,9 @@ class NestTable:
         self, blocks: BlockCounts, rows: NDArray[np.int64], *, is_single: bool = False
     ) -> None:
         """Count iterations and how often the pipeline is filled, where that raises the bound."""
+        # iterations of tiles are counted from the beginning
+        self._is_counted[rows[self._tile[rows] > 0]] = True
+        rows = rows[self._tile[rows] == 0]
         for source in np.unique(self._source[rows]).tolist():
             chosen = self.lists[source]
             of_order = rows[self._source[rows] == source]

@@ -8,7 +8,7 @@ nests only the innermost loop is certain to be in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ class OperatorUse:
     factors: NDArray[np.int64]
     remains: _Mask
     is_flat: _Mask
+
+    def of_rows(self, rows: NDArray[np.int64]) -> OperatorUse:
+        """Some of the parallelisations."""
+        return replace(
+            self,
+            factors=self.factors[rows],
+            remains=self.remains[rows],
+            is_flat=self.is_flat[rows],
+        )
 
     def sum(self, each: Mapping[str, float]) -> _Floats:
         """What the operators of one iteration need, with so much for each, if each is used once."""

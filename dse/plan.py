@@ -34,6 +34,9 @@ class NestPlan:
         Whether the innermost loop that remains is pipelined.
     ii : int
         The initiation interval that is asked for.
+    tile : int
+        So many blocks of the innermost loop are a tile: the loop over tiles is outermost, and every
+        tile runs in full. 0 for no tiles.
     """
 
     statement: str
@@ -41,6 +44,7 @@ class NestPlan:
     factors: tuple[int, ...]
     is_pipelined: bool = True
     ii: int = 1
+    tile: int = 0
 
     @property
     def lanes(self) -> int:
@@ -58,7 +62,8 @@ class NestPlan:
             name if factor == 1 else f"{name}*{factor}"
             for name, factor in zip(self.order, self.factors, strict=True)
         )
-        return f"{self.statement}[{loops}]" + ("" if self.is_pipelined else " not pipelined")
+        tiled = f" tiles of {self.tile}" if self.tile else ""
+        return f"{self.statement}[{loops}{tiled}]" + ("" if self.is_pipelined else " not pipelined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,12 @@ def parse_plan(text: str) -> Plan:
         structure=data["structure"],
         nests=tuple(
             NestPlan(
-                n["statement"], tuple(n["order"]), tuple(n["factors"]), n["is_pipelined"], n["ii"]
+                n["statement"],
+                tuple(n["order"]),
+                tuple(n["factors"]),
+                n["is_pipelined"],
+                n["ii"],
+                n.get("tile", 0),
             )
             for n in data["nests"]
         ),

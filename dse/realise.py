@@ -30,6 +30,7 @@ from pom.passes.poly_bind_op import BindOp
 from pom.passes.poly_buffer_reads import BufferReads
 from pom.passes.poly_dataflow import Dataflow
 from pom.passes.poly_distribute import Distribute
+from pom.passes.poly_guard import Guard
 from pom.passes.poly_partition import PartitionArray
 from pom.passes.poly_peel import Peel
 from pom.passes.poly_pipeline import Pipeline
@@ -110,10 +111,19 @@ def _tiled(
     found: list[PolyPass] = []
     outer: list[str] = []
     lanes: list[Lanes] = []
-    split: set[str] = set()
+    parts: dict[str, list[str]] = {}
+    tiled = plan.order[-1] if plan.tile else ""
     for loop, factor in zip(plan.order, plan.factors, strict=True):
         low, high = ranges[loop]
-        if factor <= 1 and high > low:
+        if loop == tiled:
+            blocks = f"{loop}b" if factor > 1 else loop
+            if factor > 1:
+                found.append(Split(part, loop, factor, (blocks, f"{loop}1"), remainder))
+                lanes.append(Lanes(loop, f"{loop}1", factor))
+            found.append(Split(part, blocks, plan.tile, (f"{loop}0", f"{loop}2"), remainder))
+            outer = [f"{loop}0", *outer, f"{loop}2"]
+            parts[loop] = [f"{loop}0", f"{loop}2", *([f"{loop}1"] if factor > 1 else [])]
+        elif factor <= 1 and high > low:
             outer.append(loop)
         elif factor >= high - low + 1:
             lanes.append(Lanes(loop, loop, high - low + 1))
@@ -121,18 +131,20 @@ def _tiled(
             found.append(Split(part, loop, factor, (f"{loop}0", f"{loop}1"), remainder))
             outer.append(f"{loop}0")
             lanes.append(Lanes(loop, f"{loop}1", factor))
-            split.add(loop)
+            parts[loop] = [f"{loop}0", f"{loop}1"]
     # what a tree combines is innermost
     along = {loop for each in nest.sums for loop in each.loops}
     lanes.sort(key=lambda each: each.loop in along)
     inner = tuple(each.name for each in lanes)
     written: list[str] = []
     for band_loop in nest.band:
-        name = band_loop.name
-        written += [f"{name}0", f"{name}1"] if name in split else [name]
+        written += parts.get(band_loop.name, [band_loop.name])
     if (*outer, *inner) != tuple(written):
         prefix = tuple(loop.name for loop in nest.prefix)
         found.append(Reorder(part, (*prefix, *outer, *inner), fast_math=fast_math))
+    if tiled:
+        # the same number of iterations in every tile lets the tool flatten the loops around them
+        found.append(Guard(part, f"{tiled}2"))
     found += [Unroll(part, each.name, 0) for each in lanes if each.count > 1]
     is_pipelined = plan.is_pipelined and bool(outer)
     found += tree_primitives(nest.sums, nest.handle, part, lanes, is_pipelined)
@@ -149,11 +161,15 @@ def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyP
     """
     factors = dict(zip(plan.order, plan.factors, strict=True))
     lanes = {n for n, f in factors.items() if f > 1}
+    # a tile is read in full
+    whole = factors | ({plan.order[-1]: plan.factors[-1] * plan.tile} if plan.tile else {})
     outer = [
         name if factor <= 1 else f"{name}0"
         for name, factor in zip(plan.order, plan.factors, strict=True)
         if factor < nest.loop(name).extent
     ]
+    if plan.tile:
+        outer = [*outer[:-1], f"{plan.order[-1]}2"]
     if nest.is_box or not lanes or not outer or not plan.is_pipelined:
         return []
     found: list[PolyPass] = []
@@ -172,7 +188,7 @@ def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyP
             if access.array in written or not access.is_affine:
                 continue
             moving = {n for n in lanes if not _is_one(program, statement, access, {*loops} - {n})}
-            if moving == lanes or not _is_within(program, nest, statement, access, factors):
+            if moving == lanes or not _is_within(program, nest, statement, access, whole):
                 continue
             buffer = f"{access.array}_{statement}_in{position}" if moving else ""
             is_box = bool(moving)
@@ -186,6 +202,32 @@ def shared_reads(program: PolyProgram, nest: Nest, plan: NestPlan) -> list[PolyP
 def block_end(loop: BandLoop, factor: int) -> int:
     """Where the last block of a loop ends."""
     return loop.minimum + -(-loop.extent // factor) * factor
+
+
+def block_limit(program: PolyProgram, nest: Nest, loop: str) -> int | None:
+    """Where blocks of a loop end at the latest, if lanes with guards shall share what they read: in
+    the arrays that the nest reads only. None where they cannot."""
+    bodies = {
+        s: body for s in nest.statements if isinstance(body := program.statement(s).body, Assign)
+    }
+    written = {body.target.array for body in bodies.values()}
+    limit = block_end(nest.loop(loop), nest.loop(loop).extent) * 2
+    for statement, body in bodies.items():
+        values = {each.name: each.expr(statement) for each in program.loops(statement)}
+        for access in body.reads:
+            shape = program.arrays[access.array].type.shape
+            for subscript, size in zip(access.subscripts, shape, strict=True):
+                if access.array in written:
+                    continue
+                if not isinstance(subscript, Affine):
+                    return None
+                by = [n for n, value in values.items() if subscript.variables & value.variables]
+                first = subscript - values[loop]
+                if loop in by and (len(by) > 1 or not first.is_constant):
+                    return None
+                if loop in by:
+                    limit = min(limit, size - first.constant)
+    return limit
 
 
 def _is_within(

@@ -21,6 +21,7 @@ from pom.dse.plan import NestPlan
 from pom.dse.problem import Problem
 from pom.dse.realise import wanted_banks
 from pom.dse.structures import Structure, find_structures
+from pom.dse.tiles import may_be_tiled, tiled
 from pom.qor_model.operators import OperatorLibrary
 from pom.qor_model.region import F16, F32, F64, OpKind, ScalarType
 
@@ -185,6 +186,8 @@ def _single_loops(nest: Nest, lists: tuple[Candidates, ...], allowed: range) -> 
     free = nest.free_loops
     found: list[tuple[float, NestPlan]] = []
     for chosen in lists:
+        if chosen.tile.any():
+            continue
         several = chosen.factors > 1
         is_allowed = (chosen.lanes >= allowed.start) & (chosen.lanes < allowed.stop)
         for column in range(-1, len(chosen.order)):
@@ -291,7 +294,12 @@ def make_variant(
             candidates(structure.program, nest, o, costs, budget, lanes, count, memory)
             for o in nest.orders
         )
-        found.append((nest, lists))
+        of_tiles = (
+            tiled(structure.program, each, nest)
+            for each in lists
+            if may_be_tiled(structure.program, nest, each.order)
+        )
+        found.append((nest, (*lists, *filter(None, of_tiles))))
     overlap = overlap_graph(structure.program, structure.nests)
     work = least_work(structure, costs, budget) if overlap else 0.0
     return Variant(structure, implementations, tuple(found), overlap, work)

@@ -372,14 +372,21 @@ def covering(
     """`elements` themselves where they are one convex set, else, or with `is_box`, the box around them.
 
     More elements than are used may be copied in, never out, and never from outside of the array;
-    loops over a box have constant bounds and no guards.
+    loops over a box have constant bounds and no guards, also where a loop around them runs over its
+    whole range with its body guarded.
     """
     if elements.n_basic_map() <= 1 and not is_box:
         return elements
     names = (*region.names, *(f"a{k}" for k in range(len(box.extents))))
-    points = isl.Map.from_domain_and_range(
-        elements.domain(), isl.Set.universe(elements.get_space().range())
-    )
+    around = elements.domain()
+    for position, loop in enumerate(region.outer if is_box else ()):
+        if loop.part == "guard":
+            low, high = around.dim_min_val(position), around.dim_max_val(position)
+            around = around.project_out(isl.dim_type.set, position, 1)
+            around = around.insert_dims(isl.dim_type.set, position, 1)
+            around = around.lower_bound_val(isl.dim_type.set, position, low)
+            around = around.upper_bound_val(isl.dim_type.set, position, high)
+    points = isl.Map.from_domain_and_range(around, isl.Set.universe(elements.get_space().range()))
     flat = points.wrap().flatten()
     space = flat.get_space()
     zero = affine_on(space, names, Affine())

@@ -36,7 +36,8 @@ class DesignSpace:
             for chosen in lists:
                 if position < len(chosen.bound):
                     factors = tuple(int(f) for f in chosen.factors[position])
-                    nests.append(NestPlan(nest.handle, chosen.order, factors))
+                    tile = int(chosen.tile[position])
+                    nests.append(NestPlan(nest.handle, chosen.order, factors, tile=tile))
                     break
                 position -= len(chosen.bound)
         structure = variant.structure

@@ -9,8 +9,11 @@ import pytest
 from pom.errors import PomError
 from pom.ir.graph import Kernel
 from pom.ir.types import f32
+from pom.passes.isl_build import domain
 from pom.passes.poly_buffer_reads import BufferReads
+from pom.passes.poly_guard import Guard
 from pom.passes.poly_reorder import Reorder
+from pom.passes.poly_split import Split
 from pom.passes.poly_tile import Tile
 from pom.schedule import schedule
 from tests.passes.brute_force import random_kernel
@@ -62,6 +65,22 @@ def test_a_box_is_copied_with_constant_loops_where_it_is_within_the_array() -> N
     block = BufferReads("mac", "A", "k0", 0, "block", is_box=True).run(tiled)
     assert shapes(block) == {"block": (4, 3)}
     assert_same(gemm(), block)
+
+
+def test_a_box_is_copied_in_every_iteration_of_a_loop_that_runs_in_full() -> None:
+    """for i: for j in 0..i+1: for k … with tiles of j: behind a guard, registers would keep values."""
+    product = apply("mul", load("A", f32, i, k), load("A", f32, j, k))
+    body = Assign("s", Access("C", (i, j)), apply("add", load("C", f32, i, j), product))
+    nest = loop("i", 0, 8, loop("j", 0, i + 1, loop("k", 0, 8, body)))
+    kernel = Kernel("syrk", (array("A", f32, 8, 8), array("C", f32, 8, 8)), (), (nest,))
+    tiled = Split("s", "j", 4, ("j0", "j1"), "guard").run(program(kernel))
+    tiled = Reorder("s", ("j0", "i", "k", "j1")).run(tiled)
+    guarded = Guard("s", "j1").run(tiled)
+    exact = BufferReads("s", "A", "j1", 1, "row").run(guarded)
+    full = BufferReads("s", "A", "j1", 1, "row", is_box=True).run(guarded)
+    for new, instances in ((exact, 36 * 8), (full, (8 + 4) * 4 * 8)):
+        assert domain(new.statement("row_copy")).count_val().to_python() == instances
+        assert_same(kernel, new)
 
 
 def test_one_element_goes_to_a_scalar() -> None:
