@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pom.dse.bounds import Candidates, candidates, max_lanes
+from pom.dse.bounds import Candidates, candidates
 from pom.dse.chains import FREE, OperatorCost
 from pom.dse.instance_count import count_instances
+from pom.dse.lane_choices import max_lanes
 from pom.dse.nests import Nest
 from pom.dse.operator_use import Budget
 from pom.dse.outward import FILL, MUCH_MORE, sequential_work

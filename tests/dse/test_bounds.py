@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from pom.dse.bounds import useful_factors
 from pom.dse.branch import Branch
 from pom.dse.evaluation import Evaluator
 from pom.dse.executor import SerialExecutor
 from pom.dse.known_rows import Room
+from pom.dse.lane_choices import useful_factors
 from pom.dse.plan import NestPlan
 from pom.dse.search import Search
 from pom.dse.space import problem_variants
