@@ -32,7 +32,7 @@ def may_be_tiled(program: PolyProgram, nest: Nest, order: tuple[str, ...]) -> bo
     """Whether the innermost loop of an order may be tiled, and a sum is what it may be tiled for."""
     if nest.is_box or nest.prefix or nest.company or nest.sums or len(nest.statements) > 1:
         return False
-    if len(order) < 2 or (order[-1], *order[:-1]) not in nest.orders:
+    if len(order) != 3 or (order[-1], *order[:-1]) not in nest.orders:
         return False
     free = block_counts(program, nest).free
     is_sum = any(
@@ -69,7 +69,7 @@ def tiled(program: PolyProgram, base: Candidates, nest: Nest) -> Candidates | No
         usable &= np.isin(blocks, within)
     for row in np.flatnonzero(usable).tolist():
         factors = base.factors[row].tolist()
-        tile[row] = _tile(tiles(factors[-1]), factors)
+        tile[row] = _tile(tiles(factors[-1]), factors, int(extents[-1]))
     rows = np.flatnonzero(tile)
     if not len(rows):
         return None
@@ -109,8 +109,14 @@ def tiled(program: PolyProgram, base: Candidates, nest: Nest) -> Candidates | No
     )
 
 
-def _tile(sizes: tuple[int, ...], factors: list[int]) -> int:
-    """Blocks of the smallest tile; rather one that the lanes along other loops end with, too. 0 for none."""
-    others = [factor for factor in factors[:-1] if factor > 1]
-    found = min(((sum(s % other > 0 for other in others), s) for s in sizes), default=(0, 0))
-    return found[1] // factors[-1]
+def _tile(sizes: tuple[int, ...], factors: list[int], extent: int) -> int:
+    """Blocks of the smallest tile that blocks along other loops end with; 0 for none.
+
+    A loop that varies counts with the middle of its range, as tools count it, rounded: of few trips that
+    is much. So only tiles count with which the middle is a whole number.
+    """
+    for size in sizes:
+        tiles = -(-extent // size)
+        if size % factors[0] == 0 and (size // factors[0]) * (tiles + 1) % 2 == 0:
+            return size // factors[-1]
+    return 0
