@@ -25,6 +25,7 @@ from pom.exploration.finalist import Refusal, build_finalist, first_finalist
 from pom.exploration.run import finish, make_problem, search_budget
 from pom.schedule import load_schedule
 from tests.dse.kernels import gemm, scale_add
+from tests.dse.problems import example
 
 TARGET = "xc7z020"
 
@@ -101,7 +102,7 @@ class Helpers(LocalProcesses):
 
 
 def test_processes_find_the_same_even_when_one_dies():
-    problem = make_problem(gemm(), TARGET, limits={"dsp": 40, "lut": "30%"})
+    problem = example("polybench/mvt")
     with Store(None) as store:
         alone = explore(problem, Run("exact", store, SerialExecutor()))
     helpers = Helpers(1)
