@@ -18,7 +18,8 @@ COUNTED = ("dsp",)
 """Metrics that no network corrects: operators are counted, and place and route keeps them, so a
 design with more lanes needs no fewer unless the trees know from measured nests that it does."""
 _WORTH = 0.05
-"""By how much a correction has to be better than none: few kernels decide."""
+"""By how much a correction has to be better than none, and trees alone by half of it than half of them:
+few kernels decide."""
 _WORTH_OF_NETWORKS = 0.3
 """By how much a mixture with networks has to be better than trees on the one or two kernels that
 the networks did not see: with less, power of the other kernels got worse by half."""
@@ -112,7 +113,7 @@ def _best(
     for mixture in filter(_is_alone, mixtures):
         error = _error(table, column, everything, trees, mixture)
         if error is not None:
-            alone.append((error * (1.0 if any(mixture) else 1.0 - _WORTH), mixture))
+            alone.append((error * (1.0 - _margin(mixture)), mixture))
     found: list[tuple[float, Mixture]] = []
     for mixture in [min(alone)[1]] if alone else []:
         error = _error(table, column, held, trees, mixture)
@@ -123,6 +124,12 @@ def _best(
         if error is not None:
             found.append((error, mixture))
     return min(found or alone)[1] if found or alone else None
+
+
+def _margin(mixture: Mixture) -> float:
+    """By how much what has more of a say than this mixture has to be better."""
+    share, _, tree = mixture
+    return _WORTH * (1.0 - tree) if tree or not share else 0.0
 
 
 def _is_alone(mixture: Mixture) -> bool:

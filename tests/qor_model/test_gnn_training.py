@@ -173,6 +173,20 @@ def test_intervals_of_trees_that_saw_one_kernel_less_are_narrowed(
     np.testing.assert_allclose(found.radius, 0.05 * share)
 
 
+@pytest.mark.parametrize(("answer", "share"), [(1.33, 0.5), (1.3, 1.0), (0.04, 0.0)])
+def test_trees_have_the_whole_say_only_where_that_is_clearly_better(
+    answer: float, share: float, samples: list[Sample]
+) -> None:
+    """Trees that answer 1.33 times what is missing are 1.5 % better alone than with half a say."""
+    signs = np.where(np.arange(len(samples)) % 2, 1.0, -1.0)
+    made = [replace(s, kernel=f"k{n // 2 % 4}") for n, s in enumerate(samples)]
+    table = LearningSet.of(made, METRICS, replace(OPTIONS, boosters=1))
+    missing = np.repeat(signs[:, None], len(METRICS), 1)
+    table = replace(table, correction=missing, centre=np.zeros(len(METRICS)))
+    found = calibrate(table, METRICS, [], answer * missing)
+    assert found.tree_share.tolist() == [share] * len(METRICS)
+
+
 def test_the_width_of_an_interval_is_kept_in_the_file(
     samples: list[Sample], model: Model, tmp_path: Path
 ) -> None:
