@@ -204,6 +204,8 @@ class Branch:
             self._relieve(half)
         wanted = [pair for pair in wanted if pair not in half]
         for group in self._groups(wanted):
+            if is_helped and self.search.is_out_of_time:
+                return
             left = [(n, r) for n, r in group if self.tables[n].state[r] != REFUSED]
             asked = [self._alone(self.tables[n], r) for n, r in left]
             for (n, row), answer in zip(left, self.search.evaluate(asked), strict=True):
@@ -268,12 +270,13 @@ class Branch:
         """Have helpers begin with rows that are likely to be asked for next."""
         self.search.foresee(self._alone(self.tables[n], row) for n, row in rows)
 
-    def _groups(self, wanted: Sequence[tuple[int, int]]) -> list[Sequence[tuple[int, int]]]:
-        """Rows to evaluate together: few and the smallest first, where they may be too large."""
-        if not any(self._too_large(self.tables[n]) for n, _ in wanted):
-            return [wanted]
-        found = sorted(wanted, key=lambda pair: int(self.tables[pair[0]].lanes[pair[1]]))
-        return [found[at : at + TOGETHER] for at in range(0, len(found), TOGETHER)]
+    def _groups(self, wanted: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+        """Rows to evaluate together: fewer and the smallest first, where they may be too large."""
+        found, size = list(wanted), self.search.batch
+        if any(self._too_large(self.tables[n]) for n, _ in wanted):
+            found.sort(key=lambda pair: int(self.tables[pair[0]].lanes[pair[1]]))
+            size = TOGETHER
+        return [found[at : at + size] for at in range(0, len(found), size)]
 
     def _too_large(self, table: NestTable) -> list[NestPlan]:
         """Plans of a nest whose bodies are too large, in all branches: operators do not matter."""
