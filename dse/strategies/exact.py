@@ -40,6 +40,8 @@ PROGRESS = 1.001
 """From this ratio on, a bound is better."""
 PROMISE = 1.3
 """Up to this ratio to the lowest bound, a branch is looked at for a first design."""
+HARDLY = 1.02
+"""Up to this ratio, a branch with a first bound is looked at before those that have none."""
 FIRST_LANES, BISECTIONS = 16, 6
 """Lanes of every nest in a first design of structures with guards, and how often there are others."""
 MOST_SHAPES = 8
@@ -73,6 +75,7 @@ class Exact:
         self.tolerance = tolerance
         self.patience = patience
         self._sampled: dict[str, Branch] = {}
+        self._is_composed = False
 
     def run(self, search: Search) -> bool:
         with rare_collection():
@@ -86,6 +89,7 @@ class Exact:
         if not branches:
             return False
         self._sampled.clear()
+        self._is_composed = False
         self._plain(search, branches)
         for branch in branches:
             if not branch.variant.candidates:
@@ -218,6 +222,9 @@ class Exact:
             branch.idle += 1
             self._bounded(search, branch)
             return
+        if is_first and not self._is_composed:
+            self._is_composed = True
+            self._attempt(search, branch, FEW, FEW, is_quick=True)
         self._attempt(search, branch, FEW if is_first else 2)
         if is_first:
             self._attempt(search, branch, ROUNDS)
@@ -353,8 +360,20 @@ class Exact:
         if choice is not None:
             search.evaluate([(replace(branch.plan(choice.rows), dataflow=True), "")])
 
-    def _attempt(self, search: Search, branch: Branch, rounds: int, designs: int = SHRINKS) -> None:
-        """Compose designs of rows that are known, evaluating rows until the best are."""
+    def _attempt(
+        self,
+        search: Search,
+        branch: Branch,
+        rounds: int,
+        designs: int = SHRINKS,
+        *,
+        is_quick: bool = False,
+    ) -> None:
+        """Compose designs of rows that are known, evaluating rows until the best are.
+
+        Where it has to be quick, whole designs are evaluated before their nests are looked at inside
+        of them.
+        """
         limits = search.problem.limits
         # past the deadline, what is known is still made a design that fits
         late = 0
@@ -365,7 +384,8 @@ class Exact:
             late += search.is_out_of_time
             if late > FEW:
                 return
-            if not late and len(branch.tables) > 1 and self._looked_inside(search, branch, choice):
+            is_alone = late or is_quick or len(branch.tables) == 1
+            if not is_alone and self._looked_inside(search, branch, choice):
                 continue
             (answer,) = search.evaluate([(branch.plan(choice.rows), "")])
             if answer.is_refused or search.fits(answer.resources):
@@ -468,11 +488,12 @@ def _following(branches: Sequence[Branch]) -> Branch:
     """The branch that is looked at next: for a first bound, a first design, or a better bound.
 
     Bounds come before designs: they tell which branches promise most. Others wait until the bound of
-    these has come near to theirs, and many are left out. A first design is there before the last bounds,
-    many of which it makes superfluous.
+    these has come near to theirs, and many are left out. The first design is looked for in the first
+    branch whose bound hardly rises: it makes many of the bounds that are left superfluous.
     """
     lowest = min(branches, key=lambda b: b.bound)
-    near = [b for b in branches if not b.is_tried and b.bound <= PROMISE * lowest.bound]
+    ratio = PROMISE if lowest.is_bounded else HARDLY
+    near = [b for b in branches if not b.is_tried and b.bound <= ratio * lowest.bound]
     untried = [b for b in near if b.is_bounded]
     if not untried or (not lowest.is_bounded and any(b.is_tried for b in branches)):
         return lowest
