@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import pom
 from pom import devices
@@ -314,9 +315,9 @@ def table_polybench(budget_s: float, kernels: list[str], executor: Workers) -> N
     good, best = (sorted(getattr(o, name) for o in outcomes) for name in ("good_s", "best_s"))
     print(f"within 5 % of the bound: {close} of {len(outcomes)}; without a design: "
           f"{sum(not math.isfinite(o.cycles) for o in outcomes)}; processor seconds: median "
-          f"{seconds[len(seconds) // 2]:.2f}, longest {seconds[-1]:.2f}; to the answer: median "
-          f"{best[len(best) // 2]:.2f}, longest {best[-1]:.2f}; to a design within 5 % of it: median "
-          f"{good[len(good) // 2]:.2f}, longest {good[-1]:.2f}; geometric mean of cycles "
+          f"{median(seconds):.2f}, longest {seconds[-1]:.2f}; to the answer: median "
+          f"{median(best):.2f}, longest {best[-1]:.2f}; to a design within 5 % of it: median "
+          f"{median(good):.2f}, longest {good[-1]:.2f}; geometric mean of cycles "
           f"over bound {geometric_mean(1 / max(1 - o.gap, 1e-9) for o in outcomes):.2f}; "
           f"{judged:.0f} parallelisations of nests judged per second; designs, one per nest: geometric "
           f"mean {geometric_mean(o.designs / max(o.seconds, 1e-6) for o in outcomes):.1e}, fewest "
