@@ -23,8 +23,8 @@ _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 
 
-MOST_KNOWN = 4000
-"""Combinations of a load and banks that are kept."""
+MOST_KNOWN = 8_000_000
+"""Numbers that are kept, one a row for every combination of a load and banks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class BankSelection:
         joined = [_joined(same, classes) for same in zip(*of_lists, strict=True)]
         self._loads = tuple(load for load in joined if load.number.any())
         self._known: dict[tuple[int, ...], _Floats] = {}
+        self._alone: dict[int, _Floats] = {}
 
     def more_lut(self, banks: Mapping[tuple[str, int], int], rows: _Ints) -> _Floats:
         """LUT that some rows need because of the banks that other nests want of a dim."""
@@ -134,13 +135,15 @@ class BankSelection:
         return np.maximum(total, 0.0)
 
     def _more(self, number: int, load: _Load, others: tuple[int, ...]) -> _Floats:
-        """What one load needs more in every row: nests differ in arrays, and a load has a single one."""
+        """What one load needs more in every row: it depends on the banks of its own array only."""
         key = (number, *others)
         if key not in self._known:
-            if len(self._known) >= MOST_KNOWN:
+            if number not in self._alone:
+                self._alone[number] = self._lut(load, (1,) * len(others), float("inf"))
+            if len(self._known) * self._rows >= MOST_KNOWN:
                 self._known.clear()
-            alone = self._lut(load, (1,) * len(others), float("inf"))
-            self._known[key] = self._lut(load, others, self._costs.register) - alone
+            beside = self._lut(load, others, self._costs.register)
+            self._known[key] = beside - self._alone[number]
         return self._known[key]
 
     def _lut(self, load: _Load, others: tuple[int, ...], register_lut: float) -> _Floats:

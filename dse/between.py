@@ -76,13 +76,11 @@ def states_between_calls(program: PolyProgram, nests: Sequence[Nest]) -> dict[st
         executions = 0.0
         if nest.is_apart and only_calls:
             depth = len(nest.prefix)
-            # a single loop around runs for other code, too, with as many calls
-            is_full = nest.is_box or depth == 1
-            executions = (
-                prod(float(loop.extent) for loop in nest.prefix)
-                if is_full
-                else block_counts(program, nest).executions(depth)
-            )
+            if depth == 1:
+                # a single loop around runs for other code, too, with as many calls
+                executions = float(nest.prefix[0].extent)
+            else:
+                executions = _executions(program, nest, depth)
         found[nest.handle] = executions
     return found
 

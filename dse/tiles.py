@@ -49,7 +49,7 @@ def tiled(program: PolyProgram, base: Candidates, nest: Nest) -> Candidates | No
     run as often as such lanes, and every time in full. Where that cannot be counted, there is no row.
     """
     extents, tile = base.chains.shape.extents, np.zeros(len(base.factors), dtype=np.int64)
-
+    least = int(base.chains.longest_step) + MORE
     limits = [block_limit(program, nest, loop) for loop in base.order]
 
     def is_within(column: int, size: int) -> bool:
@@ -61,7 +61,6 @@ def tiled(program: PolyProgram, base: Candidates, nest: Nest) -> Candidates | No
         longer = range(least * lanes, int(extents[-1]), lanes)
         return tuple(size for size in longer if is_within(len(extents) - 1, size))
 
-    least = int(base.chains.longest_step) + MORE
     usable = (base.factors < extents).all(axis=1) & (base.factors[:, -2] == 1) & (base.lanes > 1)
     for column in range(len(extents) - 1):
         blocks = base.factors[:, column]

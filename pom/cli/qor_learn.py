@@ -245,7 +245,7 @@ def learning_curve_(
         samples, file.metrics, options, "random", _say, split="random", device=training.device,
         kept=kept,
     ) if limits else None  # fmt: skip
-    same = noise(samples, file.metrics)
+    same = noise(samples, file.metrics) if limits else None
     if as_json:
         rows = [
             {"kernels": p.kernels, "designs": p.designs,
@@ -256,7 +256,7 @@ def learning_curve_(
             {"shots": n, **protocol.to_json()} for n, protocol in zip(few, tuned, strict=True)
         ]
         record: dict[str, object] = {"curve": rows, "few_shots": learned}
-        if known is not None:
+        if known is not None and same is not None:
             record["random_split"] = known.to_json()
             numbers = [None if e != e else e for e in same.mape]
             record["same_features"] = {
@@ -272,7 +272,7 @@ def learning_curve_(
     for number, protocol in zip(few, tuned, strict=True):
         text = "".join(f"{e:>10.2f}" for e in protocol.mean)
         click.echo(f"{'and of the left-out one':>22}{number:>3}{text}")
-    if known is not None:
+    if known is not None and same is not None:
         for name, values in (
             ("and 9/10 of all kernels", known.mean),
             (f"same features ({same.designs})", same.mape),
