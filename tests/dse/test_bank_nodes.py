@@ -8,25 +8,16 @@ import numpy as np
 import pytest
 
 from pom.dse.bank_selection import SelectionCosts
-from pom.dse.branch import REGISTER_LUT, Branch
+from pom.dse.branch import REGISTER_LUT
 from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
-from pom.dse.executor import SerialExecutor
 from pom.dse.realise import wanted_banks, wanted_by_rows
-from pom.dse.search import Search
 from pom.dse.shared_banks import SharedBanks
-from pom.dse.space import problem_variants
-from pom.dse.store import Store
 from pom.dse.strategies.exact import Exact
 from pom.qor_model.resources_constants import LUT_TERMS, load_constants
-from tests.dse.problems import example, searched
+from tests.dse.problems import branches, example, random_designs, searched
 
 KERNELS = ("polybench/k2mm", "polybench/gemver", "polybench/doitgen", "polybench/covariance")
-
-
-def branches(name, size="mini", *limits):
-    search = Search(example(name, size, *limits), Store(None), SerialExecutor())
-    return search, [Branch(search, v) for v in problem_variants(search.problem, search.local)]
 
 
 def shared_banks(search, branch):
@@ -45,7 +36,7 @@ OTHERS = (
 
 @pytest.mark.parametrize("name", [*KERNELS, *OTHERS])
 def test_classes_are_what_rows_want(name):
-    search, found = branches(name)
+    search, found = branches(example(name))
     rng = random.Random(3)
     for branch in found[:3]:
         shared = shared_banks(search, branch)
@@ -66,7 +57,7 @@ def test_classes_are_what_rows_want(name):
 @pytest.mark.parametrize("name", KERNELS)
 def test_banks_of_others_cost_at_least_what_bounds_count(name):
     """Random designs whose nests do not agree on banks."""
-    search, found = branches(name, "small")
+    search, found = branches(example(name, "small"))
     rng = random.Random(5)
     compared = 0
     for _ in range(5):
@@ -92,7 +83,7 @@ def test_banks_of_others_cost_at_least_what_bounds_count(name):
 @pytest.mark.parametrize("name", KERNELS)
 def test_nests_add_up_to_no_more_than_the_whole_needs(name):
     """Own logic adds up, and operators of a kind are those of the nest that needs most."""
-    search, found = branches(name, "small")
+    search, found = branches(example(name, "small"))
     rng = random.Random(7)
     compared = 0
     for _ in range(4):
@@ -116,16 +107,12 @@ def test_nests_add_up_to_no_more_than_the_whole_needs(name):
 @pytest.mark.parametrize("name", ["polybench/k2mm", "polybench/gemver"])
 def test_no_bound_of_a_search_is_above_a_design_that_fits(name):
     """Designs at random, most of them with banks that do not agree."""
-    search, found = branches(name, "small", "lut=20000", "dsp=60")
+    search, found = branches(example(name, "small", "lut=20000", "dsp=60"))
     search.deadline = None
     Exact(patience=120).run(search)
-    rng = random.Random(13)
     fitting = 0
-    for _ in range(60):
-        branch = rng.choice(found)
-        few = [np.flatnonzero(table.lanes <= 12).tolist() for table in branch.tables]
-        (whole,) = search.evaluate([(branch.plan([rng.choice(f) for f in few]), "")])
-        if not whole.is_refused and search.fits(whole.resources):
+    for _, _, whole in random_designs(search, found, seed=13, count=60):
+        if search.fits(whole.resources):
             fitting += 1
             assert search.lower_bound <= whole.latency_cycles
     assert fitting >= 3

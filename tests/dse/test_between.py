@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import random
-
-import numpy as np
 import pytest
 
 import pom
 from pom import devices
 from pom.dse.between import states_between
-from pom.dse.branch import Branch
-from pom.dse.executor import SerialExecutor
 from pom.dse.known_rows import Room
 from pom.dse.nest_table import REFUSED
 from pom.dse.nests import find_nests
 from pom.dse.plan import NestPlan
 from pom.dse.problem import Problem, limits_of
-from pom.dse.search import Search
-from pom.dse.space import least_cost, problem_variants
-from pom.dse.store import Store
+from pom.dse.space import least_cost
 from pom.passes.graph_to_poly import graph_to_poly
 from pom.qor_model.operators import OperatorLibrary
-from tests.dse.problems import example
+from tests.dse.problems import branches, example, random_designs
 
 UNLIMITED = Room(float("inf"), float("inf"), float("inf"))
-
-
-def branches(problem: Problem) -> tuple[Search, list[Branch]]:
-    search = Search(problem, Store(None), SerialExecutor())
-    return search, [Branch(search, v) for v in problem_variants(problem, search.local)]
 
 
 def steps(n: int = 24, *, is_guarded: bool = False, is_used: bool = True) -> Problem:
@@ -94,15 +82,8 @@ def test_code_behind_a_guard_is_not_counted():
 def test_nests_and_code_between_them_take_no_more_than_the_whole(problem):
     """Random designs: before anything is known of their rows, and once it is."""
     search, found = branches(problem)
-    rng = random.Random(5)
     compared = 0
-    for _ in range(10):
-        branch = rng.choice(found)
-        few = [np.flatnonzero(table.lanes <= 12).tolist() for table in branch.tables]
-        rows = [rng.choice(of_nest) for of_nest in few]
-        (whole,) = search.evaluate([(branch.plan(rows), "")])
-        if whole.is_refused:
-            continue
+    for branch, rows, whole in random_designs(search, found, seed=5, count=10):
         compared += 1
         for is_known in (False, True):
             pairs = list(zip(branch.tables, rows, strict=True))

@@ -20,9 +20,8 @@ from pom.dse.search import Search
 from pom.dse.space import problem_variants
 from pom.dse.store import Store
 from pom.exploration.run import make_problem
-from pom.ir.graph import Kernel
 from pom.passes.graph_to_poly import graph_to_poly
-from tests.dse.problems import example
+from tests.dse.problems import branches, example
 from tests.fuzz.trial import kernel_of
 
 NO_LIMIT = 1 << 40
@@ -72,12 +71,6 @@ def test_arrays_become_registers_where_every_dim_is_split_completely() -> None:
     assert not found.helps(0, ("A",))
 
 
-def branches(kernel: Kernel, *, fast_math: bool) -> list[Branch]:
-    problem = make_problem(kernel, "xc7z020", fast_math=fast_math)
-    search = Search(problem, Store(None), SerialExecutor())
-    return [Branch(search, variant) for variant in problem_variants(problem, search.local)]
-
-
 def whole(branch: Branch, rows: tuple[int, ...]) -> Evaluation:
     (answer,) = branch.search.evaluate([(branch.plan(rows), "")])
     return answer
@@ -88,7 +81,9 @@ def test_bounds_of_nests_are_below_designs_of_random_kernels(number: int) -> Non
     """Of tiny arrays, which become registers as soon as nests want different banks."""
     rng = random.Random(number)
     compared = 0
-    for branch in branches(kernel_of(7, number), fast_math=bool(number % 2)):
+    problem = make_problem(kernel_of(7, number), "xc7z020", fast_math=bool(number % 2))
+    _, found = branches(problem)
+    for branch in found:
         room = Room(NO_LIMIT, NO_LIMIT, NO_LIMIT)
         if not branch.tables or not all(len(table) for table in branch.tables):
             continue

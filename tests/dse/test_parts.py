@@ -8,27 +8,17 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pom.dse.branch import Branch
 from pom.dse.dual import CONTROL_LUT
 from pom.dse.evaluation import own_lut
-from pom.dse.executor import SerialExecutor
 from pom.dse.operator_sharing import shared_operators
 from pom.dse.parts import LutCosts, name_of_unit, rest_parts
 from pom.dse.plan import NestPlan
 from pom.dse.realise import nest_primitives
-from pom.dse.search import Search
-from pom.dse.space import problem_variants
-from pom.dse.store import Store
 from pom.passes.poly_peel import Peel
 from pom.qor_model.resources_constants import mux_lut
-from tests.dse.problems import example
+from tests.dse.problems import branches, example, random_designs
 
 TOOL = "Vitis HLS 2023.1"
-
-
-def branches(name, size="mini"):
-    search = Search(example(name, size), Store(None), SerialExecutor())
-    return search, [Branch(search, v) for v in problem_variants(search.problem, search.local)]
 
 
 def operators_of(search, branch):
@@ -37,7 +27,7 @@ def operators_of(search, branch):
 
 
 def test_parts_are_the_nests_that_a_plan_becomes():
-    _, found = branches("polybench/fdtd_2d")
+    _, found = branches(example("polybench/fdtd_2d"))
     table = found[0].tables[1]
     rng = random.Random(1)
     for chosen in table.lists:
@@ -100,7 +90,7 @@ KERNELS = (
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_model_needs_no_less_logic_than_bounds_count(name):
     """Random rows of nests alone: own logic, and controllers for the operators that there are."""
-    _, found = branches(name)
+    _, found = branches(example(name))
     rng = random.Random(11)
     compared = 0
     for _ in range(12):
@@ -126,16 +116,9 @@ def test_the_model_needs_no_less_logic_than_bounds_count(name):
 @pytest.mark.parametrize("name", ["polybench/fdtd_2d", "polybench/k2mm", "polybench/gramschmidt"])
 def test_nests_add_up_to_no_more_than_the_whole_needs(name):
     """Whole designs of which nothing is known, at an interval of a cycle."""
-    search, found = branches(name)
-    rng = random.Random(17)
+    search, found = branches(example(name))
     compared = 0
-    for _ in range(10):
-        branch = rng.choice(found)
-        few = [np.flatnonzero(table.lanes <= 12).tolist() for table in branch.tables]
-        rows = [rng.choice(of_nest) for of_nest in few]
-        (whole,) = search.evaluate([(branch.plan(rows), "")])
-        if whole.is_refused:
-            continue
+    for branch, rows, whole in random_designs(search, found, seed=17, count=10):
         compared += 1
         own = sum(float(t.own_lut[r]) for t, r in zip(branch.tables, rows, strict=True))
         operators = sum(unit.count * unit.lut for unit in whole.units)
@@ -144,7 +127,7 @@ def test_nests_add_up_to_no_more_than_the_whole_needs(name):
 
 
 def test_additions_and_subtractions_share_adders_of_one_implementation():
-    search, found = branches("polybench/fdtd_2d")
+    search, found = branches(example("polybench/fdtd_2d"))
     by_choice = {branch.variant.implementations: branch for branch in found}
     alike = operators_of(search, by_choice[()])
     assert {name: o.executes for name, o in alike.items()} == {
@@ -165,7 +148,7 @@ def test_additions_and_subtractions_share_adders_of_one_implementation():
 @pytest.mark.parametrize("name", ["polybench/fdtd_2d", "polybench/cholesky", "polybench/ludcmp"])
 def test_operators_that_nests_share_are_counted_once(name):
     """Every kind by the nest that needs most, with the controllers of all of them."""
-    search, found = branches(name)
+    search, found = branches(example(name))
     rng = random.Random(19)
     compared = 0
     for _ in range(8):
