@@ -10,7 +10,8 @@ import pytest
 from pom.dse.agreement import Relaxed
 from pom.dse.dual import no_help
 from pom.dse.shared_banks import Part, lut_of
-from tests.dse.test_bank_nodes import branches, shared_banks
+from tests.dse.problems import branches, example
+from tests.dse.test_bank_nodes import shared_banks
 
 
 def relaxed(search, branch, rng, per_lut):
@@ -31,7 +32,7 @@ def relaxed(search, branch, rng, per_lut):
 
 @pytest.mark.parametrize("name", ["polybench/k2mm", "polybench/gemver", "polybench/ludcmp"])
 def test_a_design_fits_under_the_banks_that_its_rows_want(name):
-    search, found = branches(name, "small")
+    search, found = branches(example(name, "small"))
     rng = random.Random(3)
     agreed = 0
     for branch in found[:2]:
@@ -58,7 +59,7 @@ def test_a_design_fits_under_the_banks_that_its_rows_want(name):
 
 
 def test_nests_regret_what_they_cannot_avoid():
-    search, found = branches("polybench/k2mm", "small")
+    search, found = branches(example("polybench/k2mm", "small"))
     rng = random.Random(5)
     free = relaxed(search, found[0], rng, 0.0)
     # where logic costs nothing, neither do banks

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pom.dse.plan import NestPlan
-from tests.dse.test_parts import branches
+from tests.dse.problems import branches, example
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from tests.dse.test_parts import branches
 )
 def test_loops_of_nests_add_up_to_no_more_than_the_whole_takes(name):
     """Random designs: loops of varying length run beside other code."""
-    search, found = branches(name)
+    search, found = branches(example(name))
     rng = random.Random(23)
     compared = 0
     for _ in range(8):
@@ -34,7 +34,7 @@ def test_loops_of_nests_add_up_to_no_more_than_the_whole_takes(name):
 
 def test_a_loop_that_is_split_counts_by_its_mean():
     """gramschmidt: j varies with k and is split, i is always as long."""
-    search, found = branches("polybench/gramschmidt", "small")
+    search, found = branches(example("polybench/gramschmidt", "small"))
     branch = next(b for b in found if any(t.nest.handle == "S5" for t in b.tables))
     n = next(n for n, table in enumerate(branch.tables) if table.nest.handle == "S5")
     plan = branch.plan_of((NestPlan("S5", ("i", "j"), (1, 16)),))
@@ -46,7 +46,7 @@ def test_a_loop_that_is_split_counts_by_its_mean():
 
 def test_loops_behind_a_guard_count_by_their_means():
     """cholesky: k runs once more for the last pivot, so that the update is behind a guard."""
-    search, found = branches("polybench/cholesky")
+    search, found = branches(example("polybench/cholesky"))
     plans = (
         NestPlan("A_in_copy", ("A_0",), (2,)), NestPlan("A_in2_copy", ("A_0",), (13,)),
         NestPlan("S0", ("i", "j"), (1, 1)), NestPlan("S1", ("i",), (13,)),
